@@ -190,6 +190,11 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
         shown("server.admin_url", url(&workspace.admin_url.value), &workspace.admin_url.origin),
         shown("server.url", url(&workspace.server_url.value), &workspace.server_url.origin),
         shown("server.admin_token", token, &workspace.admin_token.origin),
+        shown(
+            "secrets.identity_key",
+            workspace.identity_key.value.is_set().then(|| "[redacted]".to_owned()),
+            &workspace.identity_key.origin,
+        ),
         shown("server.admin_oidc", issuers(workspace), &workspace.admin_oidc.origin),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
     ];

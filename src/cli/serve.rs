@@ -5,10 +5,14 @@ use crate::cli::{Printer, arguments::model_arg, session::context::Context};
 use botops_access::{IssuerSpec, Role};
 use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Selector};
-use botops_serving::{self as serving, AccessSettings, RequestLog, ServerSettings, Source};
+use botops_serving::{
+    self as serving, AccessSettings, Replication, RequestLog, ServerSettings, Source,
+};
 use botops_workspace::{OidcSpec, Workspace};
 use serde::Serialize;
 use std::{net::SocketAddr, path::Path, time::Duration};
+
+mod identity_key;
 
 /// The default address of the public listener.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -35,6 +39,12 @@ pub(crate) struct Args {
     /// accepts addresses, names without a dot, and these names
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+    /// How long a server that cannot read the store sends requests to a challenger
+    #[arg(long, value_name = "DURATION", default_value = "15s", env = "BOTOPS_STALE_AFTER", value_parser = humantime::parse_duration)]
+    stale_after: Duration,
+    /// Divide every wait for other servers by this number; for tests in which hours pass in minutes
+    #[arg(long, hide = true, default_value_t = 1, env = "BOTOPS_TIMES")]
+    times: u32,
     /// Write no request log; warnings, such as failed logins, are still written
     #[arg(long)]
     no_request_log: bool,
@@ -56,6 +66,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         allowed_hosts: args.allow_host.clone(),
         environment: workspace.environment.value.clone(),
         access: access(workspace)?,
+        replication: Replication {
+            identity_key: Some(identity_key::resolve(workspace)?),
+            stale_after: args.stale_after,
+            times: args.times,
+        },
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {

@@ -50,6 +50,14 @@ impl NewKey {
     }
 }
 
+/// Returns 256 random bits in hexadecimal, for a key that a machine keeps.
+///
+/// # Errors
+/// `BOT-1060` (exit 1) if the system has no random bits.
+pub fn random_key() -> Result<String> {
+    random_hex::<{ SECRET_CHARS / 2 }>()
+}
+
 fn random_hex<const N: usize>() -> Result<String> {
     let mut bytes = [0_u8; N];
     SystemRandom::new().fill(&mut bytes).map_err(|_| {

@@ -20,7 +20,7 @@ mod window;
 
 pub use identity::{Identity, IdentityKind};
 pub use key_log::{KeyAct, KeyLog, KeySpec, Lifetime, Writing};
-pub use key_text::{NewKey, PREFIX as KEY_PREFIX, is_equal};
+pub use key_text::{NewKey, PREFIX as KEY_PREFIX, is_equal, random_key};
 pub use keys::{Key, KeyAction, KeyEvent, KeySecret, KeyState, Keys, Revocation};
 pub use oidc::{IssuerSpec, Issuers, TokenProblem};
 pub use policy::{

@@ -43,6 +43,9 @@ pub struct ReplicaObservation {
     /// Conversations of the current step that go on at this replica; if it is killed, they are lost.
     #[serde(default)]
     pub open: u64,
+    /// Whether the replica stops: it publishes nothing after this.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub leaves: bool,
     /// Units seen for the first time at this replica.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arms: Vec<Seen>,
@@ -134,6 +137,7 @@ impl ReplicaObservation {
             number,
             at,
             open: 0,
+            leaves: false,
             arms: Vec::new(),
             failures: Vec::new(),
             measured: Vec::new(),
@@ -233,6 +237,11 @@ impl ReplicaObservation {
         }
         None
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn damaged(reason: String) -> Fault {

@@ -4,15 +4,14 @@ use super::{
     RolloutStatus,
     app::App,
     authorization::{Call, Caller, ENDPOINTS, Endpoint},
-    canary::{Canary, Mode, Requester, Started},
+    canary::{
+        Canary, Mode, Requester, StartRequest as Start, Started, no_rollouts, no_rollouts_of,
+    },
     exchange::{Exchange, parse, read_body},
     login::{FailedLogins, Logins},
     problem::{Listener, Problem, internal, no_such_method, no_such_path, panicked},
 };
-use crate::{
-    routing::Served,
-    version_source::{no_rollouts, no_rollouts_of},
-};
+use crate::routing::Served;
 use axum::{
     Extension, Router,
     body::Bytes,
@@ -183,6 +182,9 @@ struct StartRequest {
     /// The reason, for the audit trail.
     #[serde(default)]
     reason: String,
+    /// Whether a rollout that is under way is rolled back first.
+    #[serde(default)]
+    supersede: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -206,7 +208,7 @@ fn requester(by: &Identity, actor: Option<&str>, reason: &str) -> Result<Request
     let actor = actor.map(str::trim).filter(|actor| !actor.is_empty() && *actor != by.name);
     let by = by.clone().on_behalf_of(actor.map(str::to_owned));
     let requester = Requester::new(by, reason.trim());
-    botops_registry::check_author(&requester.actor, &requester.reason)?;
+    botops_registry::check_author(&requester.by.label(), &requester.reason)?;
     Ok(requester)
 }
 
@@ -292,7 +294,6 @@ async fn with_model(
                 phase: active.rollout.phase.name(),
                 revision: active.rollout.revision,
             })
-            .await
             .ok(),
         None => None,
     };
@@ -326,17 +327,14 @@ async fn start(
         let request: StartRequest = parse(&body)?;
         let canary = admin.canary()?;
         let requester = requester(&caller.who.identity, request.actor.as_deref(), &request.reason)?;
+        let driver = Arc::clone(canary);
+        let start =
+            Start { version: request.version, plan: request.plan, supersede: request.supersede };
+        let (transition, started) =
+            run_to_end(async move { driver.start(&start, requester, mode).await }).await?;
         if matches!(mode, Mode::Dry) {
-            let transition =
-                canary.preview_start(&request.version, request.plan, requester).await?;
             return Ok(exchange.reply(StatusCode::OK, &transition));
         }
-        let driver = Arc::clone(canary);
-        let (transition, started) =
-            run_to_end(
-                async move { driver.start(&request.version, request.plan, requester).await },
-            )
-            .await?;
         let status = match started {
             Started::New => StatusCode::CREATED,
             Started::Joined => StatusCode::OK,
@@ -358,15 +356,13 @@ async fn reply_with_rollout(
     id: &str,
     status: StatusCode,
 ) -> Result<Response, Problem> {
-    let rollout = canary
-        .read(id, |view, decision| RolloutStatus {
-            weight_percent: view.weight_percent(),
-            rollout: view.rollout.clone(),
-            decision,
-            durable: view.durable,
-            driven: view.driven,
-        })
-        .await?;
+    let rollout = canary.read(id, |view, decision| RolloutStatus {
+        weight_percent: view.weight_percent(),
+        rollout: view.rollout.clone(),
+        decision,
+        durable: view.durable,
+        driven: view.driven,
+    })?;
     let tag = HeaderValue::from_str(&format!("\"{}\"", rollout.rollout.revision))
         .expect("digits are a valid header");
     let mut response = exchange.reply(status, &rollout);
@@ -380,7 +376,7 @@ async fn reply_to_command(
     canary: &Canary,
     id: &str,
 ) -> Result<Response, Problem> {
-    let durable = canary.read(id, |view, _| view.durable).await?;
+    let durable = canary.read(id, |view, _| view.durable)?;
     let status = if durable { StatusCode::OK } else { StatusCode::ACCEPTED };
     reply_with_rollout(exchange, canary, id, status).await
 }
@@ -397,7 +393,7 @@ async fn rollout(State(admin): Shared, Path(id): Path<String>) -> Response {
 async fn decision(State(admin): Shared, Path(id): Path<String>) -> Response {
     let exchange = Exchange::begin(&admin.app, "admin");
     let answer = match admin.canary() {
-        Ok(canary) => canary.read(&id, |_, decision| decision).await,
+        Ok(canary) => canary.read(&id, |_, decision| decision),
         Err(fault) => Err(fault),
     };
     match answer {
@@ -455,21 +451,22 @@ async fn command(
         let canary = admin.canary()?;
         let if_match = if_match(&headers)?;
         if matches!(mode, Mode::Dry) {
-            let transition = canary.preview(&id, &command, if_match).await?;
-            let given = if word == "rollback" { "" } else { requester.reason.as_str() };
-            return Ok(exchange.reply(StatusCode::OK, &transition.because(given)));
+            let transition = canary.preview(&id, &command, &requester, if_match).await?;
+            return Ok(exchange.reply(StatusCode::OK, &transition));
         }
         let (driver, rollout) = (Arc::clone(canary), id.clone());
-        let acts_first = matches!(command, Command::Abort { .. });
-        let work =
-            run_to_end(
-                async move { driver.command(&rollout, &command, requester, if_match).await },
-            );
-        if acts_first {
+        if let Command::Abort { reason } = command {
+            let work =
+                run_to_end(
+                    async move { driver.abort(&rollout, reason, requester, if_match).await },
+                );
             // An abort is in effect before it is recorded, and the store may hang.
             tokio::time::timeout(RECORDED_WITHIN, work).await.unwrap_or(Ok(()))?;
         } else {
-            work.await?;
+            run_to_end(
+                async move { driver.command(&rollout, &command, &requester, if_match).await },
+            )
+            .await?;
         }
         reply_to_command(&exchange, canary, &id).await
     };

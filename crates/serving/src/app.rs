@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Clock, metrics::Metrics, observe::Observer, request_id::RequestIds,
-    request_log::RequestLogger, routing::Slot, shadow::ShadowQueue,
+    request_log::RequestLogger, routing::Slot, shadow::ShadowQueue, unit_key::UnitKey,
 };
 use std::{
     sync::{
@@ -25,6 +25,8 @@ pub(super) struct App {
     pub(super) log: RequestLogger,
     /// The observations that the judge decides on.
     pub(super) observer: Arc<Observer>,
+    /// The key under which conversations are named in observations.
+    pub(super) unit_key: UnitKey,
     /// The messages that the challenger classifies after their answers.
     pub(super) shadow: ShadowQueue,
     /// The clock of requests and rollouts.
@@ -62,6 +64,11 @@ impl App {
     /// Returns the problems with which the server runs.
     pub(super) fn degradations(&self) -> Vec<Degradation> {
         self.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns whether there is a bound on the latency.
+    pub(super) fn has_slow_bound(&self) -> bool {
+        self.slow_bound.load(Ordering::Relaxed) != 0
     }
 
     /// Returns whether an answer that took `duration` is slow.

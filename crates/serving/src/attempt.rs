@@ -2,7 +2,7 @@
 
 use crate::{
     exchange::Exchange,
-    observe::Outcome,
+    observe::{Outcome, Place},
     problem::{Problem, internal},
     routing::{Choice, Routing, Split},
     shadow::{Mirrored, MirroredMessage},
@@ -39,7 +39,9 @@ impl<'a> Attempt<'a> {
         conversation_id: Option<&'a str>,
     ) -> Self {
         let choice = routing.choose(conversation_id, exchange.id.draw());
-        Self { exchange, choice, split: routing.split.as_ref(), conversation_id }
+        // A split that no longer holds when the model is chosen is not observed either.
+        let split = choice.split;
+        Self { exchange, choice, split, conversation_id }
     }
 
     /// Counts a prediction: in the metrics, and for the judge during a rollout. `duration` is that of the request so far.
@@ -86,8 +88,15 @@ impl<'a> Attempt<'a> {
     /// Passes the outcome of a message to the observer, if a rollout is under way and the request names a conversation.
     fn observe(&self, outcome: impl FnOnce(u64) -> Outcome) {
         if let (Some(split), Some(id)) = (self.split, self.conversation_id) {
-            let outcome = outcome(self.exchange.id.number);
-            self.exchange.app.observer.message(id, self.choice.arm, split.weight, outcome);
+            let app = self.exchange.app;
+            let place = Place {
+                arm: self.choice.arm,
+                step: split.step,
+                weight: split.weight,
+                changing: split.changing,
+                bounded: app.has_slow_bound(),
+            };
+            app.observer.message(id, place, outcome(self.exchange.id.number));
         }
     }
 }

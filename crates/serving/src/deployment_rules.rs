@@ -1,10 +1,9 @@
 //! The rules of the deployment log, which an entry forged with a right digest breaks.
 
-use crate::version_source::{Deployment, deployment_log};
 use botops_digest::Digest;
 use botops_findings::{Finding, Place, Result, Severity};
-use botops_registry::{Action, Registry};
-use botops_rollout::{Phase, Rollout};
+use botops_registry::{Action, Deployment, Registry, RolloutStep, deployment_log};
+use botops_rollout::Phase;
 use botops_store::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,33 +29,38 @@ pub async fn verify_deployments(registry: &Registry) -> Result<Vec<Finding>> {
                 versions.insert(model.to_owned(), registered(registry, model).await);
             }
         }
-        let mut rollouts: BTreeMap<&str, &Rollout> = BTreeMap::new();
-        for entry in inspection.entries.iter().filter(|entry| entry.payload.is_step()) {
+        let mut steps: BTreeMap<&str, &RolloutStep> = BTreeMap::new();
+        for entry in inspection.entries.iter().filter(|entry| entry.payload.step().is_some()) {
             let known = versions.get(&entry.payload.model).and_then(Option::as_ref);
-            let before = rollouts.get(entry.payload.model.as_str()).copied();
+            let before = steps.get(entry.payload.model.as_str()).copied();
             for problem in broken_rules(&entry.payload, before, known) {
                 let path = format!("deployments/{environment}/log/{:020}.json", entry.seq);
                 problems.push(finding(entry, &environment, &problem, store.object_url(&path)));
             }
-            if let Some(rollout) = &entry.payload.rollout {
-                rollouts.insert(&entry.payload.model, rollout);
+            if let Some(step) = entry.payload.step() {
+                steps.insert(&entry.payload.model, step);
             }
         }
     }
     Ok(problems)
 }
 
-/// Returns the first broken rule in `log`, the entries of one model, in words.
-pub(super) fn first_problem(log: &[Deployment]) -> Option<String> {
+/// Returns the first rule that the entries about `model` in `log` break, in words.
+pub(super) fn first_broken_rule(log: &[Entry<Deployment>], model: &str) -> Option<String> {
     let mut before = None;
-    for deployment in log {
-        if let Some(problem) = broken_rules(deployment, before, None).into_iter().next() {
-            let at = deployment.at.to_rfc3339();
-            return Some(format!("the entry of {at} by `{}` {problem}", deployment.actor));
+    for Entry { payload, seq, .. } in log.iter().filter(|entry| entry.payload.model == model) {
+        if let Some(problem) = broken_rule(payload, before) {
+            let at = payload.at.to_rfc3339();
+            return Some(format!("entry {seq} of {at} by `{}` {problem}", payload.actor));
         }
-        before = deployment.rollout.as_ref().or(before);
+        before = payload.step().or(before);
     }
     None
+}
+
+/// Returns the first rule that `deployment` breaks after the step `before` of its model, in words.
+pub(super) fn broken_rule(deployment: &Deployment, before: Option<&RolloutStep>) -> Option<String> {
+    broken_rules(deployment, before, None).into_iter().next()
 }
 
 fn finding(entry: &Entry<Deployment>, environment: &str, problem: &str, place: String) -> Finding {
@@ -79,36 +83,27 @@ async fn registered(registry: &Registry, model: &str) -> Option<BTreeSet<Digest>
     Some(manifests.collect())
 }
 
-/// Returns the rules that `deployment` breaks, in words; `before` is the latest rollout of its model.
+/// Returns the rules that `deployment` breaks, in words; `before` is the latest step of its model.
 fn broken_rules(
     deployment: &Deployment,
-    before: Option<&Rollout>,
+    before: Option<&RolloutStep>,
     versions: Option<&BTreeSet<Digest>>,
 ) -> Vec<String> {
     let mut broken = Vec::new();
     let is_unknown = |manifest: &Digest| versions.is_some_and(|known| !known.contains(manifest));
-    if is_unknown(&deployment.primary) {
-        broken.push(format!("serves `{}`, which was not registered", deployment.primary.short()));
-    }
-    let Some(rollout) = &deployment.rollout else {
-        if deployment.weight_percent != 0.0 {
-            broken.push("has a weight without a rollout".to_owned());
-        }
-        return broken;
-    };
+    let Some(step) = deployment.step() else { return broken };
+    let rollout = &step.rollout;
     for manifest in [&rollout.champion, &rollout.challenger] {
         if is_unknown(manifest) {
             broken.push(format!("rolls out `{}`, which was not registered", manifest.short()));
         }
     }
-    if deployment.primary != rollout.primary()
-        || rollout.model != deployment.model
-        || deployment.phase != rollout.phase.name()
-        || (deployment.weight_percent - rollout.weight_percent()).abs() > 1e-9
-    {
+    let moves_elsewhere =
+        step.champion.as_ref().is_some_and(|moved| moved.to() != rollout.primary());
+    if rollout.model != deployment.model || moves_elsewhere {
         broken.push("contradicts its rollout".to_owned());
     }
-    match before {
+    match before.map(|before| &before.rollout) {
         Some(before) if before.id == rollout.id => {
             if before.is_over() && before.phase != rollout.phase {
                 broken.push(format!("continues the rollout `{}`, which was over", rollout.id));

@@ -37,10 +37,11 @@ fn settings(admin: bool) -> ServerSettings {
         listen: anywhere,
         admin_listen: anywhere,
         admin_token: admin.then(|| Secret::new(TOKEN)),
-        environment: "test".to_owned(),
+        environment: "production".to_owned(),
         allowed_hosts: Vec::new(),
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
+        replication: super::Replication::default(),
     }
 }
 

@@ -16,7 +16,7 @@ use botops_registry::Registry;
 use botops_rollout::Decision;
 use botops_workspace::Secret;
 use chrono::{DateTime, Utc};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 mod admin;
 mod app;
@@ -39,9 +39,7 @@ mod login;
 mod metrics;
 mod objects_only;
 mod observe;
-mod patience;
 mod predict;
-mod presence;
 mod problem;
 mod rehearsal;
 mod replay;
@@ -53,7 +51,7 @@ mod server;
 mod shadow;
 #[cfg(test)]
 mod tests;
-mod version_source;
+mod unit_key;
 
 pub use canary::{EndedRollout, Restored};
 pub use client::AdminClient;
@@ -61,7 +59,6 @@ pub use deployment_rules::verify_deployments;
 pub use rehearsal::rehearse;
 pub use replay::replay;
 pub use server::{Running, start};
-pub use version_source::{Deployment, deployment_log};
 
 /// The settings of a server.
 #[derive(Debug, Clone)]
@@ -81,6 +78,8 @@ pub struct ServerSettings {
     pub request_log: RequestLog,
     /// Who may call the admin API, besides the holders of the token and of keys.
     pub access: AccessSettings,
+    /// How the server works together with the other servers of its environment.
+    pub replication: Replication,
 }
 
 /// Who may call the admin API of a server, besides the holders of the token and of keys.
@@ -91,6 +90,27 @@ pub struct AccessSettings {
     /// The folder at which relative paths of public keys start.
     pub root: PathBuf,
 }
+
+/// How a server works together with the other servers of its environment.
+#[derive(Debug, Clone)]
+pub struct Replication {
+    /// The key under which conversations are named in observations, the same for all servers of an environment. Without
+    /// one, the server counts alone.
+    pub identity_key: Option<Secret>,
+    /// How long a server that cannot read the store sends requests to a challenger.
+    pub stale_after: Duration,
+    /// By what number every wait for other servers is divided. A test that lets hours pass in minutes sets it.
+    pub times: u32,
+}
+
+impl Default for Replication {
+    fn default() -> Self {
+        Self { identity_key: None, stale_after: STALE_AFTER, times: 1 }
+    }
+}
+
+/// The default of [`Replication::stale_after`].
+pub const STALE_AFTER: Duration = Duration::from_secs(15);
 
 /// The output of the request log.
 #[derive(Debug, Clone, Copy)]

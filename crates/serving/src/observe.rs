@@ -10,8 +10,11 @@
 //!   conversations, those with the latest messages, and the last [`MESSAGES_REMEMBERED`] answers of
 //!   each. A forgotten conversation that goes on is a new unit; feedback on it is not counted
 
+use crate::unit_key::UnitKey;
 use botops_labels::OOS;
-use botops_rollout::{Arm, FailureCount, FailureKind, MeasuredCount, Observation};
+use botops_rollout::{
+    Arm, FailureKind, MOST_KEYS, Marked, ReplicaObservation, Seen, Slot, UnitSet,
+};
 use chrono::{DateTime, Utc};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -29,6 +32,24 @@ pub(super) const MESSAGES_REMEMBERED: usize = 16;
 const SHARDS: usize = 16;
 /// The resolution of weights: keys are in billionths.
 const BILLION: f64 = 1e9;
+
+/// The number of drains after the last message of a conversation during which it counts as going on: half an hour.
+const GOING_ON: u64 = 900;
+
+/// The place of a message in a rollout.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Place {
+    /// The arm that answered.
+    pub(super) arm: Arm,
+    /// The index of the step, from 0.
+    pub(super) step: u16,
+    /// The share of the challenger, in [0, 1].
+    pub(super) weight: f64,
+    /// Whether the share is changing: other servers may have another one, so a conversation that begins is not judged.
+    pub(super) changing: bool,
+    /// Whether there is a bound on the latency.
+    pub(super) bounded: bool,
+}
 
 /// The outcome of one message.
 pub(super) struct Outcome {
@@ -60,9 +81,13 @@ struct Answer {
 }
 
 struct Conversation {
+    /// The name in observations.
+    key: u64,
     arm: Arm,
     /// The weight at which it began, in billionths.
     weight: u32,
+    /// The share under which it is judged; `None` if it is not: it began in shadow, or while the share changed.
+    slot: Option<Slot>,
     /// The kinds of failure so far, one bit each.
     failed: u8,
     /// Whether the challenger has classified one of its messages.
@@ -71,22 +96,29 @@ struct Conversation {
     judged: bool,
     /// Whether a message came after the weight had changed: the latest answer is not remembered then.
     outgrown: bool,
+    /// The number of drains before its last message.
+    drains: u64,
     answers: VecDeque<Answer>,
 }
 
+/// The news since the last observation: keys of conversations.
 #[derive(Default)]
-struct Tally {
-    /// `[primary, canary]` by weight in billionths.
-    units: BTreeMap<u32, [u64; 2]>,
-    failures: BTreeMap<(FailureKind, u32), [u64; 2]>,
-    /// Conversations with feedback: `[primary, canary]`.
-    judged: [u64; 2],
-    shadow_units: u64,
+struct News {
+    /// Those that began, by their share, and whether `slow` is measured on them.
+    arms: BTreeMap<(Slot, bool), Vec<u64>>,
+    failures: BTreeMap<(FailureKind, Slot), Vec<u64>>,
+    /// Those with feedback.
+    judged: BTreeMap<Slot, Vec<u64>>,
+    shadow: Vec<u64>,
+    disagreements: Vec<u64>,
+    /// Those that began while the share changed.
+    void: Vec<u64>,
+    verdicts: Vec<String>,
 }
 
 struct Shard {
     conversations: Generations<Arc<str>, Conversation>,
-    tally: Tally,
+    news: News,
 }
 
 /// The observer of conversations. A message locks one of 16 shards, and only during a rollout.
@@ -95,28 +127,31 @@ pub(super) struct Observer {
     shards: Vec<Mutex<Shard>>,
     requests: Vec<Mutex<Generations<u64, Arc<str>>>>,
     epoch: AtomicU64,
-}
-
-impl Default for Observer {
-    fn default() -> Self {
-        Self::remembering(REMEMBERED)
-    }
+    drains: AtomicU64,
+    key: UnitKey,
 }
 
 impl Observer {
+    /// Makes an observer that names conversations under `key`.
+    pub(super) fn new(key: UnitKey) -> Self {
+        Self::remembering(REMEMBERED, key)
+    }
+
     /// Makes an observer that remembers at least `conversations`.
-    pub(super) fn remembering(conversations: usize) -> Self {
+    pub(super) fn remembering(conversations: usize, key: UnitKey) -> Self {
         let each = conversations.div_ceil(SHARDS).max(1);
         Self {
             hasher: std::hash::RandomState::new(),
             shards: (0..SHARDS)
                 .map(|_| {
                     let conversations = Generations::new(each);
-                    Mutex::new(Shard { conversations, tally: Tally::default() })
+                    Mutex::new(Shard { conversations, news: News::default() })
                 })
                 .collect(),
             requests: (0..SHARDS).map(|_| Mutex::new(Generations::new(each * 4))).collect(),
             epoch: AtomicU64::new(0),
+            drains: AtomicU64::new(0),
+            key,
         }
     }
 
@@ -130,42 +165,33 @@ impl Observer {
         self.requests[(request as usize) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a message of `conversation_id` that `arm` answered while the canary had the share `weight`.
-    pub(super) fn message(&self, conversation_id: &str, arm: Arm, weight: f64, outcome: Outcome) {
+    /// Counts a message of `conversation_id`.
+    pub(super) fn message(&self, conversation_id: &str, place: Place, outcome: Outcome) {
         let key = {
-            let weight = billionths(weight);
+            let weight = billionths(place.weight);
+            let drains = self.drains.load(Ordering::Relaxed);
             let mut shard = self.shard(conversation_id);
-            let Shard { conversations, tally } = &mut *shard;
+            let Shard { conversations, news } = &mut *shard;
             let (key, conversation) = conversations.entry(
                 conversation_id,
                 || Arc::from(conversation_id),
-                || {
-                    tally.units.entry(weight).or_default()[side(arm)] += 1;
-                    Conversation {
-                        arm,
-                        weight,
-                        failed: 0,
-                        shadowed: false,
-                        judged: false,
-                        outgrown: false,
-                        answers: VecDeque::new(),
-                    }
-                },
+                || begin(news, self.key.of(conversation_id), place),
             );
-            if conversation.weight != weight || conversation.arm != arm {
+            conversation.drains = drains;
+            if conversation.weight != weight || conversation.arm != place.arm {
                 conversation.outgrown = true;
             }
             if conversation.outgrown {
                 return;
             }
             if outcome.predicted.is_none() {
-                fail(tally, conversation, arm, FailureKind::Error);
+                fail(news, conversation, FailureKind::Error);
             }
             if outcome.fallback {
-                fail(tally, conversation, arm, FailureKind::Fallback);
+                fail(news, conversation, FailureKind::Fallback);
             }
             if outcome.slow {
-                fail(tally, conversation, arm, FailureKind::Slow);
+                fail(news, conversation, FailureKind::Slow);
             }
             if conversation.answers.len() == MESSAGES_REMEMBERED {
                 conversation.answers.pop_front();
@@ -189,15 +215,15 @@ impl Observer {
         if self.epoch() != epoch {
             return;
         }
-        let Shard { conversations, tally } = &mut *shard;
+        let Shard { conversations, news } = &mut *shard;
         let Some(conversation) = conversations.get_mut(conversation_id) else { return };
         if !conversation.shadowed {
             conversation.shadowed = true;
-            tally.shadow_units += 1;
+            news.shadow.push(conversation.key);
         }
         if differs {
             // The challenger disagrees, whichever arm answered.
-            fail(tally, conversation, Arm::Canary, FailureKind::Disagreement);
+            fail(news, conversation, FailureKind::Disagreement);
         }
     }
 
@@ -219,7 +245,7 @@ impl Observer {
 
     fn feedback(&self, conversation_id: &str, request: Option<u64>, truth: &str) -> Feedback {
         let mut shard = self.shard(conversation_id);
-        let Shard { conversations, tally } = &mut *shard;
+        let Shard { conversations, news } = &mut *shard;
         let Some(conversation) = conversations.get_mut(conversation_id) else {
             return Feedback::Unknown;
         };
@@ -233,66 +259,62 @@ impl Observer {
         let Some(predicted) = answer.predicted.as_deref() else { return Feedback::Noted };
         // A fallback is a failure of its own kind, and the right answer to an out-of-scope message.
         let wrong = !answer.fallback && (truth == OOS || predicted != truth);
-        let arm = conversation.arm;
+        news.verdicts.push(format!("{:016x}", self.key.of(&answer.request.to_string())));
         // In shadow, where the weight is zero, the arms are not compared.
-        if conversation.weight > 0 && !conversation.judged {
+        if let Some(slot) = conversation.slot.filter(|_| !conversation.judged) {
             conversation.judged = true;
-            tally.judged[side(arm)] += 1;
+            news.judged.entry(slot).or_default().push(conversation.key);
         }
-        if wrong && fail(tally, conversation, arm, FailureKind::Wrong) {
+        if wrong && fail(news, conversation, FailureKind::Wrong) {
             Feedback::Counted
         } else {
             Feedback::Noted
         }
     }
 
-    /// Returns the observation since the last call, made `now`, and begins the next one.
+    /// Returns what `replica` saw of `rollout` since the last call, made `now`, and begins the next observation.
     ///
-    /// `weight` is the current share of the canary. A conversation that began under another share, between a
-    /// decision and its routing, is not a unit of this tick.
-    pub(super) fn drain(&self, weight: f64, now: DateTime<Utc>) -> Observation {
-        let weight = billionths(weight);
-        let mut seen = Tally::default();
+    /// There is always one, which is also a sign of life; there are more if one cannot hold all of it.
+    pub(super) fn drain(
+        &self,
+        rollout: &str,
+        replica: &str,
+        now: DateTime<Utc>,
+    ) -> Vec<ReplicaObservation> {
+        let drains = self.drains.fetch_add(1, Ordering::Relaxed);
+        let mut all = News::default();
+        let mut open = 0;
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let tally = std::mem::take(&mut shard.tally);
-            seen.shadow_units += tally.shadow_units;
-            add(&mut seen.judged, tally.judged);
-            for (weight, units) in tally.units {
-                add(seen.units.entry(weight).or_default(), units);
-            }
-            for (key, failed) in tally.failures {
-                add(seen.failures.entry(key).or_default(), failed);
+            all.append(std::mem::take(&mut shard.news));
+            let newest = shard.conversations.values();
+            open += newest
+                .filter(|it| it.slot.is_some() && !it.outgrown && it.drains + GOING_ON > drains)
+                .count() as u64;
+        }
+        let empty = || {
+            let mut seen = ReplicaObservation::new(rollout, replica, 1, now);
+            seen.open = open;
+            seen
+        };
+        let mut written = vec![empty()];
+        let mut room = MOST_KEYS;
+        for (add, keys) in all.lists() {
+            for part in keys.chunks(MOST_KEYS / 2) {
+                if part.len() > room {
+                    written.push(empty());
+                    room = MOST_KEYS;
+                }
+                room -= part.len();
+                let seen = written.last_mut().expect("there is always one");
+                add.to(seen, part.iter().copied().collect());
             }
         }
-        // At weight zero nothing is compared, so there are no units.
-        let [primary_units, canary_units] =
-            seen.units.get(&weight).copied().filter(|_| weight > 0).unwrap_or_default();
-        let failures = seen
-            .failures
-            .into_iter()
-            .filter(|((kind, weight), _)| *weight > 0 || *kind == FailureKind::Disagreement)
-            .map(|((kind, weight), [primary, canary])| {
-                let weight = f64::from(weight) / BILLION;
-                FailureCount { kind, weight, canary, primary }
-            })
-            .collect();
-        let [primary, canary] = seen.judged;
-        let measured = (seen.judged != [0, 0]).then_some(MeasuredCount {
-            kind: FailureKind::Wrong,
-            canary,
-            primary,
-        });
-        Observation {
-            canary_units,
-            primary_units,
-            shadow_units: seen.shadow_units,
-            failures,
-            measured: measured.into_iter().collect(),
-            units: Vec::new(),
-            observed_at: Some(now),
-            held: None,
+        if let Some(last) = written.last_mut() {
+            all.verdicts.truncate(botops_rollout::MOST_VERDICTS);
+            last.verdicts = all.verdicts;
         }
+        written
     }
 
     /// Forgets everything, because a rollout begins or ends.
@@ -301,7 +323,7 @@ impl Observer {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.conversations.clear();
-            shard.tally = Tally::default();
+            shard.news = News::default();
         }
         for requests in &self.requests {
             requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -309,11 +331,94 @@ impl Observer {
     }
 }
 
-/// Returns the index of an arm in `[primary, canary]`.
-fn side(arm: Arm) -> usize {
-    match arm {
-        Arm::Primary => 0,
-        Arm::Canary => 1,
+/// The list of an observation that keys belong to.
+#[derive(Clone, Copy)]
+enum List {
+    Arm(Slot, bool),
+    Failed(FailureKind, Slot),
+    Judged(Slot),
+    Shadow,
+    Disagreements,
+    Void,
+}
+
+impl List {
+    /// Adds `units` to this list of `seen`.
+    fn to(self, seen: &mut ReplicaObservation, units: UnitSet) {
+        match self {
+            Self::Arm(slot, bounded) => {
+                let measures = if bounded { vec![FailureKind::Slow] } else { Vec::new() };
+                seen.arms.push(Seen { slot, measures, units });
+            }
+            Self::Failed(kind, slot) => seen.failures.push(Marked { kind, slot, units }),
+            Self::Judged(slot) => {
+                seen.measured.push(Marked { kind: FailureKind::Wrong, slot, units });
+            }
+            Self::Shadow => seen.shadow = seen.shadow.iter().chain(units.iter()).collect(),
+            Self::Disagreements => {
+                seen.disagreements = seen.disagreements.iter().chain(units.iter()).collect();
+            }
+            Self::Void => seen.void = seen.void.iter().chain(units.iter()).collect(),
+        }
+    }
+}
+
+impl News {
+    /// Adds the news of another shard.
+    fn append(&mut self, other: Self) {
+        for (slot, keys) in other.arms {
+            self.arms.entry(slot).or_default().extend(keys);
+        }
+        for (slot, keys) in other.failures {
+            self.failures.entry(slot).or_default().extend(keys);
+        }
+        for (slot, keys) in other.judged {
+            self.judged.entry(slot).or_default().extend(keys);
+        }
+        self.shadow.extend(other.shadow);
+        self.disagreements.extend(other.disagreements);
+        self.void.extend(other.void);
+        self.verdicts.extend(other.verdicts);
+    }
+
+    /// Iterates over the lists of keys.
+    fn lists(&self) -> impl Iterator<Item = (List, &[u64])> {
+        let arms =
+            self.arms.iter().map(|((slot, bounded), keys)| (List::Arm(*slot, *bounded), keys));
+        let failed =
+            self.failures.iter().map(|((kind, slot), keys)| (List::Failed(*kind, *slot), keys));
+        let judged = self.judged.iter().map(|(slot, keys)| (List::Judged(*slot), keys));
+        let others = [
+            (List::Shadow, &self.shadow),
+            (List::Disagreements, &self.disagreements),
+            (List::Void, &self.void),
+        ];
+        let all = arms.chain(failed).chain(judged).chain(others);
+        all.filter(|(_, keys)| !keys.is_empty()).map(|(list, keys)| (list, keys.as_slice()))
+    }
+}
+
+/// Begins a conversation.
+fn begin(news: &mut News, key: u64, place: Place) -> Conversation {
+    let weight = billionths(place.weight);
+    let slot =
+        (weight > 0 && !place.changing).then(|| Slot::new(place.step, place.weight, place.arm));
+    match slot {
+        Some(slot) => news.arms.entry((slot, place.bounded)).or_default().push(key),
+        None if weight > 0 => news.void.push(key),
+        None => {}
+    }
+    Conversation {
+        key,
+        arm: place.arm,
+        weight,
+        slot,
+        failed: 0,
+        shadowed: false,
+        judged: false,
+        outgrown: false,
+        drains: 0,
+        answers: VecDeque::new(),
     }
 }
 
@@ -321,13 +426,8 @@ fn billionths(weight: f64) -> u32 {
     (weight * BILLION).round() as u32
 }
 
-fn add(sum: &mut [u64; 2], more: [u64; 2]) {
-    sum[0] += more[0];
-    sum[1] += more[1];
-}
-
 /// Counts a failure, once per kind. Returns whether it was the first of its kind.
-fn fail(tally: &mut Tally, conversation: &mut Conversation, arm: Arm, kind: FailureKind) -> bool {
+fn fail(news: &mut News, conversation: &mut Conversation, kind: FailureKind) -> bool {
     let bit = match kind {
         FailureKind::Error => 1,
         FailureKind::Fallback => 2,
@@ -339,7 +439,13 @@ fn fail(tally: &mut Tally, conversation: &mut Conversation, arm: Arm, kind: Fail
         return false;
     }
     conversation.failed |= bit;
-    tally.failures.entry((kind, conversation.weight)).or_default()[side(arm)] += 1;
+    match (kind, conversation.slot) {
+        (FailureKind::Disagreement, _) => news.disagreements.push(conversation.key),
+        (_, Some(slot)) => {
+            news.failures.entry((kind, slot)).or_default().push(conversation.key);
+        }
+        (_, None) => {}
+    }
     true
 }
 
@@ -356,6 +462,10 @@ struct Generations<K, V> {
 impl<K: Hash + Eq + Clone, V> Generations<K, V> {
     fn new(capacity: usize) -> Self {
         Self { capacity, young: HashMap::new(), old: HashMap::new() }
+    }
+
+    fn values(&self) -> impl Iterator<Item = &V> {
+        self.young.values().chain(self.old.values())
     }
 
     fn clear(&mut self) {

@@ -6,20 +6,21 @@
 //! the same decision.
 
 use super::{
-    AccessSettings, Message, RequestLog, ServerSettings, Side,
-    canary::Canary,
+    AccessSettings, Message, Replication, RequestLog, ServerSettings, Side,
+    canary::{Canary, Journal, Pace, Parts, RehearsedVersions},
     client::http,
     clock::{Clock, ManualClock},
     replay::{Call, Caller, conversations},
     server::{bind, listen, new_app},
     shadow,
 };
-use crate::version_source::{RehearsalSource, VersionSource};
 use botops_findings::{Fault, Result};
 use botops_http::Url;
+use botops_registry::Champions;
 use botops_rollout::{
     Decision, FailureKind, GatePolicy, Phase, Rollout, RolloutRequest, RolloutSpec,
 };
+use botops_store::Store;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -69,14 +70,22 @@ pub async fn rehearse(
         environment: "rehearsal".to_owned(),
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
+        replication: Replication::default(),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     let running = listen(Arc::clone(&app), bind(settings.listen).await?, &settings.allowed_hosts)?;
-    app.slot.set(Arc::new(RehearsalSource::prepare(model, &champion)?), None);
+    app.slot.set(Arc::new(RehearsedVersions::prepare(model, &champion)?), None);
     let (from, to) = (champion.manifest, challenger.manifest);
-    let source: Arc<dyn VersionSource> =
-        Arc::new(RehearsalSource { model: model.to_owned(), challenger });
-    let canary = Canary::new(Arc::clone(&app), source, true);
+    let (journal, _) = Journal::open(Store::in_memory(), "rehearsal").await?;
+    let parts = Parts {
+        app: Arc::clone(&app),
+        versions: Arc::new(RehearsedVersions { model: model.to_owned(), challenger }),
+        journal,
+        pace: Pace::alone(),
+        unit_key: app.unit_key.clone(),
+        champions: Champions::default(),
+    };
+    let canary = Arc::new(Canary::new(parts, true));
     let rollout = Rollout::request(
         RolloutRequest {
             // The id is the salt of the split, so it depends on the two versions alone.
@@ -90,18 +99,18 @@ pub async fn rehearse(
         },
         begin,
     );
-    canary.launch_rehearsed(rollout).await?;
+    canary.launch_rehearsed(&rollout).await?;
 
     let url = Url::parse(&format!("http://{}", running.address())).expect("an address is a URL");
     let caller = Caller::new(http()?, url, messages);
-    let interval = canary.read("latest", |active, _| active.interval()).await?;
+    let interval = canary.read("latest", |view, _| view.interval())?;
     let interval = TimeDelta::from_std(interval)
         .map_err(|_| Fault::usage("BOT-6001", "`interval` is longer than any traffic"))?;
     let mut replay = Replay { canary: &canary, clock: &clock, begin, interval, ticks: 0 };
     let total = messages.len() as u64;
     let mut done = 0;
     progress(0, total);
-    while !calls.is_empty() && !replay.is_still().await? {
+    while !calls.is_empty() && !replay.is_still()? {
         let next = replay.tick_of(calls[0].at);
         if !replay.skip_to(next - 1).await? {
             break;
@@ -119,14 +128,12 @@ pub async fn rehearse(
         calls = rest;
         replay.tick(next).await?;
     }
-    let decision = canary
-        .read("latest", |active, mut decision| {
-            if !active.rollout.is_over() && !matches!(active.rollout.phase, Phase::Paused { .. }) {
-                decision.reason = format!("the recorded traffic ended: {}", decision.reason);
-            }
-            decision
-        })
-        .await?;
+    let decision = canary.read("latest", |active, mut decision| {
+        if !active.rollout.is_over() && !matches!(active.rollout.phase, Phase::Paused { .. }) {
+            decision.reason = format!("the recorded traffic ended: {}", decision.reason);
+        }
+        decision
+    })?;
     drop(caller);
     running.shutdown().await;
     Ok(decision)
@@ -134,7 +141,7 @@ pub async fn rehearse(
 
 /// The ticks of a rehearsal.
 struct Replay<'a> {
-    canary: &'a Canary,
+    canary: &'a Arc<Canary>,
     clock: &'a ManualClock,
     begin: DateTime<Utc>,
     interval: TimeDelta,
@@ -158,14 +165,12 @@ impl Replay<'_> {
     }
 
     /// Returns whether nothing more can happen: the rollout is over, or paused at weight zero.
-    async fn is_still(&self) -> Result<bool> {
-        self.canary
-            .read("latest", |active, _| {
-                let rollout = &active.rollout;
-                let paused = matches!(rollout.phase, Phase::Paused { .. });
-                rollout.is_over() || paused && rollout.weight() <= 0.0
-            })
-            .await
+    fn is_still(&self) -> Result<bool> {
+        self.canary.read("latest", |active, _| {
+            let rollout = &active.rollout;
+            let paused = matches!(rollout.phase, Phase::Paused { .. });
+            rollout.is_over() || paused && rollout.weight() <= 0.0
+        })
     }
 
     /// Moves the clock to `tick` and takes it.
@@ -191,7 +196,7 @@ impl Replay<'_> {
                 }
             }
             self.tick(due).await?;
-            if self.is_still().await? {
+            if self.is_still()? {
                 return Ok(false);
             }
         }

@@ -1,5 +1,6 @@
 //! The models that answer: the slot that requests read and rollouts swap, and the choice of an arm.
 
+use crate::canary::Freshness;
 use axum::http::HeaderValue;
 use botops_dialogue::Dialogue;
 use botops_digest::Digest;
@@ -188,6 +189,25 @@ pub(super) struct Split {
     pub(super) salt: String,
     /// The rollout it belongs to, by the observer's epoch.
     pub(super) epoch: u64,
+    /// The index of the step, from 0.
+    pub(super) step: u16,
+    /// Whether the share is changing: the conversations that begin are not judged.
+    pub(super) changing: bool,
+    /// Whether the log was read recently enough for the split to hold.
+    pub(super) fresh: Arc<Freshness>,
+}
+
+impl Split {
+    /// Returns whether `other` routes in the same way.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.canary, &other.canary)
+            && self.weight == other.weight
+            && self.mirrors == other.mirrors
+            && self.salt == other.salt
+            && self.step == other.step
+            && self.changing == other.changing
+            && self.epoch == other.epoch
+    }
 }
 
 /// The models that answer at one moment. A routing never changes: a rollout swaps it for another.
@@ -208,9 +228,16 @@ pub(super) struct Choice<'a> {
     pub(super) sticky: bool,
     /// The challenger that classifies its messages after the answer, if the rollout mirrors them.
     pub(super) mirror: Option<&'a Split>,
+    /// The split that chose; `None` without a rollout, or if the log was not read recently enough.
+    pub(super) split: Option<&'a Split>,
 }
 
 impl Routing {
+    /// Returns the split, if the log was read recently enough for it to hold.
+    pub(super) fn split(&self) -> Option<&Split> {
+        self.split.as_ref().filter(|split| split.fresh.is_recent())
+    }
+
     /// Returns the speed of its slower model.
     pub(super) fn speed(&self) -> Speed {
         let canary = self.split.as_ref().map(|split| split.canary.speed());
@@ -223,8 +250,9 @@ impl Routing {
 
     /// Chooses the model that answers; `draw` in [0, 1) decides for a request without a conversation.
     pub(super) fn choose(&self, conversation_id: Option<&str>, draw: f64) -> Choice<'_> {
-        let Some(split) = &self.split else {
-            return Choice { served: &self.primary, arm: Arm::Primary, sticky: true, mirror: None };
+        let Some(split) = self.split() else {
+            let (served, arm) = (&self.primary, Arm::Primary);
+            return Choice { served, arm, sticky: true, mirror: None, split: None };
         };
         let arm = match conversation_id {
             Some(id) => assign(&split.salt, id, split.weight),
@@ -240,6 +268,7 @@ impl Routing {
             arm,
             sticky: conversation_id.is_some(),
             mirror: (split.mirrors && arm == Arm::Primary).then_some(split),
+            split: Some(split),
         }
     }
 }

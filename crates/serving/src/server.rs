@@ -3,18 +3,17 @@
 use super::{
     ServerSettings, Source, admin,
     app::App,
-    canary::Canary,
+    canary::{Canary, Journal, Pace, Parts, RegistryVersions, load_version},
     chat::chat,
     clock::{Clock, WallClock},
     control_threads::ControlThreads,
-    deployment_rules::first_problem,
+    deployment_rules::first_broken_rule,
     exchange::{Exchange, MAX_BODY_BYTES, json},
     feedback::feedback,
     key_ring::KeyRing,
     login::{AdminToken, Logins},
     metrics::Metrics,
     observe::Observer,
-    patience::Patient,
     predict::predict,
     problem::{Listener, no_such_method, no_such_path, panicked},
     request_guard::{RequestGuard, guard_request},
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     routing::{Served, Slot},
-    version_source::{RegistrySource, load_version},
+    unit_key::UnitKey,
 };
 use axum::{
     Router,
@@ -131,7 +130,7 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         }
         Source::Registry { registry, model, pinned: None } => {
             let admin = guarded.as_ref().map(|(listener, _)| address(listener)).transpose()?;
-            Some(follow_champion(&app, registry, (&model, &settings.environment), admin).await?)
+            Some(follow_champion(&app, registry, (&model, &settings), admin).await?)
         }
     };
     if canary.is_none()
@@ -142,10 +141,10 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     }
     if let Some(canary) = &canary {
         running.second = canary.is_second();
-        let (driver, stop) = (Arc::clone(canary), running.stop.subscribe());
-        running.tasks.push(control_handle.spawn(async move { driver.run(stop).await }));
+        let (follower, stop) = (Arc::clone(canary), running.stop.subscribe());
+        running.tasks.push(control_handle.spawn(async move { follower.run(stop).await }));
         let (canary, stop) = (Arc::clone(canary), running.stop.subscribe());
-        running.tasks.push(control_handle.spawn(async move { canary.keep_presence(stop).await }));
+        running.tasks.push(control_handle.spawn(async move { canary.keep_fresh(stop).await }));
     }
     if let Some((listener, logins)) = guarded {
         let address = address(&listener)?;
@@ -166,42 +165,53 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     Ok(running)
 }
 
-/// Serves the champion of a model in an environment, and resumes its rollout, unless another server controls it.
+/// Serves the champion of a model in an environment, and follows its deployment log.
 ///
 /// A damaged log, or a champion that its evidence does not prove, does not keep the server from starting: it serves the
 /// last champion that is proven before it, starts and resumes no rollout, and reports the problem.
+///
+/// # Errors
+/// `BOT-1048` (exit 2) the servers of an open rollout name conversations under another key.
 async fn follow_champion(
     app: &Arc<App>,
     registry: Registry,
-    (model, environment): (&str, &str),
+    (model, settings): (&str, &ServerSettings),
     admin: Option<SocketAddr>,
 ) -> Result<Arc<Canary>> {
+    let registry = registry.in_environment(&settings.environment)?;
     let (version, damage) = registry.verified_champion(model).await?;
     if let Some(fault) = &damage {
         let problem = format!("`{}` is the last verified champion: {fault}", version.reference());
         app.degrade(fault.code(), problem);
     }
-    let champion = version.manifest_digest;
+    let manifest = version.manifest_digest;
     app.slot.set(Arc::new(load_version(&registry, version).await?), None);
     // From here on, a store that vanishes is noticed, and not created again.
     if let Err(fault) = registry.store().identify().await {
         app.degrade(fault.code(), fault.message().to_owned());
     }
-    let (mut versions, log) = RegistrySource::open(registry, model, environment).await?;
-    if let Some(problem) = first_problem(&log) {
-        versions.distrust(problem);
+    let store = registry.store().clone();
+    let (mut journal, log) = Journal::open(store, &settings.environment).await?;
+    if let Some(problem) = first_broken_rule(&log, model) {
+        journal.distrust(problem);
     }
-    let log_damage = versions.damage().map(|(code, problem)| (code, problem.to_owned()));
-    let versions = Arc::new(Patient(versions.with_admin(admin)));
-    let canary = Arc::new(Canary::new(Arc::clone(app), versions, false));
-    canary.meet().await;
-    match log_damage {
-        Some((code, problem)) => {
-            app.degrade(code, format!("no rollout starts or continues: {problem}"));
-        }
-        None if damage.is_none() => canary.resume(&log, champion).await?,
-        None => {}
+    if let Some(fault) = damage.as_ref().filter(|_| journal.damage().is_none()) {
+        journal.distrust(fault.message().to_owned());
     }
+    if let Some((code, problem)) = journal.damage() {
+        app.degrade(code, format!("no rollout starts or continues: {problem}"));
+    }
+    let replication = &settings.replication;
+    let parts = Parts {
+        app: Arc::clone(app),
+        champions: registry.champions(model).await.unwrap_or_default(),
+        versions: Arc::new(RegistryVersions::new(registry, model)),
+        journal: journal.with_admin(admin),
+        pace: Pace::default().stale_after(replication.stale_after).times(replication.times),
+        unit_key: app.unit_key.clone(),
+    };
+    let canary = Arc::new(Canary::new(parts, false));
+    canary.open(log, manifest).await?;
     canary.show_loaded();
     Ok(canary)
 }
@@ -228,7 +238,11 @@ pub(super) fn new_app(
         RequestLogger::start(settings.request_log, metrics.dropped.clone()).map_err(|error| {
             Fault::internal("BOT-6018", "the logging thread could not be started").caused_by(error)
         })?;
-    let observer = Arc::new(Observer::default());
+    let unit_key = match &settings.replication.identity_key {
+        Some(key) => UnitKey::new(key.expose().as_bytes()),
+        None => UnitKey::alone(),
+    };
+    let observer = Arc::new(Observer::new(unit_key.clone()));
     let n_processors = available_parallelism().map_or(1, NonZero::get);
     let turns = Arc::new(Semaphore::new(n_processors));
     let counts = Counts {
@@ -243,6 +257,7 @@ pub(super) fn new_app(
         metrics,
         log,
         observer,
+        unit_key,
         clock,
         ids: RequestIds::default(),
         slow_bound: AtomicU64::new(0),

@@ -28,9 +28,10 @@ pub(super) fn settings() -> ServerSettings {
         admin_listen: anywhere,
         admin_token: None,
         allowed_hosts: Vec::new(),
-        environment: "test".to_owned(),
+        environment: "production".to_owned(),
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
+        replication: super::Replication::default(),
     }
 }
 
@@ -127,6 +128,9 @@ fn mirror(app: &App, challenger: Served) -> Arc<Served> {
         mirrors: true,
         salt: "salt".to_owned(),
         epoch: app.observer.epoch(),
+        step: 0,
+        changing: false,
+        fresh: Arc::new(crate::canary::Freshness::always()),
     };
     app.slot.set(primary, Some(split));
     canary
@@ -145,7 +149,7 @@ async fn converse(running: &Running, n: usize) {
 }
 
 fn shadow_units(app: &App) -> u64 {
-    app.observer.drain(0.0, DateTime::UNIX_EPOCH).shadow_units
+    app.observer.drain("r", "server", DateTime::UNIX_EPOCH)[0].shadow.len() as u64
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ mod spec;
 
 pub use secret::{Secret, SecretSource};
 pub use settings::{DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Workspace};
-pub use spec::{OidcSpec, ProfileSpec, ServerSpec, WorkspaceSpec};
+pub use spec::{OidcSpec, ProfileSpec, SecretsSpec, ServerSpec, WorkspaceSpec};
 
 #[cfg(test)]
 mod tests;

@@ -107,7 +107,18 @@ impl Sources<'_> {
             admin_url: self
                 .url("server.admin_url", "BOTOPS_ADMIN_URL", |s| s.admin_url.as_ref())?,
             server_url: self.url("server.url", "BOTOPS_SERVER_URL", |s| s.url.as_ref())?,
-            admin_token: self.token()?,
+            admin_token: self.secret(
+                "server.admin_token",
+                "BOTOPS_ADMIN_TOKEN",
+                |profile| profile.server.admin_token.as_ref(),
+                |file| file.server.admin_token.as_ref(),
+            )?,
+            identity_key: self.secret(
+                "secrets.identity_key",
+                "BOTOPS_IDENTITY_KEY",
+                |profile| profile.secrets.identity_key.as_ref(),
+                |file| file.secrets.identity_key.as_ref(),
+            )?,
             admin_oidc: self.issuers(),
             actor: self.actor(),
             root: self.root,
@@ -238,23 +249,23 @@ impl Sources<'_> {
         Ok(setting)
     }
 
-    fn token(&self) -> Result<Setting<SecretSource>> {
-        const KEY: &str = "server.admin_token";
-        const NAME: &str = "BOTOPS_ADMIN_TOKEN";
-        // A token of blanks is a mistake, and not an unset variable: the server refuses it instead of having no admin API.
-        if let Some(value) = self.overrides.environment.get(NAME).filter(|v| !v.is_empty()) {
+    fn secret(
+        &self,
+        key: &str,
+        name: &str,
+        of_profile: impl Fn(&ProfileSpec) -> Option<&String>,
+        of_file: impl Fn(&WorkspaceSpec) -> Option<&String>,
+    ) -> Result<Setting<SecretSource>> {
+        // A secret of blanks is a mistake, and not an unset variable: the server refuses it instead of doing without.
+        if let Some(value) = self.overrides.environment.get(name).filter(|v| !v.is_empty()) {
             let value = SecretSource::given(Secret::new(value.clone()));
-            return Ok(Setting { value, origin: Origin::Environment(NAME.to_owned()) });
+            return Ok(Setting { value, origin: Origin::Environment(name.to_owned()) });
         }
-        let written = self.written(
-            KEY,
-            |profile| profile.server.admin_token.as_ref(),
-            |file| file.server.admin_token.as_ref(),
-        );
+        let written = self.written(key, of_profile, of_file);
         let Some(Setting { value, origin }) = written else {
             return Ok(Setting { value: SecretSource::default(), origin: Origin::Default });
         };
-        let place = self.place(KEY, &origin);
+        let place = self.place(key, &origin);
         let (root, environment) = (&self.root, &self.overrides.environment);
         let value = SecretSource::parse(&value, root, environment, place)?;
         Ok(Setting { value, origin })

@@ -70,6 +70,10 @@ pub struct Workspace {
     /// needed.
     #[serde(skip)]
     pub admin_token: Setting<SecretSource>,
+    /// The key under which servers name conversations (`secrets.identity_key: ${env:NAME}` or `${file:PATH}`;
+    /// `BOTOPS_IDENTITY_KEY`); read when it is needed.
+    #[serde(skip)]
+    pub identity_key: Setting<SecretSource>,
     /// The issuers whose OIDC tokens the admin API of a server accepts (`server.admin_oidc`).
     pub admin_oidc: Setting<Vec<OidcSpec>>,
     /// The person or job that acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).

@@ -35,6 +35,9 @@ pub struct WorkspaceSpec {
     /// The server to promote through.
     #[serde(default)]
     pub server: ServerSpec,
+    /// The keys of this installation.
+    #[serde(default)]
+    pub secrets: SecretsSpec,
     /// The settings that replace those above, by profile name.
     #[serde(default)]
     pub profiles: BTreeMap<String, ProfileSpec>,
@@ -75,6 +78,15 @@ fn groups() -> String {
     "groups".to_owned()
 }
 
+/// The block `secrets:` of `botops.yaml` or of a profile.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsSpec {
+    /// The key under which the servers of an environment name conversations, by reference: `${env:NAME}` or
+    /// `${file:PATH}`. All of them need the same one.
+    pub identity_key: Option<String>,
+}
+
 /// A profile under `profiles:`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -91,4 +103,6 @@ pub struct ProfileSpec {
     pub actor: Option<String>,
     /// See [`WorkspaceSpec::server`].
     pub server: ServerSpec,
+    /// See [`WorkspaceSpec::secrets`].
+    pub secrets: SecretsSpec,
 }

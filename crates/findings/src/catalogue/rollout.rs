@@ -221,6 +221,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The deployment log has an open rollout of this model, so a server decides which versions get its traffic. It would not follow a move of `champion` until that rollout ends. Nothing was changed. Send the request to the admin API of that server: set `server.admin_url` in botops.yaml, or the variable `BOTOPS_ADMIN_URL`, and run the command again. If the server no longer runs, start it again: it resumes the rollout.",
     },
     Entry {
+        code: "BOT-6046",
+        kind: Some(FaultKind::Usage),
+        title: "an idempotency key was used for another request",
+        explanation: "The same `Idempotency-Key` came with another method, path or body in the last 24 hours. Nothing was changed. A client that repeats a request sends the same key and the same body; another request needs another key. HTTP status 422.",
+    },
+    Entry {
+        code: "BOT-6047",
+        kind: None,
+        title: "the champion was withdrawn",
+        explanation: "The version that serves was yanked after it became champion. The server goes on serving it and is degraded: to serve nothing would be worse. Roll back to an earlier champion or promote another version.",
+    },
+    Entry {
         code: "BOT-6043",
         kind: Some(FaultKind::Gate),
         title: "an observation of a replica is damaged",

@@ -233,6 +233,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The server reads the log of keys every 2 seconds. Once it has not been able to for 5 minutes, a key may only read, end a rollout, and roll back the model: it may have been revoked meanwhile. A server that has never read the log accepts no key. The shared token, OIDC tokens and the admin socket do not depend on the log. Repair the store of the registry. HTTP status 503.",
     },
     Entry {
+        code: "BOT-1048",
+        kind: Some(FaultKind::Usage),
+        title: "servers name conversations under different keys",
+        explanation: "The servers of an environment count conversations together, and name each by an HMAC under the `identity_key`. This server has another key than the one that ticks the open rollout, so a conversation that meets both would count twice. Give every server of the environment the same key: `secrets.identity_key: ${env:NAME}` or `${file:PATH}` in botops.yaml, or BOTOPS_IDENTITY_KEY. Without a setting, a server makes `.botops/keys/identity_key` in its workspace, which only servers of that folder share. Change the key while no rollout is open.",
+    },
+    Entry {
+        code: "BOT-1052",
+        kind: Some(FaultKind::Usage),
+        title: "the identity key is too short",
+        explanation: "The key under which servers name conversations has fewer than 32 characters, so that the names could be guessed. Make one with `openssl rand -hex 32`.",
+    },
+    Entry {
+        code: "BOT-1053",
+        kind: Some(FaultKind::Internal),
+        title: "the identity key cannot be read or made",
+        explanation: "Without the setting `secrets.identity_key`, a server keeps its key in `.botops/keys/identity_key` in the folder of the workspace, and makes it at its first start. That file could not be read, or the folder not be written. Set the key in botops.yaml or as BOTOPS_IDENTITY_KEY, or make the folder writable.",
+    },
+    Entry {
         code: "BOT-1049",
         kind: Some(FaultKind::Usage),
         title: "an issuer of tokens cannot be used",

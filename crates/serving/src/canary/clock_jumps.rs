@@ -1,37 +1,32 @@
-//! Jumps of the wall clock: the rollout under way pauses, and its times start over.
+//! Jumps of the wall clock of the server that ticks: the rollout under way pauses, and its times start over.
 
-use super::{
-    driver::Canary,
-    state::{AUTOMATIC, Active, State},
-};
+use super::{follow::Canary, state::State, ticking::automatic};
 use crate::clock::{self, Jump};
 use botops_findings::Result;
 use botops_rollout as rollout;
+use std::sync::Arc;
 
 impl Canary {
     /// Notes a jump of the wall clock since the last look, and keeps it until the rollout under way is paused for it.
     pub(super) fn note_jump(&self, state: &mut State) {
         let Some(jump) = self.app.clock.take_jump() else { return };
-        self.event(
-            "warn",
-            "clock",
-            format!("the wall clock jumped from {} to {}", jump.from, jump.to),
-        );
-        // A server that drives no rollout has nothing to pause, and its next rollout begins after the jump.
-        if state.active.as_ref().is_some_and(Active::is_driven) {
+        let message = format!("the wall clock jumped from {} to {}", jump.from, jump.to);
+        self.event("warn", "clock", message);
+        // A server that does not tick has nothing to pause.
+        if state.open(&self.app.model).is_some() && self.holds_lease(state) {
             let from = state.jump.map_or(jump.from, |earlier| earlier.from);
             state.jump = Some(Jump { from, to: jump.to });
         }
     }
 
-    /// Notes a clock that was set back while no server ran: the times of `active` lie in the future.
-    pub(super) fn note_setback(&self, state: &mut State, active: &mut Active) {
-        let now = self.app.clock.steady();
-        let written = active.rollout.updated_at;
+    /// Notes a clock that is behind that of the server which ticked before: the times of the rollout lie in the future.
+    pub(super) fn note_setback(&self, state: &mut State) {
+        let Some(step) = state.open(&self.app.model) else { return };
+        let (now, written) = (self.app.clock.steady(), step.rollout.updated_at);
         if now < written
+            && state.jump.is_none()
             && let Some(jump) = clock::jump(written, now)
         {
-            active.rollout = active.rollout.rebased(now);
             state.jump = Some(jump);
         }
     }
@@ -40,22 +35,26 @@ impl Canary {
     ///
     /// # Errors
     /// Those of the store. The next call tries again.
-    pub(super) async fn pause_after_jump(&self, state: &mut State) -> Result<bool> {
+    pub(super) async fn pause_after_jump(self: &Arc<Self>, state: &mut State) -> Result<bool> {
         self.note_jump(state);
         let Some(Jump { from, to }) = state.jump else { return Ok(false) };
-        let Some(active) = state.active.as_mut().filter(|active| active.is_driven()) else {
+        if !self.holds_lease(state) {
+            state.jump = None;
+            return Ok(false);
+        }
+        let Some(step) = state.open(&self.app.model) else {
             state.jump = None;
             return Ok(false);
         };
-        let transition = rollout::clock_jumped(&active.rollout, from, to);
+        let transition = rollout::clock_jumped(&step.rollout, from, to);
         let decided = transition.is_decided();
         if decided {
-            // The conversations before the jump began at the weight before the pause. The next tick counts them.
-            active.unrecorded = self.observe(active, from);
-            active.actor = AUTOMATIC.to_owned();
-            self.apply(state, transition, to).await?;
-        } else {
-            active.rollout = transition.next;
+            if !self.step(state, &transition, &automatic(), None).await? {
+                self.catch_up(state).await?;
+                return Ok(false);
+            }
+        } else if let Some(ticking) = &mut state.ticking {
+            ticking.ticked = to;
         }
         state.jump = None;
         Ok(decided)

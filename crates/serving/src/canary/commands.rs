@@ -1,21 +1,35 @@
-//! Rollout commands: their checks and their effects.
+//! Rollout commands: their checks, and their entries in the log. Any server of the environment takes them.
+//!
+//! A command reads the log, is checked against what it read, and is appended behind it. If another server was first, it
+//! is read and checked again.
 
 use super::{
-    driver::Canary,
-    state::{
-        Active, Mode, Requester, Started, State, find, no_messages, no_such_rollout, unchanged,
-        under_way,
-    },
+    follow::Canary,
+    state::{InEffect, Mode, Requester, Reverted, Started, State, named, unchanged, under_way},
 };
 use crate::routing::Served;
-use botops_findings::{Fault, FaultKind, Result};
-use botops_registry::Version;
+use botops_access::Identity;
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_registry::{ChampionMove, Change, Deployment, RolloutStep, Version};
 use botops_rollout::{
-    self as rollout, Command, Effect, Phase, Rollout, RolloutRequest, RolloutSpec, Transition,
-    TransitionRecord, Versions,
+    self as rollout, Command, Effect, Observation, Phase, Rollout, RolloutPolicy, RolloutRequest,
+    RolloutSpec, Transition, Versions as Names,
 };
-use chrono::{DateTime, Utc};
-use std::sync::atomic::Ordering;
+use botops_store::Appended;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
+
+/// A request for a rollout.
+#[derive(Debug, Clone)]
+pub(crate) struct StartRequest {
+    /// The version, such as `support@3`.
+    pub(crate) version: String,
+    /// The plan.
+    pub(crate) plan: RolloutSpec,
+    /// Whether the rollout that is under way is rolled back first.
+    pub(crate) supersede: bool,
+}
 
 impl Canary {
     /// Starts a rollout, or joins the one under way for the same version.
@@ -24,209 +38,213 @@ impl Canary {
     /// have learned how the rollout ended.
     ///
     /// # Errors
-    /// `BOT-6032`, `BOT-6037`, `BOT-6001`, those of the registry; `BOT-5017` the version has no gate report.
+    /// `BOT-6032`, `BOT-6037`, `BOT-6001`, those of the registry; `BOT-5017` the version has no gate report; those of
+    /// [`Self::check_held`].
     pub(crate) async fn start(
-        &self,
-        reference: &str,
-        spec: RolloutSpec,
-        requester: Requester,
-    ) -> Result<(Transition, Started)> {
-        self.begin(reference, spec, requester, Mode::Real).await
-    }
-
-    /// Returns the transition that [`Self::start`] would begin with.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
-    pub(crate) async fn preview_start(
-        &self,
-        reference: &str,
-        spec: RolloutSpec,
-        requester: Requester,
-    ) -> Result<Transition> {
-        self.begin(reference, spec, requester, Mode::Dry).await.map(|(transition, _)| transition)
-    }
-
-    async fn begin(
-        &self,
-        reference: &str,
-        spec: RolloutSpec,
+        self: &Arc<Self>,
+        request: &StartRequest,
         requester: Requester,
         mode: Mode,
     ) -> Result<(Transition, Started)> {
-        let policy = spec.check()?;
-        self.source.check_log()?;
-        self.check_still_first().await?;
-        let mut state = self.lock().await;
-        if matches!(mode, Mode::Real) {
-            self.settle(&mut state).await?;
-            self.pause_after_jump(&mut state).await?;
-        }
-        let primary = self.primary()?;
-        let champion = primary.manifest.expect("a model of a registry has its manifest");
-        let version = self.source.find(Some(reference), &champion).await?;
-        let now = self.app.clock.steady();
-        if let Some(active) = state.active.as_ref().filter(|active| !active.rollout.is_over()) {
-            if active.rollout.challenger == version.manifest_digest {
-                return Ok((unchanged(&active.rollout, Effect::None), Started::Joined));
+        let policy = request.plan.check()?;
+        self.journal.check()?;
+        let version = self.versions.find(&request.version).await?;
+        let launched = loop {
+            let mut state = self.lock().await;
+            self.catch_up(&mut state).await?;
+            self.route(&mut state);
+            if let Some(joined) = self.joined(&state, &version, &requester)? {
+                return Ok(joined);
             }
-            return Err(under_way(&active.rollout.id));
+            let rollout = self.requested(&state, &version, policy.clone(), &requester)?;
+            self.check_held(&state)?;
+            if let Some(open) = state.open(&self.app.model) {
+                let id = open.rollout.id.clone();
+                if !request.supersede {
+                    return Err(under_way(&id));
+                }
+                if matches!(mode, Mode::Real) {
+                    self.supersede(&mut state, &rollout.id, &requester).await?;
+                    drop(state);
+                    self.drive().await?;
+                    continue;
+                }
+            }
+            self.versions.admit(&version).await?;
+            let now = rollout.started_at;
+            if matches!(mode, Mode::Dry) {
+                let nothing = Observation { observed_at: Some(now), ..Observation::default() };
+                return Ok((rollout::advance(&rollout, &nothing, now), Started::New));
+            }
+            if self.take_lease(&mut state).await?
+                && self.launch(&mut state, &rollout, &requester).await?
+            {
+                break rollout;
+            }
+        };
+        self.drive().await?;
+        let state = self.lock().await;
+        let step = named(state.step(&self.app.model), &launched.id, &self.app.model)?;
+        Ok((unchanged(&step.rollout, Effect::None), Started::New))
+    }
+
+    /// Returns the rollout that a request for `version` joins, if there is one.
+    ///
+    /// # Errors
+    /// `BOT-6037` it is the champion already, or the same model; those of a repeated request.
+    fn joined(
+        &self,
+        state: &State,
+        version: &Version,
+        requester: &Requester,
+    ) -> Result<Option<(Transition, Started)>> {
+        let primary = self.primary()?;
+        let champion = state.champions.current();
+        let repeated = self.repeated(state, requester)?;
+        if let Some(step) = state.step(&self.app.model) {
+            let rollout = &step.rollout;
+            let is_same = rollout.challenger == version.manifest_digest;
+            let joins = is_same
+                && (!rollout.is_over()
+                    || rollout.phase == Phase::Promoted && champion == Some(rollout.challenger));
+            if joins || repeated {
+                return Ok(Some((unchanged(rollout, Effect::None), Started::Joined)));
+            }
         }
-        if let (Some(before), Mode::Real) = (state.active.as_mut(), mode) {
-            self.write_waiting(before).await?;
-        }
-        let is_champion = champion == version.manifest_digest;
-        if is_champion
-            && let Some(last) = state.active.as_ref().filter(|last| {
-                last.rollout.phase == Phase::Promoted && last.rollout.challenger == champion
-            })
-        {
-            return Ok((unchanged(&last.rollout, Effect::None), Started::Joined));
-        }
+        let is_champion = champion == Some(version.manifest_digest);
         if is_champion || version.model_digest() == Some(primary.digest) {
-            return Err(already_champion(&version, &primary));
+            return Err(already_champion(version, &primary));
         }
-        self.source.admit(&version).await?;
-        let rollout = Rollout::request(
-            RolloutRequest {
-                id: ulid::Ulid::generate().to_string(),
-                model: version.model.clone(),
-                champion,
-                challenger: version.manifest_digest,
-                policy,
-                actor: requester.actor.clone(),
-                reason: requester.reason,
-            },
-            now,
-        )
-        .with_versions(Versions {
-            champion: primary.reference.to_string(),
-            challenger: version.reference(),
-        });
-        let transition = rollout::advance(&rollout, &no_messages(now), now);
-        if matches!(mode, Mode::Dry) {
-            return Ok((transition, Started::New));
-        }
-        self.launch(&mut state, rollout, requester.actor, now).await?;
-        let active = state.active.as_ref().expect("the rollout was just started");
-        Ok((unchanged(&active.rollout, Effect::None), Started::New))
+        Ok(None)
+    }
+
+    /// Returns the rollout that `requester` asks for.
+    ///
+    /// # Errors
+    /// `BOT-6019` no model is ready.
+    fn requested(
+        &self,
+        state: &State,
+        version: &Version,
+        policy: RolloutPolicy,
+        requester: &Requester,
+    ) -> Result<Rollout> {
+        let primary = self.primary()?;
+        let champion = state.champions.current().or(primary.manifest);
+        let champion = champion.expect("a model of a registry has its manifest");
+        let request = RolloutRequest {
+            id: ulid::Ulid::generate().to_string(),
+            model: version.model.clone(),
+            champion,
+            challenger: version.manifest_digest,
+            policy,
+            actor: requester.by.label(),
+            reason: requester.reason.clone(),
+        };
+        let names =
+            Names { champion: primary.reference.to_string(), challenger: version.reference() };
+        Ok(Rollout::request(request, self.app.clock.steady())
+            .with_requester(requester.by.name.clone())
+            .with_versions(names))
+    }
+
+    /// Appends the first entry of `rollout`. Returns whether this server was first.
+    async fn launch(
+        self: &Arc<Self>,
+        state: &mut State,
+        rollout: &Rollout,
+        requester: &Requester,
+    ) -> Result<bool> {
+        // Fixed before the first request reaches the canary. The latency of a rehearsal is not that of the traffic.
+        let slow_bound = if self.rehearsal { None } else { self.app.metrics.slow_bound() };
+        let step = RolloutStep {
+            rollout: rollout.clone(),
+            champion: None,
+            effective_at: None,
+            slow_bound_seconds: slow_bound.map(|bound| bound.as_secs_f64()),
+            counted: std::collections::BTreeMap::new(),
+        };
+        let by = (requester.by.clone(), rollout.reason.clone());
+        let change = Change::Rollout(Box::new(step));
+        let mut entry = Deployment::new(by, self.app.clock.now(), &self.app.model, change);
+        entry.request.clone_from(&requester.request);
+        self.append(state, entry).await
     }
 
     /// Starts the checked `rollout` of a rehearsal.
     ///
     /// # Errors
     /// Those of the store.
-    pub(crate) async fn launch_rehearsed(&self, rollout: Rollout) -> Result<()> {
+    pub(crate) async fn launch_rehearsed(self: &Arc<Self>, rollout: &Rollout) -> Result<()> {
+        let requester = Requester::new(
+            Identity::new(botops_access::IdentityKind::Automatic, rollout.actor.clone()),
+            "",
+        );
         let mut state = self.lock().await;
-        let (actor, now) = (rollout.actor.clone(), self.app.clock.steady());
-        self.launch(&mut state, rollout, actor, now).await
+        self.take_lease(&mut state).await?;
+        self.launch(&mut state, rollout, &requester).await?;
+        drop(state);
+        self.drive().await
     }
 
-    async fn launch(
-        &self,
+    /// Rolls the open rollout back, because the rollout `by` takes its place.
+    async fn supersede(
+        self: &Arc<Self>,
         state: &mut State,
-        rollout: Rollout,
-        actor: String,
-        now: DateTime<Utc>,
-    ) -> Result<()> {
-        let mut active = Active::new(rollout, actor);
-        // Fixed before the first request reaches the canary. The latency of a rehearsal is not that of the traffic.
-        active.slow_bound = if self.rehearsal { None } else { self.app.metrics.slow_bound() };
-        self.set_slow_bound(active.slow_bound);
-        self.app.observer.clear();
-        self.aborting.store(false, Ordering::SeqCst);
-        let record = TransitionRecord::new(&active.rollout, &active.rollout.reason);
-        active.transitions.push(if self.rehearsal { record } else { record.by(&active.actor) });
-        let entry = active.entry(&active.rollout, &active.rollout.reason, now);
-        if let Err(fault) = self.source.record(entry).await {
-            self.note_conflict(&fault);
-            return Err(fault);
-        }
-        let transition = rollout::advance(&active.rollout, &no_messages(now), now);
-        self.set_id(&active.rollout.id);
-        state.active = Some(active);
-        self.woken.notify_one();
-        self.apply(state, transition, now).await
+        by: &str,
+        requester: &Requester,
+    ) -> Result<bool> {
+        let Some(open) = state.open(&self.app.model) else { return Ok(true) };
+        let command = Command::Supersede { by: by.to_owned() };
+        let transition = rollout::command(&open.rollout, &command, self.app.clock.steady())?;
+        self.step(state, &transition, requester, None).await
     }
 
-    /// Applies `command`. A rollback takes effect before anything waits.
+    /// Applies `command`, which is not an abort.
     ///
     /// # Errors
-    /// `BOT-6034`, `BOT-6022`, `BOT-6002`, those of the store.
+    /// `BOT-6034`, `BOT-6022`, `BOT-6002`, those of [`Self::check_held`] and of the store.
     pub(crate) async fn command(
-        &self,
+        self: &Arc<Self>,
         id: &str,
         command: &Command,
-        requester: Requester,
+        requester: &Requester,
         if_match: Option<u64>,
     ) -> Result<()> {
-        let abort = matches!(command, Command::Abort { .. });
-        if abort {
-            // Does not wait for the state: its holder may be waiting for the store.
-            if !self.is_named(id) {
-                return Err(no_such_rollout(id, &self.app.model));
+        self.journal.check()?;
+        loop {
+            let mut state = self.lock().await;
+            self.catch_up(&mut state).await?;
+            self.route(&mut state);
+            if self.repeated(&state, requester)? {
+                return Ok(());
             }
-            let revision = self.revision.load(Ordering::SeqCst);
-            check_revision(if_match, revision)?;
-            self.standing.check_first()?;
-            self.show_ahead(id, command, self.app.clock.steady())?;
-            self.aborting.store(true, Ordering::SeqCst);
-            self.app.slot.withdraw();
-        }
-        let mut state = self.lock().await;
-        let outcome = async {
-            if abort {
-                self.note_jump(&mut state);
-            } else {
-                self.pause_after_jump(&mut state).await?;
-            }
-            let now = self.app.clock.steady();
-            let jump = state.jump;
-            let active = find(state.active.as_mut(), id, &self.app.model)?;
-            self.standing.check_first()?;
-            if abort && !active.unwritten.is_empty() && active.rollout.is_over() {
-                // The client did not see that an earlier abort is in effect: its record is tried again.
-                return self.write_again(active).await;
-            }
-            if !abort {
-                check_revision(if_match, active.rollout.revision)?;
-            }
-            let transition = match jump {
-                // An abort needs no pause, but its time is that of the clock after the jump.
-                Some(jump) => rollout::command(&active.rollout.rebased(jump.to), command, now)?,
-                None => rollout::command(&active.rollout, command, now)?,
-            };
-            // The reason of an abort is part of the command.
-            let given = if abort { "" } else { requester.reason.as_str() };
-            let transition = transition.because(given);
-            active.actor.clone_from(&requester.actor);
-            self.apply(&mut state, transition, now).await
-        }
-        .await;
-        if abort {
-            self.aborting.store(false, Ordering::SeqCst);
-            match &outcome {
-                Ok(()) => self.app.metrics.rolled_back("requested"),
-                // The rollback was refused: the canary keeps its share.
-                Err(_) => {
-                    if let Some(active) = state.active.as_ref().filter(|a| a.is_driven()) {
-                        self.route(active);
-                    }
-                }
+            self.pause_after_jump(&mut state).await?;
+            let transition = self.checked(&state, id, command, requester, if_match)?;
+            if self.step(&mut state, &transition, requester, None).await? {
+                break;
             }
         }
-        outcome
+        // The effect of the command, if this server ticks; else the one that does carries it out at its next turn.
+        self.drive().await
     }
 
-    /// Tries again to record what is in effect. A store that still fails is no error: the answer says that it is not durable.
-    ///
-    /// # Errors
-    /// `BOT-6026` another server wrote to the log.
-    async fn write_again(&self, active: &mut Active) -> Result<()> {
-        match self.write_waiting(active).await {
-            Err(fault) if fault.kind() == FaultKind::Conflict => Err(fault),
-            _ => Ok(()),
-        }
+    /// Returns the transition that `command` would make, with the reason that the request gives.
+    fn checked(
+        &self,
+        state: &State,
+        id: &str,
+        command: &Command,
+        requester: &Requester,
+        if_match: Option<u64>,
+    ) -> Result<Transition> {
+        let rollout = &named(state.step(&self.app.model), id, &self.app.model)?.rollout;
+        check_revision(if_match, rollout.revision)?;
+        let (held, now) = (self.held(state), self.app.clock.steady());
+        let transition = rollout::command_held(rollout, command, held.as_deref(), now)?;
+        // The reason of an abort is part of the command.
+        let is_abort = matches!(command, Command::Abort { .. });
+        Ok(transition.because(if is_abort { "" } else { &requester.reason }))
     }
 
     /// Returns the transition that `command` would make.
@@ -234,17 +252,174 @@ impl Canary {
     /// # Errors
     /// As [`Self::command`].
     pub(crate) async fn preview(
-        &self,
+        self: &Arc<Self>,
         id: &str,
         command: &Command,
+        requester: &Requester,
         if_match: Option<u64>,
     ) -> Result<Transition> {
         let mut state = self.lock().await;
-        let active = find(state.active.as_mut(), id, &self.app.model)?;
-        self.standing.check_first()?;
-        check_revision(if_match, active.rollout.revision)?;
-        rollout::command(&active.rollout, command, self.app.clock.steady())
+        self.catch_up(&mut state).await?;
+        self.checked(&state, id, command, requester, if_match)
     }
+
+    /// Rolls the rollout `id` back: no request reaches the challenger from here on, and then the log records it.
+    ///
+    /// A store that fails is no error: the answer says that the abort is not durable, and the server keeps trying.
+    ///
+    /// # Errors
+    /// `BOT-6034`, `BOT-6022`, `BOT-6002`: nothing has changed then.
+    pub(crate) async fn abort(
+        self: &Arc<Self>,
+        id: &str,
+        reason: String,
+        requester: Requester,
+        if_match: Option<u64>,
+    ) -> Result<()> {
+        self.journal.check()?;
+        let view = self.view(id)?;
+        if let Some(asked) = if_match
+            && asked > view.rollout.revision
+        {
+            // A stale revision never blocks a rollback; one that nobody has given out is a mistake.
+            check_revision(if_match, view.rollout.revision)?;
+        }
+        let now = self.app.clock.steady();
+        if !view.durable && self.is_aborted(&view.rollout.id) {
+            return self.record_now().await;
+        }
+        let command = Command::Abort { reason: reason.clone() };
+        rollout::command(&view.rollout, &command, now)?;
+        let act = Reverted::Abort { id: view.rollout.id.clone(), reason };
+        self.act(act, requester, now);
+        self.app.slot.withdraw();
+        self.app.metrics.rolled_back("requested");
+        self.record_now().await
+    }
+
+    /// Notes an act that is in effect from now on.
+    pub(super) fn act(&self, act: Reverted, requester: Requester, at: DateTime<Utc>) {
+        let number = self.acted.fetch_add(1, Ordering::SeqCst) + 1;
+        let act = InEffect { number, act, requester, at };
+        self.show_act(&act);
+        self.acts.lock().unwrap_or_else(PoisonError::into_inner).push(act);
+        self.woken.notify_one();
+    }
+
+    /// Appends the entry of `transition`. Returns whether this server was first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn step(
+        self: &Arc<Self>,
+        state: &mut State,
+        transition: &Transition,
+        requester: &Requester,
+        forward: Option<ChampionMove>,
+    ) -> Result<bool> {
+        let entry = self.entry(state, transition, requester, forward)?;
+        self.append(state, entry).await
+    }
+
+    /// Returns the entry of `transition`.
+    ///
+    /// A rollback out of Settling moves the champion back.
+    fn entry(
+        &self,
+        state: &State,
+        transition: &Transition,
+        requester: &Requester,
+        forward: Option<ChampionMove>,
+    ) -> Result<Deployment> {
+        let before = state.step(&self.app.model);
+        let next = &transition.next;
+        let champion = match forward {
+            Some(moved) => Some(moved),
+            None => self.way_back(state, next)?,
+        };
+        let clock = self.app.clock.now();
+        let had = before.map_or(0.0, |step| step.rollout.weight());
+        let effective_at = if next.weight() > had && !self.pace.raise.is_zero() {
+            Some(clock + TimeDelta::from_std(self.pace.raise).unwrap_or(TimeDelta::zero()))
+        } else {
+            before.filter(|_| next.weight() == had).and_then(|step| step.effective_at)
+        };
+        let ticking = state.ticking.as_ref();
+        let step = RolloutStep {
+            rollout: next.clone(),
+            champion,
+            effective_at,
+            slow_bound_seconds: before.and_then(|step| step.slow_bound_seconds),
+            counted: match ticking {
+                Some(ticking) => ticking.marks(),
+                None => before.map(|step| step.counted.clone()).unwrap_or_default(),
+            },
+        };
+        let by = (requester.by.clone(), transition.reason.clone());
+        let mut entry =
+            Deployment::new(by, clock, &self.app.model, Change::Rollout(Box::new(step)));
+        entry.request.clone_from(&requester.request);
+        let is_rollback = matches!(next.phase, Phase::RollingBack { .. });
+        entry.break_glass = is_rollback && self.held(state).is_some();
+        Ok(entry)
+    }
+
+    /// Returns the move back of the champion that a rollback out of Settling makes.
+    fn way_back(&self, state: &State, next: &Rollout) -> Result<Option<ChampionMove>> {
+        let from = state.champions.current();
+        let is_back = from == Some(next.challenger)
+            && next.primary() == next.champion
+            && matches!(next.phase, Phase::RollingBack { .. });
+        if !is_back {
+            return Ok(None);
+        }
+        let former = state.champions.former(&next.champion).ok_or_else(|| {
+            Fault::internal("BOT-6018", "the champion before is not in the line of champions")
+        })?;
+        Ok(Some(ChampionMove::back(&former, from)))
+    }
+
+    /// Appends `entry` behind the newest one. Returns whether this server was first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn append(
+        self: &Arc<Self>,
+        state: &mut State,
+        entry: Deployment,
+    ) -> Result<bool> {
+        match self.journal.append(state.tip.as_ref(), entry).await? {
+            Appended::Written(entry) => {
+                self.take(state, entry)?;
+                self.show_state(state);
+                self.route(state);
+                Ok(true)
+            }
+            Appended::Conflict => Ok(false),
+        }
+    }
+
+    /// Returns whether the log has the request of `requester` already.
+    ///
+    /// # Errors
+    /// `BOT-6046` (exit 2) its key was used for another request in the last 24 hours.
+    pub(super) fn repeated(&self, state: &State, requester: &Requester) -> Result<bool> {
+        let Some(mark) = &requester.request else { return Ok(false) };
+        match state.environment.request(&mark.key, self.app.clock.now()) {
+            None => Ok(false),
+            Some((known, _)) if known.body == mark.body => Ok(true),
+            Some((_, seq)) => Err(Fault::usage(
+                "BOT-6046",
+                format!("this `Idempotency-Key` was used for another request, which is entry {seq} of the deployment log"),
+            )
+            .hint("send each request with a key of its own")),
+        }
+    }
+}
+
+/// Returns the digest that identifies an `Idempotency-Key` of `by`.
+pub(crate) fn request_key(by: &Identity, key: &str) -> Digest {
+    Digest::of_json(&(&by.name, by.kind, key))
 }
 
 /// The fault of a rollout of the champion, or of a version with the same model.

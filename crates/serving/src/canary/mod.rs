@@ -1,28 +1,44 @@
-//! The rollout under way: its ticks, its commands and their effects.
+//! A server among the others of its environment, and the rollout under way.
 //!
-//! In: observations, commands, the clock. Out: entries of the deployment log, and the routing.
+//! In: the entries of the deployment log, observations, commands, the clock. Out: entries of the log, and the routing.
 //!
-//! - [`driver`] ticks: it takes the observations, asks [`botops_rollout::advance`] for at most one
-//!   step, records the step in the deployment log, then carries it out
-//! - a rollback is the other way round: requests stop reaching the challenger before anything waits
-//! - [`commands`] are those of the admin API, [`rollback`] is that of the model, [`transition_effects`]
-//!   carries out the steps, [`clock_jumps`] pauses after a jump of the wall clock, and [`state`] holds the data of all four
-//! - [`standing`] says whether this server drives the rollouts, and [`succession`] lets the next server take over
-//! - [`view`] is a copy that is shown while the state is locked, and [`showing`] keeps it current
+//! - [`follow`] reads the next entry of the log again and again. What it has read decides the routing ([`routes`]), the
+//!   share of the challenger ([`share`]) and the models in memory ([`loading`])
+//! - any server takes a command ([`commands`]): it is appended behind what the server has read, or checked again. An abort
+//!   and a rollback take effect first, and are recorded after ([`rollback`])
+//! - one server ticks ([`lease`], [`ticking`]): it merges the observations of all ([`evidence`]), asks
+//!   [`botops_rollout::advance`] for at most one step, appends the step, and carries out its effect
+//! - a process that was stopped, or cannot read the store, sends nothing to a challenger ([`freshness`])
+//! - [`shown`] is a copy that is read while the state is locked, and [`clock_jumps`] pauses after a jump of the wall clock
 
 mod clock_jumps;
 mod commands;
-mod driver;
+mod conditions;
+mod evidence;
+mod follow;
+mod freshness;
+mod journal;
+mod lease;
+mod loading;
+mod pace;
 mod rollback;
-mod showing;
-mod standing;
+mod routes;
+mod share;
+mod shown;
 mod state;
-mod succession;
 #[cfg(test)]
 mod tests;
-mod transition_effects;
-mod view;
+mod ticking;
+mod versions;
+mod withdrawals;
 
-pub(crate) use driver::Canary;
+pub(crate) use commands::{StartRequest, request_key};
+pub(crate) use follow::{Canary, Parts};
+pub(crate) use freshness::Freshness;
+pub(crate) use journal::Journal;
+pub(crate) use pace::Pace;
 pub use state::{EndedRollout, Restored};
 pub(crate) use state::{Mode, Requester, Started, under_way};
+pub(crate) use versions::{
+    RegistryVersions, RehearsedVersions, load_version, no_rollouts, no_rollouts_of,
+};

@@ -1,15 +1,16 @@
-//! The rollback of the model: an earlier champion serves at once, then the registry and the log record it.
+//! Acts that take effect before they are recorded: the abort of a rollout, and the return to a former champion.
 
 use super::{
-    driver::Canary,
-    state::{EndedRollout, Mode, Pending, Requester, Restored, State},
+    follow::Canary,
+    shown::aborted,
+    state::{EndedRollout, InEffect, Mode, Requester, Restored, Reverted, State},
 };
-use crate::{routing::Served, version_source::Deployment};
+use crate::routing::Served;
 use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
-use botops_registry::Act;
-use botops_rollout::Command;
-use std::sync::Arc;
+use botops_registry::{ChampionMove, Champions, Change, Deployment, FormerChampion};
+use botops_rollout::Rollout;
+use std::sync::{Arc, PoisonError};
 
 /// Returns the result of a rollback from `primary` to `served`.
 fn restored(primary: &Served, served: &Served) -> Restored {
@@ -23,239 +24,289 @@ fn restored(primary: &Served, served: &Served) -> Restored {
 }
 
 impl Canary {
-    /// Ends the open rollout and keeps the champion; without one, puts the champion before the current one back. A
-    /// `version` is put back in either case.
+    /// Ends the open rollout and keeps the champion before it; without one, puts the champion before the current one back.
+    /// A `version` is put back in either case.
     ///
     /// - every check comes before the first effect: after an error of a check, nothing has changed
     /// - the target must be or have been champion
-    /// - while an earlier rollback waits to be recorded, a call without a version returns that one, and a call with another
-    ///   version supersedes it
+    /// - while an earlier rollback waits to be recorded, a call without a version returns that one
     ///
     /// # Errors
-    /// `BOT-6024` there is no earlier champion, `BOT-5031` the version was never champion, `BOT-6061` this server is
-    /// second, those of the registry. After the swap, the model is rolled back even if the registry cannot be reached; the
-    /// answer is then not durable, and the server tries to record the rollback every few seconds until it succeeds.
+    /// `BOT-6024` there is no earlier champion, `BOT-5031` the version was never champion, those of the registry. After the
+    /// swap, the model is rolled back even if the store cannot be reached; the answer is then not durable, and the server
+    /// tries to record it until it succeeds.
     pub(crate) async fn roll_back_model(
-        &self,
+        self: &Arc<Self>,
         version: Option<&str>,
         requester: &Requester,
         mode: Mode,
     ) -> Result<Restored> {
-        self.standing.check_first()?;
-        self.source.check_log()?;
-        if version.is_none() && matches!(mode, Mode::Real) && self.drives_open_rollout() {
-            // In effect before this waits for the state, whose holder may be waiting for the store.
-            self.app.slot.withdraw();
-        }
-        self.check_still_first().await?;
-        let mut state = self.lock().await;
-        if let Some(restored) = self.waiting(&mut state, mode).await?
-            && version.is_none()
+        self.journal.check()?;
+        if version.is_none()
+            && let Some(waiting) = self.waiting_return()
         {
-            return Ok(restored);
+            if matches!(mode, Mode::Real) {
+                self.record_now().await?;
+            }
+            return Ok(Restored { durable: self.is_durable(), ..waiting });
         }
-        let open = open_rollout(&state);
+        // A repeated request, and the newest state, if the store answers.
+        if let Some(done) = self.look_before_return(requester).await? {
+            return Ok(done);
+        }
+        let open = self.shown().view.as_ref().map(|view| view.rollout.clone());
+        let open = open.filter(|rollout| !rollout.is_over() && !self.is_aborted(&rollout.id));
         let primary = self.primary()?;
+        let ended = open.as_ref().map(ended);
         let target = match (version, &open) {
-            (None, Some(_)) => Arc::clone(&primary),
-            _ => self.target(&state, version, &primary).await?,
+            (None, Some(_)) => None,
+            _ => Some(self.target(version, &primary).await?),
         };
-        let would = restored(&primary, &target);
+        let would = match &target {
+            Some((_, served)) => restored(&primary, served),
+            None => restored(&primary, &primary),
+        };
         if matches!(mode, Mode::Dry) {
-            return Ok(Restored { ended: open, ..would });
+            return Ok(Restored { ended, ..would });
         }
-        drop(state);
+        let now = self.app.clock.steady();
         if let Some(open) = &open {
             let reason = format!("the model is rolled back: {}", requester.reason);
-            let abort = Command::Abort { reason };
-            self.command(&open.id, &abort, requester.clone(), None).await?;
+            let act = Reverted::Abort { id: open.id.clone(), reason };
+            self.act(act, requester.clone(), now);
+            self.app.slot.withdraw();
+            self.app.metrics.rolled_back("requested");
         }
-        let done = match (version, &open) {
-            (None, Some(_)) => would,
-            _ => self.put_back(target, requester).await.map_err(|fault| match &open {
-                Some(open) => {
-                    fault.hint(format!("rollout `{}` of {} has ended", open.id, open.challenger))
-                }
-                None => fault,
-            })?,
-        };
-        let durable = done.durable && self.is_durable();
-        Ok(Restored { ended: open, durable, ..done })
+        let mut would = Restored { ended, ..would };
+        if let Some((former, served)) = target
+            && let Some(from) = self.champion_to_leave(&former).await?
+        {
+            self.app.slot.set(Arc::clone(&served), None);
+            self.app.metrics.swaps.inc();
+            self.app.metrics.rolled_back("model");
+            self.show_loaded();
+            let message = format!("{} serves again instead of {}", would.to, would.from);
+            self.event("warn", "rollback", message);
+            let restored = would.clone();
+            let act = Reverted::Return { from, to: former, served, restored };
+            self.act(act, requester.clone(), now);
+        }
+        self.record_now().await.map_err(|fault| not_recorded(&would, &fault))?;
+        if would.ended.is_some() && version.is_none() {
+            would.to = self.primary()?.reference.to_string();
+            would.digest = self.primary()?.digest;
+        }
+        Ok(Restored { durable: self.is_durable(), ..would })
     }
 
-    /// Finishes an earlier rollback that waits to be recorded, except in a dry run, and returns it.
-    async fn waiting(&self, state: &mut State, mode: Mode) -> Result<Option<Restored>> {
-        let Some(pending) = &state.pending else { return Ok(None) };
-        let restored = pending.restored.clone();
-        if matches!(mode, Mode::Real) {
-            self.settle_now(state, &restored).await?;
+    /// Reads the log, if the store answers, and returns the result of `requester` if it was carried out before.
+    async fn look_before_return(
+        self: &Arc<Self>,
+        requester: &Requester,
+    ) -> Result<Option<Restored>> {
+        let Ok(mut state) = self.state.try_lock() else { return Ok(None) };
+        match self.catch_up(&mut state).await {
+            Err(fault) if fault.kind() != FaultKind::Unreachable => return Err(fault),
+            _ => self.route(&mut state),
         }
-        Ok(Some(Restored { durable: state.pending.is_none(), ..restored }))
+        if !self.repeated(&state, requester)? {
+            return Ok(None);
+        }
+        let primary = self.primary()?;
+        Ok(Some(restored(&primary, &primary)))
+    }
+
+    /// Returns the result of a return that is in effect and not recorded.
+    fn waiting_return(&self) -> Option<Restored> {
+        self.in_effect().into_iter().rev().find_map(|act| match act.act {
+            Reverted::Return { restored, .. } => Some(restored),
+            Reverted::Abort { .. } => None,
+        })
+    }
+
+    /// Returns the champion that a return to `to` replaces; `None` if `to` is the champion.
+    async fn champion_to_leave(&self, to: &FormerChampion) -> Result<Option<Digest>> {
+        let waiting = self.in_effect().into_iter().rev().find_map(|act| match act.act {
+            Reverted::Return { to, .. } => Some(to.manifest()),
+            Reverted::Abort { .. } => None,
+        });
+        let champion = match waiting {
+            Some(waiting) => Some(waiting),
+            None => self.state.lock().await.champions.current(),
+        };
+        Ok(champion.filter(|champion| *champion != to.manifest()))
     }
 
     /// Returns the checked and loaded target: `version`, or the champion before `primary`.
     async fn target(
         &self,
-        state: &State,
         version: Option<&str>,
         primary: &Arc<Served>,
-    ) -> Result<Arc<Served>> {
-        if let (None, Some(previous)) = (version, &state.previous) {
-            // It was champion here, and needs neither the registry nor a download.
-            return Ok(Arc::clone(previous));
-        }
+    ) -> Result<(FormerChampion, Arc<Served>)> {
         let current = primary.manifest.expect("a model of a registry has its manifest");
-        let found = self.source.former(version, &current).await?;
-        let loaded = [Some(primary), state.previous.as_ref()];
-        match loaded.into_iter().flatten().find(|model| model.manifest == Some(found)) {
-            Some(model) => Ok(Arc::clone(model)),
-            None => self.source.load(&found).await.map(Arc::new),
-        }
-    }
-
-    /// Serves a checked target, then records it.
-    async fn put_back(&self, served: Arc<Served>, requester: &Requester) -> Result<Restored> {
-        let mut state = self.lock().await;
-        let primary = self.primary()?;
-        let restored = restored(&primary, &served);
-        let current = primary.manifest.expect("a model of a registry has its manifest");
-        let to = served.manifest.expect("a model of a registry has its manifest");
-        let superseded = state.pending.as_ref();
-        let expected = if to == current {
-            if let Some(waiting) = superseded {
-                return Ok(Restored { durable: false, ..waiting.restored.clone() });
-            }
-            // It serves already. The registry decides whether it is the champion.
-            match self.source.champion().await? {
-                Some(champion) if champion != to => champion,
-                _ => return Ok(restored),
-            }
-        } else {
-            self.swap(Arc::clone(&served));
-            self.app.metrics.rolled_back("model");
-            superseded.filter(|waiting| !waiting.moved).map_or(current, |waiting| waiting.expected)
+        let known = match version {
+            Some(_) => None,
+            None => self.resident_before(&current).await,
         };
-        state.previous = None;
-        state.rejected = (expected != to).then_some(expected);
-        state.refused = false;
-        let message = format!("{} serves again instead of {}", restored.to, restored.from);
-        self.event("warn", "rollback", message);
-        let pending = self.pending((restored.clone(), served), expected, requester);
-        let superseded = state.pending.take();
-        state.pending = Some(pending.superseding(superseded));
-        // The next tick of a rollout may come later than this has to be settled.
-        self.woken.notify_one();
-        self.settle_now(&mut state, &restored).await?;
-        Ok(Restored { durable: state.pending.is_none(), ..restored })
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let former = self.versions.former(version, &current).await?;
+        if former.manifest() == current {
+            return Ok((former, Arc::clone(primary)));
+        }
+        let resident = self.state.lock().await.resident.get(&former.manifest()).cloned();
+        let served = match resident {
+            Some(served) => served,
+            None => Arc::new(self.versions.load(&former.manifest()).await?),
+        };
+        Ok((former, served))
     }
 
-    /// Tries to record a rollback that took effect. If the store cannot do that now, later calls try again.
+    /// Returns the champion before `current` if it is in memory: neither the registry nor a download is needed.
+    async fn resident_before(&self, current: &Digest) -> Option<(FormerChampion, Arc<Served>)> {
+        let state = self.state.lock().await;
+        let before = before(&state.champions, current)?;
+        let served = state.resident.get(&before.manifest())?;
+        let primary = state.resident.get(current);
+        // A version with the same model would change nothing: the registry finds the one before it.
+        let is_other = primary.is_none_or(|primary| primary.digest != served.digest);
+        is_other.then(|| (before, Arc::clone(served)))
+    }
+
+    /// Tries to record everything that is in effect. A store that fails is no error: later turns try again.
     ///
     /// # Errors
-    /// The refusal of the registry or the log, which no later call would change.
-    async fn settle_now(&self, state: &mut State, restored: &Restored) -> Result<()> {
-        match self.settle(state).await {
-            Err(fault) if state.pending.is_some() => {
+    /// The refusal of the log, which no later turn would change.
+    pub(super) async fn record_now(self: &Arc<Self>) -> Result<()> {
+        let mut state = self.lock().await;
+        let recorded = self.record_acts(&mut state).await;
+        drop(state);
+        match recorded {
+            Err(fault) if !self.in_effect().is_empty() => {
                 let message = format!("not recorded yet: {}: {fault}", fault.code());
                 self.event("error", "rollback", message);
                 Ok(())
             }
-            settled => settled.map_err(|fault| not_recorded(restored, &fault)),
+            Err(fault) => Err(fault),
+            Ok(()) => {
+                let canary = Arc::clone(self);
+                // The answer does not wait for the requests that still use the challenger.
+                tokio::spawn(async move { canary.drive().await });
+                Ok(())
+            }
         }
     }
 
-    /// Returns the records that a rollback from `expected` still needs.
-    fn pending(
-        &self,
-        (restored, served): (Restored, Arc<Served>),
-        expected: Digest,
-        requester: &Requester,
-    ) -> Pending {
-        let at = self.app.clock.now();
-        let Requester { actor, reason, .. } = requester.clone();
-        let deployment = Deployment {
-            schema: "botops.deployment/1".to_owned(),
-            at,
-            actor: actor.clone(),
-            reason: reason.clone(),
-            model: self.app.model.clone(),
-            primary: served.manifest.expect("a model of a registry has its manifest"),
-            phase: "none".to_owned(),
-            weight_percent: 0.0,
-            rollout: None,
-            slow_bound_seconds: None,
-            writer: None,
-            admin: None,
-        };
-        let act = Act::claimed(actor, reason, at);
-        Pending { restored, served, expected, act, moved: false, deployment, earlier: Vec::new() }
-    }
-
-    /// Moves `champion` and records the deployment of a rollback that took effect already.
+    /// Records the acts in effect, the oldest first.
     ///
     /// # Errors
-    /// Those of the registry and the store. After an error that may pass, the next call tries again; a refusal ends it.
-    pub(super) async fn settle(&self, state: &mut State) -> Result<()> {
-        if state.pending.is_none() {
-            return Ok(());
+    /// Those of the store: the acts stay, and the next call tries again. A refusal ends its act.
+    pub(super) async fn record_acts(self: &Arc<Self>, state: &mut State) -> Result<()> {
+        loop {
+            let Some(act) = self.in_effect().into_iter().next() else { return Ok(()) };
+            let recorded = self.record_act(state, &act).await;
+            let is_over = match &recorded {
+                Ok(()) => true,
+                Err(fault) => !matches!(fault.kind(), FaultKind::Unreachable | FaultKind::Internal),
+            };
+            if is_over {
+                let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
+                acts.retain(|known| known.number != act.number);
+            }
+            self.show_state(state);
+            self.route(state);
+            recorded?;
         }
-        let settled = self.record_rollback(state).await;
-        if let Err(fault) = &settled {
-            self.note_conflict(fault);
-        }
-        let may_pass =
-            |fault: &Fault| matches!(fault.kind(), FaultKind::Unreachable | FaultKind::Internal);
-        if !settled.as_ref().is_err_and(may_pass) {
-            state.pending = None;
-            state.refused = settled.is_err();
-        }
-        settled
     }
 
-    async fn record_rollback(&self, state: &mut State) -> Result<()> {
-        let State { pending: Some(pending), active, .. } = state else { return Ok(()) };
-        if !pending.moved {
-            let to = pending.served.manifest.expect("a model of a registry has its manifest");
-            self.expect_superseded(pending).await?;
-            self.source.go_back(&to, pending.expected, &pending.act).await?;
-            pending.moved = true;
+    async fn record_act(self: &Arc<Self>, state: &mut State, act: &InEffect) -> Result<()> {
+        loop {
+            self.catch_up(state).await?;
+            let entry = match &act.act {
+                Reverted::Abort { id, reason } => {
+                    let Some(step) = state.open(&self.app.model) else { return Ok(()) };
+                    let rollout = &step.rollout;
+                    if rollout.id != *id {
+                        return Ok(());
+                    }
+                    let at = self.app.clock.steady();
+                    let Some(transition) = aborted(rollout, reason, at) else { return Ok(()) };
+                    if self.step(state, &transition, &act.requester, None).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                Reverted::Return { from, to, .. } => {
+                    let Some(entry) = self.return_entry(state, act, *from, to)? else {
+                        return Ok(());
+                    };
+                    entry
+                }
+            };
+            if self.append(state, entry).await? {
+                return Ok(());
+            }
         }
-        if let Some(active) = active {
-            self.write_waiting(active).await?;
-        }
-        while let Some(superseded) = pending.earlier.first() {
-            self.source.record(superseded.clone()).await?;
-            pending.earlier.remove(0);
-        }
-        self.source.record(pending.deployment.clone()).await
     }
 
-    /// Expects `champion` where a superseded rollback moved it: that move may have succeeded although its answer was lost.
-    async fn expect_superseded(&self, pending: &mut Pending) -> Result<()> {
-        if pending.earlier.is_empty() {
-            return Ok(());
+    /// Returns the entry of a return from the champion `from`; `None` if the log has it.
+    ///
+    /// # Errors
+    /// `BOT-5014` (exit 5) the champion was moved elsewhere in the meantime.
+    fn return_entry(
+        &self,
+        state: &State,
+        act: &InEffect,
+        from: Digest,
+        to: &FormerChampion,
+    ) -> Result<Option<Deployment>> {
+        let champion = state.champions.current();
+        if champion == Some(to.manifest()) {
+            return Ok(None);
         }
-        let champion = self.source.champion().await?;
-        let moved = champion
-            .filter(|champion| pending.earlier.iter().any(|entry| entry.primary == *champion));
-        pending.expected = moved.unwrap_or(pending.expected);
-        Ok(())
+        if champion.is_some_and(|champion| champion != from) {
+            let message = format!(
+                "the champion of `{}` was moved again before the return to {} could be recorded",
+                self.app.model,
+                to.reference()
+            );
+            return Err(Fault::conflict("BOT-5014", message)
+                .hint(format!("see what happened: `botops registry log {}`", self.app.model)));
+        }
+        let change = Change::Champion(ChampionMove::back(to, champion));
+        let by = (act.requester.by.clone(), act.requester.reason.clone());
+        let mut entry = Deployment::new(by, act.at, &self.app.model, change);
+        entry.request.clone_from(&act.requester.request);
+        entry.break_glass = self.held(state).is_some();
+        Ok(Some(entry))
+    }
+
+    /// Records what is in effect and was not recorded, and tells the others that this server stops.
+    pub(super) async fn leave(self: &Arc<Self>) -> Result<()> {
+        let mut state = self.lock().await;
+        self.record_acts(&mut state).await?;
+        let Some(step) = state.open(&self.app.model) else { return Ok(()) };
+        let id = step.rollout.id.clone();
+        self.publish(&mut state, &id, true).await
     }
 }
 
-/// Returns the rollout that this server drives, with the name of its challenger.
-fn open_rollout(state: &State) -> Option<EndedRollout> {
-    let active = state.active.as_ref().filter(|active| active.is_driven())?;
-    let challenger = match (&active.challenger, &active.rollout.versions) {
-        (Some(served), _) => served.reference.to_string(),
-        (None, Some(versions)) => versions.challenger.clone(),
-        // It is not loaded yet. The registry may be unreachable, and a rollback does not need it.
-        (None, None) => format!("{}@{}", active.rollout.model, active.rollout.challenger),
+/// Returns the champion before `current` in the line.
+fn before(champions: &Champions, current: &Digest) -> Option<FormerChampion> {
+    champions.before(current).next()
+}
+
+/// Returns the rollout that a rollback ends, with the name of its challenger.
+fn ended(rollout: &Rollout) -> EndedRollout {
+    let challenger = match &rollout.versions {
+        Some(versions) => versions.challenger.clone(),
+        None => format!("{}@{}", rollout.model, rollout.challenger),
     };
-    Some(EndedRollout { id: active.rollout.id.clone(), challenger })
+    EndedRollout { id: rollout.id.clone(), challenger }
 }
 
-/// The fault of a rollback that took effect, and that the registry or the log refused to record.
+/// The fault of a rollback that took effect, and that the log refused to record.
 fn not_recorded(restored: &Restored, fault: &Fault) -> Fault {
     let to = &restored.to;
     let message =

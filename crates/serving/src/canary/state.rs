@@ -1,72 +1,180 @@
-//! The state of the rollout under way, and of a rollback of the model that is not recorded yet.
+//! The state of a server that follows its deployment log, and the acts that are in effect before the log has them.
 
-use crate::{clock::Jump, routing::Served, version_source::Deployment};
+use super::{share::Share, ticking::Ticking};
+use crate::{clock::Jump, routing::Served};
 use botops_access::Identity;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_registry::Act;
-use botops_rollout::{Effect, Observation, Rollout, Transition, TransitionRecord, Verdict};
+use botops_registry::{
+    Champions, Deployed, Deployment, Environment, FormerChampion, RequestMark, RolloutStep,
+};
+use botops_rollout::{Effect, ReplicaObservation, Rollout, Transition, Verdict};
+use botops_store::Entry;
 use botops_text::shell_line;
 use chrono::{DateTime, Utc};
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
-/// The current rollout, or the last one: it is kept after its end so that its status can be read.
-pub(crate) struct Active {
-    /// Its state.
-    pub(crate) rollout: Rollout,
-    /// Its transitions so far.
-    pub(super) transitions: Vec<TransitionRecord>,
-    /// The challenger, once it is loaded.
-    pub(super) challenger: Option<Arc<Served>>,
-    /// The duration beyond which an answer counts as slow, fixed when the rollout began.
-    pub(super) slow_bound: Option<Duration>,
-    /// Observations that no tick could record, because the store failed. The next tick adds them.
-    pub(super) unrecorded: Observation,
-    /// Entries of rollbacks that took effect while the store could not record them.
-    pub(super) unwritten: Vec<Deployment>,
-    /// The author of its next log entry: of a command and its effects the person who gave it, else [`AUTOMATIC`].
-    pub(super) actor: String,
-    /// Whether another server drives it now.
-    pub(super) lost: bool,
-}
-
-/// The author of a decision that no person took.
-pub(super) const AUTOMATIC: &str = "botops";
-
-/// The author of a request, and the reason that it gives.
+/// The author of a request, its reason, and the mark by which a repeated one is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Requester {
-    /// The author in words, as logs of version 0.1 name it.
-    pub(crate) actor: String,
     /// The author.
     pub(crate) by: Identity,
     /// The reason.
     pub(crate) reason: String,
+    /// The mark of its `Idempotency-Key`.
+    pub(crate) request: Option<RequestMark>,
 }
 
 impl Requester {
-    /// Makes the author of a request, and its reason.
+    /// Makes a request of `by`.
     pub(crate) fn new(by: Identity, reason: impl Into<String>) -> Self {
-        Self { actor: by.label(), by, reason: reason.into() }
+        Self { by, reason: reason.into(), request: None }
     }
 }
 
-/// The state of a [`Canary`](super::driver::Canary).
-#[derive(Default)]
+/// The state of a [`Canary`](super::follow::Canary).
 pub(super) struct State {
-    /// The current or last rollout.
-    pub(super) active: Option<Active>,
-    /// The champion before the current one in the registry, kept in memory so that a rollback needs no download.
-    pub(super) previous: Option<Arc<Served>>,
-    /// A champion that was rolled back here, or that its evidence does not prove, while the alias may still point to it.
+    /// The newest entry of the log.
+    pub(super) tip: Option<Entry<Deployment>>,
+    /// The fold of the log.
+    pub(super) environment: Environment,
+    /// The line of champions of the model.
+    pub(super) champions: Champions,
+    /// The share of the challenger on this server.
+    pub(super) share: Share,
+    /// The models in memory, by manifest.
+    pub(super) resident: BTreeMap<Digest, Arc<Served>>,
+    /// The models that are being loaded.
+    pub(super) loading: BTreeSet<Digest>,
+    /// The champion before the current one, which stays in memory so that a rollback needs no download.
+    pub(super) previous: Option<Digest>,
+    /// A champion of the log that its evidence does not prove.
     pub(super) rejected: Option<Digest>,
-    /// A rollback of the model that took effect and is not recorded completely.
-    pub(super) pending: Option<Pending>,
-    /// Whether the registry or the log refused to record the last rollback, and this server has not followed the champion
-    /// of the registry since.
-    pub(super) refused: bool,
-    /// A jump of the wall clock that the rollout under way has not been paused for yet.
+    /// The evidence of the open rollout, while this server ticks.
+    pub(super) ticking: Option<Ticking>,
+    /// The sign of life of the server that ticks.
+    pub(super) sign: Sign,
+    /// The number of the last observation of this server, and when it was published.
+    pub(super) published: Published,
+    /// A jump of the wall clock that the rollout has not been paused for yet.
     pub(super) jump: Option<Jump>,
+    /// When the withdrawals of versions were last looked at.
+    pub(super) withdrawals: Option<Instant>,
+}
+
+/// The last sign of life of the server that ticks, as this server saw it.
+#[derive(Debug, Clone)]
+pub(super) struct Sign {
+    /// The server.
+    pub(super) of: String,
+    /// The rollout.
+    pub(super) rollout: String,
+    /// The number of its last observation.
+    pub(super) number: u64,
+    /// When this server saw it, by its own monotonic clock.
+    pub(super) at: Instant,
+    /// Whether the server said that it stops.
+    pub(super) leaves: bool,
+}
+
+/// The observations that this server published.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Published {
+    /// The rollout they are about.
+    pub(super) rollout: String,
+    /// The number of the last one.
+    pub(super) number: u64,
+    /// When it was published.
+    pub(super) at: Option<Instant>,
+    /// Those that could not be published yet, the oldest first.
+    pub(super) waiting: Vec<ReplicaObservation>,
+}
+
+impl State {
+    /// Makes the state of a server that knows `champions` and has read nothing.
+    pub(super) fn new(champions: Champions) -> Self {
+        Self {
+            tip: None,
+            environment: Environment::default(),
+            champions,
+            share: Share::ZERO,
+            resident: BTreeMap::new(),
+            loading: BTreeSet::new(),
+            previous: None,
+            rejected: None,
+            ticking: None,
+            sign: Sign {
+                of: String::new(),
+                rollout: String::new(),
+                number: 0,
+                at: Instant::now(),
+                leaves: false,
+            },
+            published: Published::default(),
+            jump: None,
+            withdrawals: None,
+        }
+    }
+
+    /// Returns the state of `model` in the log.
+    pub(super) fn deployed(&self, model: &str) -> Option<&Deployed> {
+        self.environment.model(model)
+    }
+
+    /// Returns the latest step of the open rollout of `model`.
+    pub(super) fn open(&self, model: &str) -> Option<&RolloutStep> {
+        self.deployed(model)?.open()
+    }
+
+    /// Returns the latest step of the current or the last rollout of `model`.
+    pub(super) fn step(&self, model: &str) -> Option<&RolloutStep> {
+        self.deployed(model)?.step.as_ref()
+    }
+
+    /// Returns the server that holds the lease of `model`.
+    pub(super) fn holder(&self, model: &str) -> Option<&str> {
+        Some(self.deployed(model)?.lease.as_ref()?.holder.as_str())
+    }
+}
+
+/// An act that is in effect on this server, and that the log does not have yet.
+#[derive(Clone)]
+pub(super) struct InEffect {
+    /// Its number on this server.
+    pub(super) number: u64,
+    /// The act.
+    pub(super) act: Reverted,
+    /// The author and the reason.
+    pub(super) requester: Requester,
+    /// When it took effect.
+    pub(super) at: DateTime<Utc>,
+}
+
+/// An act that takes effect before it is recorded.
+#[derive(Clone)]
+pub(super) enum Reverted {
+    /// The rollout is rolled back.
+    Abort {
+        /// Its id.
+        id: String,
+        /// The reason for the log.
+        reason: String,
+    },
+    /// A former champion serves again.
+    Return {
+        /// The champion that it replaces.
+        from: Digest,
+        /// The former champion.
+        to: FormerChampion,
+        /// Its model.
+        served: Arc<Served>,
+        /// The result.
+        restored: Restored,
+    },
 }
 
 /// The result of a rollback of the model.
@@ -81,7 +189,7 @@ pub struct Restored {
     /// The rollout that the rollback ended, if one was open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndedRollout>,
-    /// Whether the registry and the deployment log record it; if not, the server keeps trying.
+    /// Whether the deployment log records it; if not, the server keeps trying.
     #[serde(default = "recorded")]
     pub durable: bool,
 }
@@ -98,35 +206,6 @@ pub struct EndedRollout {
     pub id: String,
     /// Reference of its challenger.
     pub challenger: String,
-}
-
-/// A rollback of the model that took effect and is not recorded completely.
-pub(super) struct Pending {
-    /// Its result.
-    pub(super) restored: Restored,
-    /// The model that serves again.
-    pub(super) served: Arc<Served>,
-    /// The manifest that `champion` points to until it is moved.
-    pub(super) expected: Digest,
-    /// The move of `champion`.
-    pub(super) act: Act,
-    /// Whether `champion` was moved.
-    pub(super) moved: bool,
-    /// The entry for the deployment log.
-    pub(super) deployment: Deployment,
-    /// The entries of the rollbacks that it superseded before they were recorded. They come first.
-    pub(super) earlier: Vec<Deployment>,
-}
-
-impl Pending {
-    /// Returns it as the one that replaces `superseded`, whose entry is kept.
-    pub(super) fn superseding(mut self, superseded: Option<Self>) -> Self {
-        if let Some(Self { mut earlier, deployment, .. }) = superseded {
-            earlier.push(deployment);
-            self.earlier = earlier;
-        }
-        self
-    }
 }
 
 /// Whether a command takes effect.
@@ -147,63 +226,6 @@ pub(crate) enum Started {
     Joined,
 }
 
-impl Active {
-    /// Begins with a rollout whose log entries `actor` writes.
-    pub(super) fn new(rollout: Rollout, actor: String) -> Self {
-        Self {
-            rollout,
-            transitions: Vec::new(),
-            challenger: None,
-            slow_bound: None,
-            unrecorded: Observation::default(),
-            unwritten: Vec::new(),
-            actor,
-            lost: false,
-        }
-    }
-
-    /// Returns whether it is under way and driven by this server.
-    pub(super) fn is_driven(&self) -> bool {
-        !self.lost && !self.rollout.is_over()
-    }
-
-    /// Returns the time between its ticks.
-    pub(crate) fn interval(&self) -> Duration {
-        self.rollout.policy.interval()
-    }
-
-    /// Returns the log entry of a transition to `next`.
-    pub(super) fn entry(&self, next: &Rollout, reason: &str, at: DateTime<Utc>) -> Deployment {
-        Deployment {
-            schema: "botops.deployment/1".to_owned(),
-            at,
-            actor: self.actor.clone(),
-            reason: reason.to_owned(),
-            model: next.model.clone(),
-            primary: next.primary(),
-            phase: next.phase.name().to_owned(),
-            weight_percent: next.weight_percent(),
-            rollout: Some(next.clone()),
-            slow_bound_seconds: self.slow_bound.map(|bound| bound.as_secs_f64()),
-            writer: None,
-            admin: None,
-        }
-    }
-}
-
-/// Returns `active` if `id` names it; `latest` names any.
-///
-/// # Errors
-/// `BOT-6034`.
-pub(super) fn find<'a>(
-    active: Option<&'a mut Active>,
-    id: &str,
-    model: &str,
-) -> Result<&'a mut Active> {
-    let named = active.filter(|active| id == "latest" || active.rollout.id == id);
-    named.ok_or_else(|| no_such_rollout(id, model))
-}
-
 /// The fault of a rollout that this server of `model` does not know.
 pub(super) fn no_such_rollout(id: &str, model: &str) -> Fault {
     match id {
@@ -211,14 +233,9 @@ pub(super) fn no_such_rollout(id: &str, model: &str) -> Fault {
             "start one with the newest version: `{}`",
             shell_line(["botops", "promote", model])
         )),
-        id => Fault::usage("BOT-6034", format!("this server has no rollout `{id}`"))
+        id => Fault::usage("BOT-6034", format!("this environment has no rollout `{id}`"))
             .hint("`latest` names the current or the last one"),
     }
-}
-
-/// The fault of a state without a rollout where one must be.
-pub(super) fn no_active() -> Fault {
-    Fault::internal("BOT-6018", "the rollout is missing from the state")
 }
 
 /// The fault of a rollout that cannot begin before another one, `id`, ends.
@@ -232,7 +249,15 @@ pub(super) fn unchanged(rollout: &Rollout, effect: Effect) -> Transition {
     Transition { next: rollout.clone(), effect, verdict: Verdict::Hold, reason: String::new() }
 }
 
-/// Returns the observation of a tick that saw no message.
-pub(super) fn no_messages(now: DateTime<Utc>) -> Observation {
-    Observation { observed_at: Some(now), ..Observation::default() }
+/// Returns the step of the rollout `id`; `latest` names any.
+///
+/// # Errors
+/// `BOT-6034`.
+pub(super) fn named<'a>(
+    step: Option<&'a RolloutStep>,
+    id: &str,
+    model: &str,
+) -> Result<&'a RolloutStep> {
+    let named = step.filter(|step| id == "latest" || step.rollout.id == id);
+    named.ok_or_else(|| no_such_rollout(id, model))
 }

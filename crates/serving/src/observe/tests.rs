@@ -1,6 +1,37 @@
-//! The observer of a rollout.
+//! The observer of a rollout, and the union of what it publishes.
 
 use super::*;
+use botops_rollout::{FailureCount, MeasuredCount, Merged, Observation};
+use std::cell::RefCell;
+
+/// An observer, and the union of its observations.
+struct Watched {
+    observer: Observer,
+    merged: RefCell<(Merged, u64)>,
+}
+
+impl std::ops::Deref for Watched {
+    type Target = Observer;
+    fn deref(&self) -> &Observer {
+        &self.observer
+    }
+}
+
+impl Watched {
+    fn new() -> Self {
+        Self::of(Observer::new(UnitKey::alone()))
+    }
+
+    fn of(observer: Observer) -> Self {
+        Self { observer, merged: RefCell::new((Merged::new("r"), 0)) }
+    }
+
+    fn message(&self, id: &str, arm: Arm, weight: f64, outcome: Outcome) {
+        let step = (weight * 100.0) as u16;
+        let place = Place { arm, step, weight, changing: false, bounded: false };
+        self.observer.message(id, place, outcome);
+    }
+}
 
 fn outcome(request: u64, predicted: &str, fallback: bool) -> Outcome {
     Outcome { request, predicted: Some(predicted.into()), fallback, slow: false }
@@ -14,13 +45,24 @@ fn count(observation: &Observation, kind: FailureKind) -> [u64; 2] {
         .fold([0, 0], |[p, c], count| [p + count.primary, c + count.canary])
 }
 
-fn drain(observer: &Observer, weight: f64) -> Observation {
-    observer.drain(weight, DateTime::UNIX_EPOCH)
+fn drain(watched: &Watched, _: f64) -> Observation {
+    let (merged, number) = &mut *watched.merged.borrow_mut();
+    for mut seen in watched.observer.drain("r", "server", DateTime::UNIX_EPOCH) {
+        *number += 1;
+        seen.number = *number;
+        merged.merge(&seen).unwrap();
+    }
+    merged.observation()
+}
+
+fn add(sum: &mut [u64; 2], more: [u64; 2]) {
+    sum[0] += more[0];
+    sum[1] += more[1];
 }
 
 #[test]
 fn a_conversation_is_one_unit_and_fails_once_per_kind() {
-    let observer = Observer::default();
+    let observer = Watched::new();
     for request in 0..5 {
         observer.message("c", Arm::Canary, 0.25, outcome(request, "a", request > 1));
     }
@@ -37,7 +79,7 @@ fn a_conversation_is_one_unit_and_fails_once_per_kind() {
 
 #[test]
 fn a_failure_carries_the_weight_at_which_its_conversation_began() {
-    let observer = Observer::default();
+    let observer = Watched::new();
     observer.message("c", Arm::Canary, 0.05, outcome(1, "a", false));
     assert_eq!(drain(&observer, 0.05).canary_units, 1);
     assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
@@ -50,7 +92,7 @@ fn a_failure_carries_the_weight_at_which_its_conversation_began() {
 #[test]
 fn after_a_step_later_messages_of_a_conversation_count_for_neither_arm() {
     for arm in [Arm::Primary, Arm::Canary] {
-        let observer = Observer::default();
+        let observer = Watched::new();
         observer.message("c", arm, 0.05, outcome(1, "a", false));
         observer.message("c", arm, 0.25, outcome(2, "a", true));
         // The feedback is about the answer that is not remembered, not about the one before it.
@@ -68,7 +110,7 @@ fn with_equal_failure_rates_the_canary_has_its_share_of_failures_at_every_weight
     // Conversations have eight messages, one per round. The weight rises every five rounds, so that
     // most of them span a step. Both arms fail, slow down and answer wrongly at the same rates.
     const WEIGHTS: [f64; 4] = [0.05, 0.25, 0.5, 0.75];
-    let observer = Observer::default();
+    let observer = Watched::new();
     let mut random = botops_stats::random::Random::new(20);
     let mut failures: BTreeMap<(FailureKind, u32), [u64; 2]> = BTreeMap::new();
     let mut request = 0;
@@ -109,7 +151,7 @@ fn with_equal_failure_rates_the_canary_has_its_share_of_failures_at_every_weight
 
 #[test]
 fn messages_answered_by_another_arm_than_the_first_are_not_counted() {
-    let observer = Observer::default();
+    let observer = Watched::new();
     observer.message("c", Arm::Primary, 0.05, outcome(1, "a", false));
     observer.message("c", Arm::Canary, 0.25, outcome(2, "a", true));
     assert_eq!(observer.feedback_on_request(2, "b"), Feedback::Unknown);
@@ -123,7 +165,7 @@ fn messages_answered_by_another_arm_than_the_first_are_not_counted() {
 
 #[test]
 fn out_of_scope_is_wrong_unless_the_bot_fell_back() {
-    let observer = Observer::default();
+    let observer = Watched::new();
     observer.message("answered", Arm::Primary, 0.5, outcome(1, "a", false));
     observer.message("fell back", Arm::Primary, 0.5, outcome(2, "a", true));
     observer.message("right", Arm::Primary, 0.5, outcome(3, "a", false));
@@ -139,7 +181,7 @@ fn out_of_scope_is_wrong_unless_the_bot_fell_back() {
 
 #[test]
 fn a_prediction_that_failed_is_an_error_and_feedback_on_it_is_not_wrong() {
-    let observer = Observer::default();
+    let observer = Watched::new();
     let failed = Outcome { request: 1, predicted: None, fallback: false, slow: false };
     observer.message("c", Arm::Canary, 0.5, failed);
     assert_eq!(observer.feedback_on_request(1, "a"), Feedback::Noted);
@@ -152,7 +194,7 @@ fn a_prediction_that_failed_is_an_error_and_feedback_on_it_is_not_wrong() {
 
 #[test]
 fn feedback_measures_a_conversation_once_and_silence_does_not() {
-    let observer = Observer::default();
+    let observer = Watched::new();
     for (request, (id, arm)) in
         [("right", Arm::Primary), ("wrong", Arm::Canary), ("silent", Arm::Canary)]
             .into_iter()
@@ -175,7 +217,7 @@ fn feedback_measures_a_conversation_once_and_silence_does_not() {
 
 #[test]
 fn conversations_in_shadow_are_not_units_of_a_step() {
-    let observer = Observer::default();
+    let observer = Watched::new();
     for request in 0..3 {
         observer.message("c", Arm::Primary, 0.0, outcome(request, "a", true));
         observer.mirrored(0, "c", request == 1);
@@ -188,7 +230,7 @@ fn conversations_in_shadow_are_not_units_of_a_step() {
 
 #[test]
 fn a_message_mirrored_for_an_earlier_rollout_is_not_counted() {
-    let observer = Observer::default();
+    let observer = Watched::new();
     let epoch = observer.epoch();
     observer.message("c", Arm::Primary, 0.0, outcome(1, "a", false));
     observer.clear();
@@ -200,11 +242,36 @@ fn a_message_mirrored_for_an_earlier_rollout_is_not_counted() {
 }
 
 #[test]
-fn units_that_began_under_another_share_are_left_out() {
-    let observer = Observer::default();
+fn each_unit_counts_under_the_share_at_which_it_began() {
+    let observer = Watched::new();
     observer.message("late", Arm::Primary, 0.05, outcome(1, "a", false));
     observer.message("new", Arm::Primary, 0.25, outcome(2, "a", false));
-    assert_eq!(drain(&observer, 0.25).primary_units, 1);
+    let seen = drain(&observer, 0.25);
+    let by_weight: Vec<_> = seen.units.iter().map(|unit| (unit.weight, unit.primary)).collect();
+    assert_eq!(by_weight, [(0.05, 1), (0.25, 1)]);
+}
+
+#[test]
+fn a_conversation_that_begins_while_the_share_changes_is_not_judged() {
+    let observer = Watched::new();
+    let place = Place { arm: Arm::Canary, step: 1, weight: 0.25, changing: true, bounded: false };
+    observer.observer.message("c", place, outcome(1, "a", true));
+    let place = Place { changing: false, ..place };
+    observer.observer.message("c", place, outcome(2, "a", true));
+    let seen = drain(&observer, 0.25);
+    assert_eq!((seen.canary_units, seen.failures.len()), (0, 0));
+}
+
+#[test]
+fn a_conversation_goes_on_for_half_an_hour_after_its_last_message() {
+    let observer = Watched::new();
+    observer.message("c", Arm::Canary, 0.25, outcome(1, "a", false));
+    let open = || observer.observer.drain("r", "server", DateTime::UNIX_EPOCH)[0].open;
+    assert_eq!(open(), 1);
+    for _ in 0..GOING_ON {
+        open();
+    }
+    assert_eq!(open(), 0);
 }
 
 #[test]

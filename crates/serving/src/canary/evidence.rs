@@ -1,0 +1,282 @@
+//! The observations of all servers: published by each, merged by the one that ticks.
+
+use super::{
+    follow::Canary,
+    state::State,
+    ticking::{Marks, Ticking},
+};
+use botops_findings::Result;
+use botops_registry::RolloutStep;
+use botops_rollout::{Merged, Observation, Phase, ReplicaObservation};
+use bytes::Bytes;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The shortest time between two unions that are kept, so that another server can take over without reading everything.
+const KEEP_UNION: Duration = Duration::from_secs(60);
+/// The number of observations that are worth a union.
+const WORTH_A_UNION: usize = 50;
+
+/// Returns whether `seen` holds no traffic.
+pub(super) fn is_nothing(seen: &Observation) -> bool {
+    let without = Observation {
+        observed_at: seen.observed_at,
+        held: seen.held.clone(),
+        ..Observation::default()
+    };
+    *seen == without
+}
+
+/// Returns whether conversations are observed in `phase`.
+fn is_observed(phase: &Phase) -> bool {
+    !matches!(phase, Phase::Pending | Phase::Loading)
+}
+
+impl Canary {
+    /// Publishes what this server saw since its last observation.
+    ///
+    /// # Errors
+    /// Those of the store. The next turn publishes the same observation again.
+    pub(super) async fn publish_if_due(self: &Arc<Self>, state: &mut State) -> Result<()> {
+        let Some(step) = state.open(&self.app.model) else { return Ok(()) };
+        let is_due = state.published.at.is_none_or(|at| at.elapsed() >= self.pace.observe);
+        if !is_due || !is_observed(&step.rollout.phase) && !self.holds_lease(state) {
+            return Ok(());
+        }
+        let id = step.rollout.id.clone();
+        self.publish(state, &id, false).await
+    }
+
+    /// Publishes the news, and everything that could not be published before.
+    pub(super) async fn publish(
+        self: &Arc<Self>,
+        state: &mut State,
+        id: &str,
+        leaves: bool,
+    ) -> Result<()> {
+        if state.published.rollout != id {
+            id.clone_into(&mut state.published.rollout);
+            state.published.number = 0;
+            state.published.waiting.clear();
+        }
+        let now = self.app.clock.steady();
+        for mut seen in self.app.observer.drain(id, self.journal.writer(), now) {
+            state.published.number += 1;
+            seen.number = state.published.number;
+            seen.leaves = leaves;
+            state.published.waiting.push(seen);
+        }
+        while let Some(seen) = state.published.waiting.first() {
+            let bytes = Bytes::from(seen.to_bytes());
+            if !self.rehearsal {
+                self.journal.publish(id, seen.number, bytes).await?;
+            }
+            let seen = state.published.waiting.remove(0);
+            if let Some(ticking) = &mut state.ticking {
+                ticking.merged.merge(&seen)?;
+            }
+        }
+        state.published.at = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Merges the observations of all servers.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn gather(self: &Arc<Self>, state: &mut State) -> Result<()> {
+        let Some(step) = state.open(&self.app.model).cloned() else { return Ok(()) };
+        let id = step.rollout.id.clone();
+        if state.ticking.as_ref().is_none_or(|ticking| ticking.rollout != id) {
+            let ticking = self.taken_over(&step).await?;
+            state.ticking = Some(ticking);
+        }
+        if self.rehearsal {
+            self.publish(state, &id, false).await?;
+        }
+        let Some(ticking) = &mut state.ticking else { return Ok(()) };
+        let is_due = ticking.gathered.is_none_or(|at| at.elapsed() >= self.pace.observe);
+        if is_due && !self.rehearsal {
+            for (server, number) in self.journal.observations(&id).await? {
+                self.merge(ticking, &id, (&server, number)).await?;
+            }
+            ticking.gathered = Some(Instant::now());
+        }
+        let seen = ticking.merged.observation();
+        if !is_nothing(&seen) {
+            let marks = ticking.marks();
+            ticking.pending.push((marks, seen));
+        }
+        Ok(())
+    }
+
+    /// Reads and merges one observation, unless it was merged before. A damaged one is reported and skipped.
+    async fn merge(
+        &self,
+        ticking: &mut Ticking,
+        id: &str,
+        (server, number): (&str, u64),
+    ) -> Result<()> {
+        if ticking.seen.get(server).is_some_and(|seen| seen.contains(number)) {
+            return Ok(());
+        }
+        let Some(bytes) = self.journal.observation(id, server, number).await? else {
+            return Ok(());
+        };
+        let merged = ReplicaObservation::read(&bytes).and_then(|seen| {
+            let is_in_place = seen.replica == server && seen.number == number;
+            if is_in_place { ticking.merged.merge(&seen).map(drop) } else { Ok(()) }
+        });
+        if let Err(fault) = merged {
+            let message = format!("observation {number} of {server}: {}: {fault}", fault.code());
+            self.event("warn", "observation", message);
+        }
+        ticking.seen.entry(server.to_owned()).or_default().insert(number);
+        Ok(())
+    }
+
+    /// Returns the evidence of `step` as the log has counted it, so that nothing is counted twice.
+    async fn taken_over(&self, step: &RolloutStep) -> Result<Ticking> {
+        let id = step.rollout.id.as_str();
+        let mut ticking = Ticking {
+            rollout: id.to_owned(),
+            merged: Merged::new(id),
+            pending: Vec::new(),
+            seen: BTreeMap::new(),
+            gathered: None,
+            kept: Instant::now(),
+            ticked: step.rollout.updated_at,
+        };
+        if self.rehearsal {
+            return Ok(ticking);
+        }
+        if let Some(union) = self.kept_union(step).await? {
+            for (server, number) in union.marks() {
+                ticking.seen.entry(server).or_default().up_to(number);
+            }
+            ticking.merged = union;
+        }
+        let mut observations = self.journal.observations(id).await?;
+        observations.retain(|(server, number)| is_counted(&step.counted, server, *number));
+        for (server, number) in observations {
+            self.merge(&mut ticking, id, (&server, number)).await?;
+        }
+        // What the log has counted is in the judge already.
+        let _ = ticking.merged.observation();
+        Ok(ticking)
+    }
+
+    /// Returns the newest union that holds nothing beyond what `step` has counted.
+    async fn kept_union(&self, step: &RolloutStep) -> Result<Option<Merged>> {
+        let id = step.rollout.id.as_str();
+        for seq in self.journal.unions(id).await?.into_iter().rev() {
+            let Some(bytes) = self.journal.union(id, seq).await? else { continue };
+            match Merged::from_bytes(&bytes) {
+                Ok(union) => {
+                    let marks = union.marks();
+                    if marks.iter().all(|(of, number)| is_counted(&step.counted, of, *number)) {
+                        return Ok(Some(union));
+                    }
+                }
+                Err(fault) => {
+                    let message = format!("union {seq} of {id}: {}: {fault}", fault.code());
+                    self.event("warn", "observation", message);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keeps the union once it replaces many observations, and removes those.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn keep_union_if_due(&self, state: &mut State) -> Result<()> {
+        let Some(step) = state.open(&self.app.model).cloned() else { return Ok(()) };
+        let Some(seq) = state.deployed(&self.app.model).map(|deployed| deployed.step_seq) else {
+            return Ok(());
+        };
+        let Some(ticking) = &mut state.ticking else { return Ok(()) };
+        let is_counted_in_full = ticking.pending.is_empty() && ticking.marks() == step.counted;
+        if !is_counted_in_full || ticking.kept.elapsed() < KEEP_UNION {
+            return Ok(());
+        }
+        let id = step.rollout.id.as_str();
+        let observations = self.journal.observations(id).await?;
+        let mut old: Vec<_> = observations
+            .into_iter()
+            .filter(|(server, number)| is_counted(&step.counted, server, *number))
+            .collect();
+        ticking.kept = Instant::now();
+        if old.len() < WORTH_A_UNION {
+            return Ok(());
+        }
+        // The last sign of life of each server stays: other servers look for the one after it.
+        let last = step.counted.clone();
+        old.retain(|(server, number)| last.get(server) != Some(number));
+        let unions = self.journal.unions(id).await?;
+        self.journal.keep_union(id, seq, Bytes::from(ticking.merged.to_bytes())).await?;
+        let unions: Vec<u64> = unions.into_iter().filter(|union| *union < seq).collect();
+        self.journal.forget(id, &old, &unions).await
+    }
+}
+
+/// Returns whether the observation `number` of `server` is within `counted`.
+fn is_counted(counted: &Marks, server: &str, number: u64) -> bool {
+    counted.get(server).is_some_and(|last| number <= *last)
+}
+
+/// The numbers of the observations of one server that were looked at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Numbers {
+    /// All numbers up to this one.
+    below: u64,
+    /// Those beyond it.
+    beyond: std::collections::BTreeSet<u64>,
+}
+
+impl Numbers {
+    fn contains(&self, number: u64) -> bool {
+        number <= self.below || self.beyond.contains(&number)
+    }
+
+    fn up_to(&mut self, number: u64) {
+        self.below = self.below.max(number);
+        self.fold();
+    }
+
+    fn insert(&mut self, number: u64) {
+        self.beyond.insert(number);
+        self.fold();
+    }
+
+    fn fold(&mut self) {
+        let below = self.below;
+        self.beyond.retain(|number| *number > below);
+        while self.beyond.remove(&(self.below + 1)) {
+            self.below += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_that_were_looked_at_are_known_with_their_gaps() {
+        let mut numbers = Numbers::default();
+        for number in [1, 2, 5] {
+            numbers.insert(number);
+        }
+        assert_eq!([1, 2, 3, 5].map(|number| numbers.contains(number)), [true, true, false, true]);
+        numbers.insert(3);
+        numbers.insert(4);
+        assert_eq!((numbers.below, numbers.beyond.len()), (5, 0));
+        numbers.up_to(9);
+        assert!(numbers.contains(8) && !numbers.contains(10));
+    }
+}

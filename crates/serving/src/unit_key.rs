@@ -1,0 +1,56 @@
+//! The name of a conversation in observations: an HMAC, so that nobody without the key can tell whose it is.
+
+use botops_digest::hmac_sha256;
+use std::sync::Arc;
+
+/// The key under which the servers of an environment name conversations. All of them must have the same one, or a
+/// conversation that meets two servers counts twice.
+#[derive(Clone)]
+pub(crate) struct UnitKey {
+    key: Arc<[u8]>,
+    /// Whether other servers have the same key.
+    shared: bool,
+}
+
+impl UnitKey {
+    /// Makes the key of these bytes.
+    pub(crate) fn new(key: &[u8]) -> Self {
+        Self { key: Arc::from(key), shared: true }
+    }
+
+    /// Makes a key for one process, which counts alone.
+    pub(crate) fn alone() -> Self {
+        let key = ulid::Ulid::generate().to_string();
+        Self { shared: false, ..Self::new(key.as_bytes()) }
+    }
+
+    /// Returns the name of a conversation.
+    pub(crate) fn of(&self, conversation_id: &str) -> u64 {
+        botops_rollout::unit_key(&self.key, conversation_id)
+    }
+
+    /// Returns a text that is equal for equal keys, and does not tell the key; `None` for a key of one process.
+    pub(crate) fn fingerprint(&self) -> Option<String> {
+        let digest = hmac_sha256(&self.key, b"the fingerprint of an identity key");
+        self.shared.then(|| digest.hex()[..16].to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_keys_give_equal_names_and_a_fingerprint_without_the_key() {
+        let [a, b, c] = [&b"one"[..], b"one", b"two"].map(UnitKey::new);
+        assert_eq!(
+            (a.of("conversation"), a.fingerprint()),
+            (b.of("conversation"), b.fingerprint())
+        );
+        assert_ne!(a.of("conversation"), c.of("conversation"));
+        assert_ne!(a.of("conversation"), a.of("other"));
+        assert_ne!(a.fingerprint(), c.fingerprint());
+        assert_eq!(a.fingerprint().map(|text| text.len()), Some(16));
+        assert_eq!(UnitKey::alone().fingerprint(), None);
+    }
+}
