@@ -214,7 +214,8 @@ impl Server {
         }
     }
 
-    /// Follows a rollout until it ends or pauses for lack of evidence. A pause that a person requested is waited for.
+    /// Follows a rollout until it ends or pauses for lack of evidence. A pause that a person requested, or that a hold
+    /// causes, is waited for.
     async fn watch(
         &self,
         client: &AdminClient,
@@ -240,7 +241,8 @@ impl Server {
             n_shown = status.decision.transitions.len();
             let in_doubt = matches!(
                 &status.rollout.phase,
-                Phase::Paused { reason, .. } if *reason != PauseReason::Requested
+                Phase::Paused { reason, .. }
+                    if !matches!(reason, PauseReason::Requested | PauseReason::Held)
             );
             if status.rollout.is_over() || in_doubt {
                 return Ok(status.decision);
