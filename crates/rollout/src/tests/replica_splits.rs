@@ -54,7 +54,7 @@ fn the_threshold_rises_with_the_replicas_ever_seen() {
         now += minutes(5);
         rollout = advance(&rollout, &split(&replicas(n, [20, 20]), now), now).next;
         now += minutes(5);
-        advance(&rollout, &split(&[("replica-00".to_owned(), 20, 70)], now), now).is_decided()
+        advance(&rollout, &split(&[("replica-00".to_owned(), 20, 90)], now), now).is_decided()
     };
     assert!(broken_after(1), "alone, the replica is broken");
     assert!(!broken_after(60), "one of sixty replicas is bound to look so");
