@@ -1,6 +1,6 @@
 //! The judge: failures compared between the arms, and the traffic split itself.
 //!
-//! **Worse.** Each failure kind has one relative-risk e-process (see [`botops_stats::evidence`])
+//! **Worse.** Each failure kind has one relative-risk e-process (see [`botops_stats::evidence::log_e_harm`])
 //! against "the challenger fails at most as often". A gating kind rolls back as soon as its largest
 //! log e-value so far reaches ln(K / alpha), where K is the number of gating kinds. A challenger that is
 //! no worse in any kind is rolled back with a chance of at most alpha over the whole rollout, no matter
@@ -38,7 +38,7 @@ use crate::{
     replica_splits::{BrokenSplit, ReplicaSplits, broken},
     rounding::nine_decimals,
 };
-use botops_stats::evidence::{SplitCounts, log_e_better, log_e_worse};
+use botops_stats::evidence::{SplitCounts, log_e_better, log_e_harm, log_e_worse};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -226,7 +226,7 @@ impl JudgeState {
         changed.dedup();
         for kind in changed {
             let Some(state) = self.kinds.get_mut(&kind) else { continue };
-            let log_e = nine_decimals(log_e_worse(&state.split, 1.0));
+            let log_e = nine_decimals(log_e_harm(&state.split));
             state.max_log_e_rollback = state.max_log_e_rollback.max(log_e);
         }
     }

@@ -10,7 +10,7 @@
 
 use super::special::{ln_gamma, log_sum_exp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 /// The number of relative risks in the grid, which have equal prior probabilities.
 pub const GRID_POINTS: usize = 64;
@@ -88,7 +88,7 @@ impl SplitCounts {
 /// If `null_risk` is not positive and finite.
 #[must_use]
 pub fn log_e_worse(failures: &SplitCounts, null_risk: f64) -> f64 {
-    log_e_grid(failures, null_risk, GRID_REACH)
+    log_e_grid(failures, null_risk, GRID_REACH, &equal_priors())
 }
 
 /// Returns the log e-value against the hypothesis that the challenger fails at least `tolerated_risk` times as often.
@@ -99,7 +99,7 @@ pub fn log_e_worse(failures: &SplitCounts, null_risk: f64) -> f64 {
 /// If `tolerated_risk` is not positive and finite.
 #[must_use]
 pub fn log_e_better(failures: &SplitCounts, tolerated_risk: f64) -> f64 {
-    log_e_grid(failures, tolerated_risk, 1.0 / GRID_REACH)
+    log_e_grid(failures, tolerated_risk, 1.0 / GRID_REACH, &equal_priors())
 }
 
 /// Returns the log e-value against the hypothesis that each unit fails with a probability of at most `limit`.
@@ -144,16 +144,55 @@ fn against_limit(failures: u64, units: u64, limit: f64) -> SplitCounts {
     counts
 }
 
-fn log_e_grid(failures: &SplitCounts, null_risk: f64, reach: f64) -> f64 {
+fn equal_priors() -> [f64; GRID_POINTS] {
+    [-(GRID_POINTS as f64).ln(); GRID_POINTS]
+}
+
+/// The centre of the prior of [`log_e_harm`]: a challenger that is worse usually fails about this many times as often.
+const HARM_CENTRE: f64 = 3.0;
+/// The standard deviation of the logarithm of the risk in the prior of [`log_e_harm`].
+const HARM_SPREAD: f64 = 0.45;
+/// The part of the prior of [`log_e_harm`] that is spread evenly over the grid.
+const HARM_EVEN: f64 = 0.25;
+
+/// Returns the log e-value against the hypothesis that the challenger fails at most as often, most powerful for the risks
+/// at which rollouts go wrong.
+///
+/// As [`log_e_worse`] at a risk of 1 and with the same grid, but only a quarter of the prior is spread evenly; the rest is
+/// proportional to a normal density of the logarithm of the risk, around ln 3 with standard deviation 0.45. Any prior that
+/// is fixed before the data gives an e-process: for each risk of the grid the product has an expectation of at most 1 under
+/// every risk up to 1, and so has a weighted mean of the products. It is never below [`log_e_worse`] by more than ln 4. To
+/// roll back 9 % failures against 3 % takes a tenth fewer conversations.
+#[must_use]
+pub fn log_e_harm(failures: &SplitCounts) -> f64 {
+    static PRIOR: LazyLock<[f64; GRID_POINTS]> = LazyLock::new(|| {
+        let density: [f64; GRID_POINTS] = std::array::from_fn(|j| {
+            let ln_risk = GRID_REACH.ln() * (j + 1) as f64 / GRID_POINTS as f64;
+            let z = (ln_risk - HARM_CENTRE.ln()) / HARM_SPREAD;
+            -z * z / 2.0
+        });
+        let total = log_sum_exp(&density);
+        let even = HARM_EVEN / GRID_POINTS as f64;
+        density.map(|density| (even + (1.0 - HARM_EVEN) * (density - total).exp()).ln())
+    });
+    log_e_grid(failures, 1.0, GRID_REACH, &PRIOR)
+}
+
+/// `priors` are the logs of the prior probabilities of the risks.
+fn log_e_grid(
+    failures: &SplitCounts,
+    null_risk: f64,
+    reach: f64,
+    priors: &[f64; GRID_POINTS],
+) -> f64 {
     assert!(null_risk > 0.0 && null_risk.is_finite(), "a relative risk is positive");
     if failures.is_empty() {
         return 0.0;
     }
-    let prior = -(GRID_POINTS as f64).ln();
     let terms: Vec<f64> = (1..=GRID_POINTS)
         .map(|j| {
             let ratio = reach.powf(j as f64 / GRID_POINTS as f64);
-            prior
+            priors[j - 1]
                 + failures
                     .iter()
                     .map(|(weight, canary, primary)| {
@@ -232,6 +271,30 @@ mod tests {
     }
 
     #[test]
+    fn harm_is_a_mean_of_likelihood_ratios_weighted_by_its_prior() {
+        // One failure on the challenger at a weight of one half: the mean of s(r) / s(1) = 2 r / (r + 1).
+        let mut counts = SplitCounts::default();
+        counts.observe(0.5, true);
+        let (mut even, mut sum, mut total) = (0.0, 0.0, 0.0);
+        for j in 1..=64 {
+            let risk = 16_f64.powf(f64::from(j) / 64.0);
+            let weight = (-((risk / 3.0).ln() / 0.45).powi(2) / 2.0).exp();
+            even += 2.0 * risk / (risk + 1.0) / 64.0;
+            sum += weight * 2.0 * risk / (risk + 1.0);
+            total += weight;
+        }
+        let expected = (0.25 * even + 0.75 * sum / total).ln();
+        assert!((log_e_harm(&counts) - expected).abs() < 1e-12);
+        // Equal risks at many failures are evidence for no harm, and twice the risk is evidence for it.
+        let of = |canary, primary| {
+            let mut counts = SplitCounts::default();
+            counts.add(0.5, canary, primary);
+            log_e_harm(&counts)
+        };
+        assert!(of(100, 100) < 0.0 && of(134, 66) > log_e_worse(&counts, 1.0).max(8.0));
+    }
+
+    #[test]
     fn order_and_batching_do_not_change_the_counts() {
         let mut one_by_one = SplitCounts::default();
         for (weight, is_canary) in [(0.05, true), (0.5, false), (0.05, false), (0.05, true)] {
@@ -295,6 +358,8 @@ mod tests {
             for risk in [0.1, 0.5, 0.9, 1.0] {
                 let mean = expectation(risk, &|c| log_e_worse(c, 1.0));
                 assert!(mean <= 1.0 + 1e-12, "worse at risk {risk}: {mean}");
+                let mean = expectation(risk, &log_e_harm);
+                assert!(mean <= 1.0 + 1e-12, "harm at risk {risk}: {mean}");
             }
             for risk in [1.5, 2.0, 5.0, 20.0] {
                 let mean = expectation(risk, &|c| log_e_better(c, 1.5));
