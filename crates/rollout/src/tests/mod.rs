@@ -12,6 +12,8 @@ mod plan;
 mod properties;
 mod recorded;
 mod replica_splits;
+mod replicas_judged;
+mod replicas_simulated;
 mod settling;
 mod simulation;
 mod ticks;
@@ -87,6 +89,8 @@ fn running(spec: &RolloutSpec) -> Rollout {
     assert_eq!(loading.effect, Effect::Load);
     command(&loading.next, &Command::Loaded, start()).unwrap().next
 }
+
+use running as running_rollout;
 
 /// Returns an observation, made at `now`, of conversations on both arms, none of them with feedback.
 fn silent(primary: u64, canary: u64, now: DateTime<Utc>) -> Observation {
