@@ -6,13 +6,16 @@
 //! - [`Store::open`] opens a location; [`Store::wrap`] takes any `ObjectStore`
 //! - a **blob** is bytes under their SHA-256 digest: `blobs/sha256/ab/abcd…`
 //! - a **log** ([`Log`]) is a folder of numbered entries; the first writer of the next number wins
+//! - a **checkpoint** is the fold of a log up to an entry, from which [`Folded`] opens the log
 //! - the first write proves that the store supports put-if-absent, and keeps the proof in it ([`Store::identify`])
 //! - unreferenced objects can be listed and removed ([`Store::list`], [`Store::remove`])
 //! - transient failures (5xx, time-outs, a conditional request in flight) are retried for a few seconds; a write whose
 //!   outcome is unknown is read back before its result is returned
 
 mod aws_profile;
+mod checkpoint;
 mod failure;
+mod folded;
 mod guard;
 mod identity;
 mod known_logs;
@@ -21,7 +24,10 @@ mod log;
 mod regular_files;
 mod removal;
 mod retries;
+mod sealed;
 
+pub use checkpoint::{Fold, contradictions};
+pub use folded::{CHECKPOINT_INTERVAL, Folded, Followed};
 pub use known_logs::KnownLogs;
 pub use log::{Appended, Entry, Inspection, Log, newer_payload};
 pub use removal::{SWEEP_PATIENCE, SWEEPS, Stored};

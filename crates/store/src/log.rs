@@ -7,8 +7,11 @@
 //! A whole log is listed and read ([`Log::entries`], [`Log::inspect`]), which finds every gap. A reader that knows an entry
 //! probes the numbers after it ([`Log::poll`]), which costs one request if nothing was appended.
 
-use super::Store;
-use botops_digest::{Digest, canonical_json};
+use super::{
+    Store,
+    sealed::{is_intact, seal},
+};
+use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -101,8 +104,28 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
     /// # Errors
     /// As [`Self::entries`].
     pub async fn poll(&self, known: Option<&Entry<T>>) -> Result<Vec<Entry<T>>> {
-        let stored = self.probe(known.map_or(0, |known| known.seq)).await?;
+        let stored = self.probe(known.map_or(0, |known| known.seq), false).await?;
         self.verified(self.check(known, stored).await?)
+    }
+
+    /// Returns the entries after `known`, as [`Self::poll`], for a reader that has not read the log before.
+    ///
+    /// It reads 16 numbers beyond the end, so that it notices the loss of fewer than 16 entries in a row.
+    pub(super) async fn entries_from(&self, known: &Entry<T>) -> Result<Vec<Entry<T>>> {
+        let stored = self.probe(known.seq, true).await?;
+        self.verified(self.check(Some(known), stored).await?)
+    }
+
+    /// Returns entry `seq` with the digest of its bytes; `None` if it is absent.
+    ///
+    /// # Errors
+    /// Those of [`Self::entries`].
+    pub(super) async fn entry(&self, seq: u64) -> Result<Option<(Entry<T>, Digest)>> {
+        let Some(bytes) = self.store.read(&self.path_of(seq)).await? else { return Ok(None) };
+        let entry = decode(&bytes, seq).map_err(|problem| self.unreadable(seq, problem))?;
+        let digest = Digest::of(&bytes);
+        self.remember(seq, digest);
+        Ok(Some((entry, digest)))
     }
 
     /// Returns whether the log has no entries, without reading any.
@@ -142,7 +165,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
             None => None,
         };
         let entry = Entry { schema: SCHEMA.to_owned(), seq, previous, payload };
-        let bytes = encode(&entry);
+        let bytes = seal(&entry);
         // A payload that cannot be read back (NaN becomes null) would break the log permanently.
         if let Err(problem) = decode::<T>(&bytes, seq) {
             let message = format!("an entry of `{}` could not be read back: {problem}", self.path);
@@ -195,12 +218,14 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
 
     /// Reads the entries after number `known` up to the first absent one that no other follows.
     ///
-    /// The number of entries that are read at a time grows with those that were found.
-    async fn probe(&self, known: u64) -> Result<Vec<(u64, Option<Bytes>)>> {
+    /// The number of entries that are read at a time grows with those that were found. With `far`, it is always
+    /// [`CONCURRENT_READS`], and the last read finds none.
+    async fn probe(&self, known: u64, far: bool) -> Result<Vec<(u64, Option<Bytes>)>> {
         let mut stored = Vec::new();
         let mut next = known + 1;
         loop {
-            let width = (next - known - 1).clamp(1, CONCURRENT_READS as u64);
+            let most = CONCURRENT_READS as u64;
+            let width = if far { most } else { (next - known - 1).clamp(1, most) };
             let mut read = self.read_each(next..next + width).await?;
             let found = read.iter().rposition(|(_, bytes)| bytes.is_some()).map_or(0, |at| at + 1);
             read.truncate(found);
@@ -211,10 +236,10 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
                 }
             }
             stored.extend(read);
-            if (found as u64) < width {
+            next += found as u64;
+            if found == 0 || (!far && (found as u64) < width) {
                 return Ok(stored);
             }
-            next += width;
         }
     }
 
@@ -279,7 +304,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
 
     /// Returns the digest of the stored bytes of entry `seq`. A parsed entry that is serialized again could have other
     /// bytes (an unknown member, a float).
-    async fn digest_of(&self, seq: u64) -> Result<Digest> {
+    pub(super) async fn digest_of(&self, seq: u64) -> Result<Digest> {
         if let Some((known, digest)) = *self.tip.lock().unwrap_or_else(PoisonError::into_inner)
             && known == seq
         {
@@ -384,19 +409,6 @@ impl From<serde_json::Error> for Unreadable {
     }
 }
 
-/// Returns the bytes with which an entry begins.
-fn opening(digest: &Digest) -> String {
-    format!("{{\"digest\":\"{digest}\",")
-}
-
-/// Returns an entry as canonical JSON, in which `digest` sorts before all other members.
-fn encode<T: Serialize>(entry: &Entry<T>) -> Vec<u8> {
-    let body = canonical_json(entry);
-    let mut bytes = opening(&Digest::of(&body)).into_bytes();
-    bytes.extend_from_slice(&body[1..]);
-    bytes
-}
-
 fn decode<T: DeserializeOwned>(bytes: &[u8], seq: u64) -> Result<Entry<T>, Unreadable> {
     #[derive(Deserialize)]
     struct Head {
@@ -411,10 +423,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], seq: u64) -> Result<Entry<T>, Unrea
             _ => Unreadable::Foreign(head.schema),
         });
     }
-    // The digest is the first member, and is computed over the entry without it.
-    let length = opening(&Digest::of(&[])).len();
-    let body = bytes.get(length..).map(|rest| [b"{", rest].concat()).ok_or(Unreadable::Altered)?;
-    if !bytes.starts_with(opening(&Digest::of(&body)).as_bytes()) {
+    if !is_intact(bytes) {
         return Err(Unreadable::Altered);
     }
     if head.seq != seq {
@@ -426,12 +435,13 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], seq: u64) -> Result<Entry<T>, Unrea
 #[cfg(test)]
 mod tests {
     use super::*;
+    use botops_digest::canonical_json;
 
     #[test]
     fn an_entry_is_canonical_json_that_begins_with_its_digest() {
         let previous = Some(Digest::of(b"before"));
         let entry = Entry { schema: SCHEMA.to_owned(), seq: 7, previous, payload: vec![1.5, 2.0] };
-        let bytes = encode(&entry);
+        let bytes = seal(&entry);
         let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(canonical_json(&value), bytes);
         let read: Entry<Vec<f64>> = decode(&bytes, 7).unwrap();
@@ -442,7 +452,7 @@ mod tests {
     fn every_altered_byte_of_an_entry_is_detected() {
         let entry =
             Entry { schema: SCHEMA.to_owned(), seq: 1, previous: None, payload: "a".to_owned() };
-        let bytes = encode(&entry);
+        let bytes = seal(&entry);
         for i in 0..bytes.len() {
             let mut altered = bytes.clone();
             altered[i] ^= 1;
@@ -456,7 +466,7 @@ mod tests {
     fn a_newer_format_is_distinguished_from_an_unknown_one() {
         let of = |schema: &str| {
             let entry = Entry { schema: schema.to_owned(), seq: 1, previous: None, payload: () };
-            decode::<()>(&encode(&entry), 1).unwrap_err().to_string()
+            decode::<()>(&seal(&entry), 1).unwrap_err().to_string()
         };
         assert_eq!(of("botops.log/2"), "has the newer format `botops.log/2`");
         assert_eq!(of("other/9"), "has the unknown format `other/9`");

@@ -251,6 +251,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The data stored with a run or in a snapshot must be exactly the data that was read. The file changed after it was first read. Run again, and do not change the file during the run.",
     },
     Entry {
+        code: "BOT-5050",
+        kind: Some(FaultKind::Gate),
+        title: "a checkpoint of a log cannot be used",
+        explanation: "A checkpoint holds the fold of a log up to an entry, so that a program need not read the whole log. This one is damaged, names an entry that the log does not have, or was written by another version of botops. It is a cache: the whole log was read instead, and the answer is right. Check the log with `botops registry verify`. If it is sound, delete the object that the message names: a later checkpoint replaces it.",
+    },
+    Entry {
+        code: "BOT-5051",
+        kind: Some(FaultKind::Gate),
+        title: "a checkpoint contradicts its log",
+        explanation: "`botops registry verify` folded the log again from entry 1, and the checkpoint holds another state, although its own digest is right. Programs that opened the log from it may have acted on that state. Delete the object, restart the servers of the environment, and find out who writes to the store: no program of botops writes such a checkpoint.",
+    },
+    Entry {
         code: "BOT-5060",
         kind: Some(FaultKind::Usage),
         title: "invalid snapshot reference",
