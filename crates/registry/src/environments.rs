@@ -5,7 +5,7 @@ use super::{
     state::State,
 };
 use botops_digest::Digest;
-use botops_findings::{Fault, FaultKind, Result};
+use botops_findings::{Fault, FaultKind, Finding, Result};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Checks the name of an environment.
@@ -42,6 +42,13 @@ impl Registry {
     /// Those of the store; `BOT-5006` the log is damaged (exit 3).
     pub async fn environment(&self) -> Result<Arc<Environment>> {
         Ok(self.deployments.read(&self.environment).await?.environment)
+    }
+
+    /// Returns the problem of the checkpoint of this environment's log that could not be read or written, if any. The whole
+    /// log was read instead, and nothing failed because of it.
+    #[must_use]
+    pub fn checkpoint_problem(&self) -> Option<Finding> {
+        self.deployments.log(&self.environment).checkpoint_problem()
     }
 
     /// Returns the names of the environments that have a deployment log or are in force, sorted.

@@ -6,6 +6,7 @@ use super::{
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
+use botops_store::contradictions;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A model whose log was verified.
@@ -28,7 +29,7 @@ pub(super) struct CheckedMoves {
 }
 
 impl Registry {
-    /// Checks every deployment log: its numbers, digests and links, and that each champion of the `models` moved from where
+    /// Checks every deployment log: its numbers, digests and links, that its checkpoints are its fold, and that each champion of the `models` moved from where
     /// it was, to a registered version, with evidence that proves it. Adds the digests of evidence to `seen`.
     pub(super) async fn verify_deployment_logs(
         &self,
@@ -44,7 +45,11 @@ impl Registry {
             if !inspection.problems.is_empty() {
                 continue;
             }
-            let environment = Environment::of(&inspection.entries);
+            let path = log_path(&name);
+            let entries = &inspection.entries;
+            let wrong = contradictions::<_, Environment>(&self.store, &path, entries).await?;
+            checked.problems.extend(wrong.iter().map(Fault::as_finding));
+            let environment = Environment::of(entries);
             for (model, deployed) in environment.models() {
                 let Some(verified) = models.get(model).filter(|verified| verified.is_complete)
                 else {

@@ -1,7 +1,8 @@
 //! A rollout that is open in a deployment log keeps others from moving the champion.
 
-use super::{Registry, known_environments::Followed, state::State};
+use super::{Deployment, Registry, RolloutStep, known_environments::Followed, state::State};
 use botops_findings::{Fault, Result};
+use botops_rollout::Rollout;
 
 impl Registry {
     /// Refuses a move of the champion that no server takes part in, while a rollout of `model` is open in this environment.
@@ -14,21 +15,32 @@ impl Registry {
     pub async fn refuse_open_rollout(&self, model: &str, request: &str) -> Result<()> {
         let known = self.deployments.read(&self.environment).await?;
         let state = self.state(model).await?.unwrap_or_default();
-        open_rollout(&known, (&self.environment, model), &state, request).map_or(Ok(()), Err)
+        self.refuse_open(&known, (model, &state), request).await
+    }
+
+    /// As [`Self::refuse_open_rollout`], by the log as `known`.
+    pub(super) async fn refuse_open(
+        &self,
+        known: &Followed,
+        (model, state): (&str, &State),
+        request: &str,
+    ) -> Result<()> {
+        let Some(deployed) = known.environment.model(model) else { return Ok(()) };
+        let Some(RolloutStep { rollout, .. }) = deployed.open() else { return Ok(()) };
+        let log = self.deployments.log(&self.environment);
+        let written = log.log().entry(deployed.step_seq).await?.payload;
+        Err(open_rollout((&self.environment, model), rollout, &written, state, request))
     }
 }
 
-/// Returns the fault of a rollout of `model` that is open in the log of `environment`.
-pub(super) fn open_rollout(
-    known: &Followed,
+/// Returns the fault of a `rollout` of `model` that is open in the log of `environment`, and whose last step is `written`.
+fn open_rollout(
     (environment, model): (&str, &str),
+    rollout: &Rollout,
+    written: &Deployment,
     state: &State,
     request: &str,
-) -> Option<Fault> {
-    let deployed = known.environment.model(model)?;
-    let rollout = &deployed.open()?.rollout;
-    let written = known.entries.iter().rev().find(|entry| entry.seq == deployed.step_seq)?;
-    let written = &written.payload;
+) -> Fault {
     let challenger = match &rollout.versions {
         Some(versions) => versions.challenger.clone(),
         None => state.name(model, &rollout.challenger),
@@ -42,11 +54,10 @@ pub(super) fn open_rollout(
         written.at.format("%Y-%m-%d %H:%M:%S UTC"),
     );
     let address = written.admin.as_ref().map_or(String::new(), |at| format!("http://{at}"));
-    let fault = Fault::conflict("BOT-6042", message)
+    Fault::conflict("BOT-6042", message)
         .hint(format!("call its admin API: `POST {address}/admin/v1/models/{model}/{request}`"))
         .hint("from here: set `server.admin_url` in botops.yaml or BOTOPS_ADMIN_URL, and run the command again")
         .hint(format!(
             "if it no longer runs: `botops serve {model} --environment {environment}` resumes the rollout"
-        ));
-    Some(fault)
+        ))
 }

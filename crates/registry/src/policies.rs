@@ -3,9 +3,7 @@
 //! The policy that the deployment log names last is in force, for servers and for commands on bare storage alike. A file
 //! takes effect when it is recorded: by `botops policy apply`, or by a server that is started with it.
 
-use super::{
-    Act, Change, Deployment, Environment, Registry, Version, log_path, state::MAX_CONFLICTS,
-};
+use super::{Act, Change, Deployment, Environment, Registry, Version, state::MAX_CONFLICTS};
 use botops_access::{
     Case, Evidence, EvidenceBasis, GateRules, Judgement, MeasuredBound, Policy, PolicyMode,
     PolicySpec,
@@ -276,7 +274,6 @@ impl Registry {
         decide: impl Fn(&Environment) -> Result<Option<Change>>,
     ) -> Result<Option<Change>> {
         super::check_author(&act.actor, &act.reason)?;
-        let path = log_path(&self.environment);
         let mut retries = self.store.retries().begin_against(MAX_CONFLICTS);
         loop {
             let known = self.deployments.read(&self.environment).await?;
@@ -284,8 +281,8 @@ impl Registry {
             let by = (act.by.clone(), act.reason.clone());
             let mut entry = Deployment::new(by, act.at, "", change.clone());
             entry.actor.clone_from(&act.actor);
-            let logs = &self.deployments.logs;
-            if let Appended::Written(_) = logs.append(&path, known.entries.last(), entry).await? {
+            let appended = self.deployments.append(&self.environment, &known, entry).await?;
+            if let Appended::Written(_) = appended {
                 return Ok(Some(change));
             }
             if !retries.pause().await {

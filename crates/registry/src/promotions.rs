@@ -2,8 +2,7 @@
 
 use super::{
     Act, ChampionMove, Champions, Change, DEFAULT_ENVIRONMENT, Deployment, FormerChampion,
-    Reference, Registry, Version, log_path,
-    open_rollout::open_rollout,
+    Reference, Registry, Version,
     state::{MAX_CONFLICTS, State},
 };
 use botops_digest::{Digest, canonical_json};
@@ -112,7 +111,6 @@ impl Registry {
         act: &Act,
     ) -> Result<()> {
         let request = if promoted.is_some() { "rollouts" } else { "rollback" };
-        let path = log_path(&self.environment);
         let mut retries = self.store.retries().begin_against(MAX_CONFLICTS);
         loop {
             let known = self.deployments.read(&self.environment).await?;
@@ -128,9 +126,7 @@ impl Registry {
             if champions.current() == Some(moved.to()) {
                 return Ok(());
             }
-            if let Some(fault) = open_rollout(&known, (&self.environment, model), &state, request) {
-                return Err(fault);
-            }
+            self.refuse_open(&known, (model, &state), request).await?;
             if champions.current() != moved.from() {
                 return Err(self.overtaken(&champions, &state, model, moved.from()));
             }
@@ -149,8 +145,8 @@ impl Registry {
             );
             entry.actor.clone_from(&act.actor);
             entry.break_glass = break_glass;
-            let logs = &self.deployments.logs;
-            if let Appended::Written(_) = logs.append(&path, known.entries.last(), entry).await? {
+            let appended = self.deployments.append(&self.environment, &known, entry).await?;
+            if let Appended::Written(_) = appended {
                 return Ok(());
             }
             if !retries.pause().await {

@@ -26,7 +26,8 @@ impl Registry {
     ///
     /// - logs: the numbers have no gaps, the digest of each entry is right, and it links to the entry before. Aliases
     ///   move from where they were to a registered version, `champion` only with evidence about it
-    /// - deployment logs: the champion of a model moves from where it was, to a registered version, with evidence that proves it
+    /// - deployment logs: the champion of a model moves from where it was, to a registered version, with evidence that proves
+    ///   it. Each checkpoint is the fold of the entries from 1 on; no checkpoint is trusted
     /// - manifests: they can be read, are of this model, and match their digest
     /// - files and evidence: they exist, match their digest, and have the length in the manifest
     ///

@@ -18,8 +18,10 @@ const SCHEMA: &str = "botops.checkpoint/1";
 
 /// A state that is the fold of the entries of a log, and of nothing else.
 pub trait Fold<T>: Default + Clone + Serialize + DeserializeOwned {
-    /// The name and the version of the fold, such as `botops.environment/1`. Another version is needed whenever the same
-    /// entries lead to another JSON: a checkpoint of another version is not used.
+    /// The name and the version of the fold, such as `botops.environment/1`. A checkpoint of another version is not used.
+    ///
+    /// Another version is needed whenever the same entries lead to another state than before. A new member whose default
+    /// is right for every older entry needs none.
     const SCHEMA: &'static str;
 
     /// Adds the next entry.
@@ -106,7 +108,7 @@ impl Checkpoints {
             Err(problem) => return Ok(Err(self.unusable(number, &problem))),
         };
         let seq = number.0;
-        let problem = match Fault::unless_unreachable(log.entry(seq).await)? {
+        let problem = match Fault::unless_unreachable(log.entry_with_digest(seq).await)? {
             Ok(Some((entry, digest))) if digest == checkpoint.entry => {
                 return Ok(Ok((entry, checkpoint.state)));
             }
@@ -220,7 +222,7 @@ where
         if is_of_another_version(&bytes, S::SCHEMA) {
             continue;
         }
-        let checkpoint: Checkpoint<Value> = match parse(&bytes, number, S::SCHEMA) {
+        let checkpoint: Checkpoint<S> = match parse(&bytes, number, S::SCHEMA) {
             Ok(checkpoint) => checkpoint,
             Err(problem) => {
                 problems.push(checkpoints.unusable(number, &problem));

@@ -4,7 +4,7 @@ use super::{
     Appended, Entry, Fold, Log, Retries, Store,
     checkpoint::{Checkpoints, Numbered},
 };
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result, Severity};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -32,7 +32,7 @@ pub struct Folded<T, S> {
     checkpoints: Checkpoints,
     interval: u64,
     known: Mutex<Option<Known<T, S>>>,
-    problem: Mutex<Option<Fault>>,
+    problem: Mutex<Option<Finding>>,
 }
 
 /// A log as it was read.
@@ -101,12 +101,11 @@ where
         &self.log
     }
 
-    /// Returns the problem of the last checkpoint that could not be read or written, if any (`BOT-5050`, or a fault of the
-    /// store). Nothing failed because of it.
+    /// Returns the problem of the last checkpoint that could not be read or written, if any: a warning with `BOT-5050`, or
+    /// with the code of the store. Nothing failed because of it.
     #[must_use]
-    pub fn checkpoint_problem(&self) -> Option<String> {
-        let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        problem.as_ref().map(Fault::to_string)
+    pub fn checkpoint_problem(&self) -> Option<Finding> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads what was appended.
@@ -218,7 +217,8 @@ where
     }
 
     fn report(&self, problem: Fault) {
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+        let finding = Finding { severity: Severity::Warning, ..problem.as_finding() };
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(finding);
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known<T, S>>> {

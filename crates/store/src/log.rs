@@ -116,16 +116,23 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         self.verified(self.check(Some(known), stored).await?)
     }
 
+    /// Returns entry `seq`, which is known to be in the log.
+    ///
+    /// # Errors
+    /// Those of [`Self::entries`].
+    pub async fn entry(&self, seq: u64) -> Result<Entry<T>> {
+        let stored = self.entry_with_digest(seq).await?;
+        stored.map(|(entry, _)| entry).ok_or_else(|| self.missing(seq, seq))
+    }
+
     /// Returns entry `seq` with the digest of its bytes; `None` if it is absent.
     ///
     /// # Errors
     /// Those of [`Self::entries`].
-    pub(super) async fn entry(&self, seq: u64) -> Result<Option<(Entry<T>, Digest)>> {
+    pub(super) async fn entry_with_digest(&self, seq: u64) -> Result<Option<(Entry<T>, Digest)>> {
         let Some(bytes) = self.store.read(&self.path_of(seq)).await? else { return Ok(None) };
         let entry = decode(&bytes, seq).map_err(|problem| self.unreadable(seq, problem))?;
-        let digest = Digest::of(&bytes);
-        self.remember(seq, digest);
-        Ok(Some((entry, digest)))
+        Ok(Some((entry, Digest::of(&bytes))))
     }
 
     /// Returns whether the log has no entries, without reading any.

@@ -4,7 +4,7 @@ use super::{ChampionMove, Deployment, RequestMark, RolloutStep, entry::Change};
 use botops_access::{Identity, PolicyMode};
 use botops_digest::Digest;
 use botops_rollout::TransitionRecord;
-use botops_store::Entry;
+use botops_store::{Entry, Fold};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -192,6 +192,14 @@ impl Environment {
     pub fn request(&self, key: &Digest, now: DateTime<Utc>) -> Option<(&RequestMark, u64)> {
         let known = self.requests.iter().rev().find(|known| known.mark.key == *key)?;
         (known.at + KEPT > now).then_some((&known.mark, known.seq))
+    }
+}
+
+impl Fold<Deployment> for Environment {
+    const SCHEMA: &'static str = "botops.environment/1";
+
+    fn apply(&mut self, entry: &Entry<Deployment>) {
+        Self::apply(self, entry);
     }
 }
 

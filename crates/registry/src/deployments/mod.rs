@@ -33,4 +33,6 @@ pub fn log_path(environment: &str) -> String {
 }
 
 #[cfg(test)]
+mod checkpoint_tests;
+#[cfg(test)]
 mod tests;

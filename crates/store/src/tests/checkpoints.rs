@@ -123,7 +123,7 @@ async fn a_checkpoint_that_cannot_be_used_is_reported_and_the_whole_log_is_read(
         let read = log.read().await.unwrap();
         assert_eq!(*read.state, from_entry_1(&store).await, "{expected}");
         assert_eq!(read.state.entries, 25);
-        let problem = log.checkpoint_problem().expect(expected);
+        let problem = log.checkpoint_problem().expect(expected).message;
         assert!(problem.contains(expected), "{problem}");
         assert_eq!(problems(&store).await.len(), n, "{expected}");
         append(&log, 7).await;
@@ -199,7 +199,7 @@ async fn a_checkpoint_that_cannot_be_written_fails_no_append() {
     for payload in 1..=12 {
         assert_eq!(append(&log, payload).await, payload);
     }
-    let problem = log.checkpoint_problem().unwrap();
+    let problem = log.checkpoint_problem().unwrap().message;
     assert!(problem.contains("cannot be written"), "{problem}");
     assert_eq!(log.read().await.unwrap().state.entries, 12);
 }
