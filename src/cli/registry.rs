@@ -1,7 +1,8 @@
 //! `botops registry`.
 
 mod numbering;
-mod text;
+pub(super) mod text;
+mod withdrawal;
 
 use super::{Exit, Outcome};
 use crate::cli::{
@@ -13,7 +14,9 @@ use crate::cli::{
 use botops_digest::Digest;
 use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
-use botops_registry::{CHAMPION, Event, Reference, Registry, Reign, Version, check_alias};
+use botops_registry::{
+    CHAMPION, Event, Reference, Registry, Reign, Version, Withdrawal, check_alias,
+};
 use botops_store::Entry;
 use botops_text::shell_line;
 use serde::Serialize;
@@ -45,6 +48,10 @@ enum Verb {
     },
     /// Point an alias to a version, or remove it
     Alias(AliasArgs),
+    /// Withdraw a version: nothing promotes it, gives it traffic or goes back to it
+    Yank(withdrawal::Args),
+    /// Warn whoever uses a version
+    Deprecate(withdrawal::Args),
     /// Download a file of a version, verified
     Pull(PullArgs),
     /// Verify the logs and every file that they name
@@ -157,6 +164,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             })??;
             let reference = version.reference();
             let outcome = Outcome::done(&version, text::version(&version));
+            let outcome = outcome.findings(version.warnings());
             Ok(outcome.next(shell_line(["botops", "registry", "pull", &reference])))
         }
         Verb::Log { model } => {
@@ -171,6 +179,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let answer = History { model, entries: &entries, environment: name, champions };
             Ok(Outcome::done(&answer, text))
         }
+        Verb::Yank(args) => withdrawal::run(args, context, Withdrawal::Yanked),
+        Verb::Deprecate(args) => withdrawal::run(args, context, Withdrawal::Deprecated),
         Verb::Alias(args) => alias(context, &registry, args),
         Verb::Pull(args) => pull(context, &registry, args),
         Verb::Verify { model } => verify(context, &registry, model.as_deref()),
@@ -192,7 +202,10 @@ fn models(context: &Context, registry: &Registry) -> Result<Outcome> {
                 .find(|version| version.aliases.iter().any(|alias| alias == CHAMPION));
             models.push(Model {
                 champion: champion.map(Version::reference),
-                latest: versions.last().map(Version::reference),
+                latest: versions
+                    .iter()
+                    .rfind(|version| version.yanked.is_none())
+                    .map(Version::reference),
                 versions: versions.len() as u64,
                 model,
             });
@@ -358,7 +371,8 @@ fn pull(context: &Context, registry: &Registry, args: &PullArgs) -> Result<Outco
         tables::count(answer.size_bytes),
         digest.short()
     );
-    let outcome = Outcome::done(&answer, text);
+    let text = format!("{text}{}", text::warnings(&version));
+    let outcome = Outcome::done(&answer, text).findings(version.warnings());
     if args.dry_run || args.file != "model.botops" || !file.ends_with(".botops") {
         return Ok(outcome);
     }

@@ -153,6 +153,7 @@ async fn check_release(store: &Store) {
                     format!("{actor} moved {alias} {}", evidence.is_some())
                 }
                 Action::AliasRemoved { alias, .. } => format!("{actor} removed {alias}"),
+                other => panic!("{other:?}"),
             }
         })
         .collect();

@@ -18,6 +18,7 @@ mod author;
 mod champions;
 mod deployments;
 mod environments;
+mod event;
 mod former_champion;
 mod freezes;
 mod known_environments;
@@ -34,6 +35,7 @@ mod state;
 mod succession;
 mod verification;
 mod versions;
+mod withdrawal;
 
 pub use aliases::check_alias;
 pub use author::check_author;
@@ -49,6 +51,7 @@ pub use policies::{held, policy_evidence, read_policy};
 pub use reference::{Reference, Selector};
 pub use references::References;
 pub use registry::Registry;
+pub use withdrawal::{Withdrawal, Withdrawn};
 
 use botops_access::{Identity, IdentityKind};
 use botops_digest::Digest;
@@ -117,6 +120,7 @@ impl Manifest {
 
 /// A change of a model: the payload of its log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "event::Stored")]
 pub struct Event {
     /// The time.
     pub at: DateTime<Utc>,
@@ -156,6 +160,26 @@ pub enum Action {
         /// The manifest that it pointed to.
         from: Digest,
     },
+    /// A version was yanked.
+    Yanked {
+        /// Digest of its manifest.
+        manifest: Digest,
+    },
+    /// The yank of a version was taken back.
+    Unyanked {
+        /// Digest of its manifest.
+        manifest: Digest,
+    },
+    /// A version was deprecated.
+    Deprecated {
+        /// Digest of its manifest.
+        manifest: Digest,
+    },
+    /// The deprecation of a version was taken back.
+    Undeprecated {
+        /// Digest of its manifest.
+        manifest: Digest,
+    },
 }
 
 /// A registered version.
@@ -174,6 +198,12 @@ pub struct Version {
     /// The aliases that point to the version now, with `champion` if it is that of the registry's environment; without
     /// `champion` if the deployment log is damaged.
     pub aliases: Vec<String>,
+    /// Who yanked it, and why; `None` if it is not yanked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yanked: Option<Withdrawn>,
+    /// Who deprecated it, and why; `None` if it is not deprecated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<Withdrawn>,
     /// The manifest.
     pub manifest: Manifest,
 }

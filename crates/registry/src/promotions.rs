@@ -18,9 +18,9 @@ impl Registry {
     ///
     /// # Errors
     /// `BOT-5014` someone else moved the champion from `expected`, `BOT-6042` a rollout of the model is open (exit 5);
-    /// `BOT-5016` `passed` is about another model, `BOT-6050` the enforced policy of the environment refuses it, `BOT-6051`
-    /// the environment is frozen, `BOT-6052` outside the promotion windows (exit 6); `BOT-5012` the version is not in this
-    /// registry (exit 2).
+    /// `BOT-5016` `passed` is about another model, `BOT-5022` the version is yanked, `BOT-6050` the enforced policy of the
+    /// environment refuses it, `BOT-6051` the environment is frozen, `BOT-6052` outside the promotion windows (exit 6);
+    /// `BOT-5012` the version is not in this registry (exit 2).
     pub async fn promote(
         &self,
         version: &Version,
@@ -38,8 +38,8 @@ impl Registry {
     /// written.
     ///
     /// # Errors
-    /// `BOT-5014` someone else moved the champion, `BOT-6042` a rollout of the model is open (exit 5); `BOT-5012` the
-    /// version is not in this registry (exit 2).
+    /// `BOT-5014` someone else moved the champion, `BOT-6042` a rollout of the model is open (exit 5); `BOT-5022` the
+    /// version is yanked (exit 6); `BOT-5012` it is not in this registry (exit 2).
     pub async fn go_back(
         &self,
         to: &FormerChampion,
@@ -126,6 +126,7 @@ impl Registry {
             if champions.current() == Some(moved.to()) {
                 return Ok(());
             }
+state.refuse_yanked(model, &moved.to(), "made champion")?;
             self.refuse_open(&known, (model, &state), request).await?;
             if champions.current() != moved.from() {
                 return Err(self.overtaken(&champions, &state, model, moved.from()));

@@ -36,7 +36,11 @@ impl Registry {
                         references.blobs.insert(manifest);
                     }
                     Action::AliasMoved { evidence, .. } => references.blobs.extend(evidence),
-                    Action::AliasRemoved { .. } => {}
+                    Action::AliasRemoved { .. }
+                    | Action::Yanked { .. }
+                    | Action::Unyanked { .. }
+                    | Action::Deprecated { .. }
+                    | Action::Undeprecated { .. } => {}
                 }
             }
             for version in self.versions(&model).await? {

@@ -1,6 +1,6 @@
 //! The state of a model: the fold of its log.
 
-use super::{Action, CHAMPION, Event, Registry};
+use super::{Action, CHAMPION, Event, Registry, Withdrawn, withdrawal::Marks};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_store::{Appended, Entry, Log};
@@ -58,6 +58,8 @@ pub(super) struct State {
     pub(super) aliases: BTreeMap<String, Pointer>,
     /// The moves of `champion` that older versions of botops wrote, the oldest first.
     pub(super) champion_moves: Vec<Move>,
+    /// The withdrawals that are in force, by manifest.
+    pub(super) marks: BTreeMap<Digest, Marks>,
 }
 
 impl State {
@@ -75,6 +77,10 @@ impl State {
             at: event.at,
             actor: event.actor.clone(),
             reason: event.reason.clone(),
+        };
+        let withdrawn = || {
+            let (actor, reason) = (event.actor.clone(), event.reason.clone());
+            Some(Withdrawn { at: event.at, actor, reason })
         };
         match &event.action {
             Action::Registered { manifest } => self.versions.push(Registered {
@@ -97,7 +103,15 @@ impl State {
             Action::AliasRemoved { alias, .. } => {
                 self.aliases.insert(alias.clone(), pointer(None));
             }
+            Action::Yanked { manifest } => self.mark(manifest).yanked = withdrawn(),
+            Action::Unyanked { manifest } => self.mark(manifest).yanked = None,
+            Action::Deprecated { manifest } => self.mark(manifest).deprecated = withdrawn(),
+            Action::Undeprecated { manifest } => self.mark(manifest).deprecated = None,
         }
+    }
+
+    fn mark(&mut self, manifest: &Digest) -> &mut Marks {
+        self.marks.entry(*manifest).or_default()
     }
 
     /// Returns the number of the version with this manifest: the first one, if a log holds it twice.

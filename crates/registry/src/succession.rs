@@ -8,28 +8,35 @@ use botops_findings::{Fault, Result};
 const UNREADABLE: [&str; 4] = ["BOT-5004", "BOT-5005", "BOT-5006", "BOT-5007"];
 
 impl Registry {
-    /// Returns the version that `reference` names, which must be or have been champion. Reads the log and no blob.
+    /// Returns the version that `reference` names, which must be the champion, or have been champion and not be yanked.
+    /// Reads the log and no blob.
     ///
     /// # Errors
-    /// `BOT-5011` no such model, `BOT-5012` no such version or alias (exit 2); `BOT-5031` it was never champion (exit 6).
+    /// `BOT-5011` no such model, `BOT-5012` no such version or alias (exit 2); `BOT-5031` it was never champion, `BOT-5022`
+    /// it is yanked (exit 6).
     pub async fn former_champion(&self, reference: &Reference) -> Result<FormerChampion> {
         let model = &reference.model;
         let known = self.known(model).await?.sound()?;
         let number = self.number(&known, reference).await?;
         let manifest = known.state.versions[number as usize - 1].manifest;
-        known.champions.former(&manifest).ok_or_else(|| {
+        let former = known.champions.former(&manifest).ok_or_else(|| {
             let name = format!("{model}@{number}");
             let message = format!("{name} was never champion, so there is nothing to return to");
             Fault::policy("BOT-5031", message)
                 .hint(format!("promote it through its canary: `botops promote {name}`"))
                 .hint(format!("see the former champions: `botops registry log {model}`"))
-        })
+        })?;
+        // The way away from a champion stays open, whatever happened to it.
+        if known.champions.current() != Some(manifest) {
+            known.state.refuse_yanked(model, &manifest, "gone back to")?;
+        }
+        Ok(former)
     }
 
     /// Returns the latest champion before `manifest` that holds another model file, if any.
     ///
     /// A move back to an earlier champion removes those after it from the line. A version with the same model file is
-    /// skipped, because a return to it would change nothing. A manifest that is lost or damaged counts as another model.
+    /// skipped, because a return to it would change nothing, and so is a yanked one. A manifest that is lost or damaged counts as another model.
     ///
     /// # Errors
     /// Those of the store.
@@ -62,6 +69,9 @@ impl Registry {
         manifest: &Digest,
     ) -> Result<Option<FormerChampion>> {
         for candidate in known.champions.before(manifest) {
+            if known.state.yanked(&candidate.manifest()).is_some() {
+                continue;
+            }
             if !self.have_same_model(model, known, [manifest, &candidate.manifest()]).await? {
                 return Ok(Some(candidate));
             }

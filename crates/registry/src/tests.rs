@@ -6,6 +6,8 @@ use botops_evaluation::{GateReport, GateResult, PassedGates};
 use botops_store::{Appended, Store};
 use std::sync::Arc;
 
+mod withdrawal;
+
 const MODEL: &str = "support";
 
 fn act(actor: &str) -> Act {

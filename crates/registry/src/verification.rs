@@ -171,6 +171,14 @@ impl Registry {
                         ));
                     }
                 }
+                Action::Yanked { manifest }
+                | Action::Unyanked { manifest }
+                | Action::Deprecated { manifest }
+                | Action::Undeprecated { manifest } => {
+                    if state.number(manifest).is_none() {
+                        report("is about a version that was not registered".to_owned());
+                    }
+                }
             }
             state.apply(&entry.payload);
         }

@@ -260,11 +260,12 @@ impl Registry {
     }
 
     /// Returns the proof that a version passed its gates: from its stored gate report, or from the evidence of an
-    /// earlier promotion, in this environment or else in another one.
+    /// earlier promotion, in this environment or else in another one. A yanked version has none.
     ///
     /// # Errors
-    /// `BOT-5017` there is no evidence (exit 6); those of [`PassedGates::from_evidence`].
+    /// `BOT-5022` it is yanked, `BOT-5017` there is no evidence (exit 6); those of [`PassedGates::from_evidence`].
     pub async fn proof(&self, version: &Version) -> Result<PassedGates> {
+        self.refuse_yanked(&version.model, &version.manifest_digest).await?;
         let evidence = match version.manifest.gates {
             Some(evidence) => Some(evidence),
             None => self.evidence(version).await?,
@@ -349,6 +350,7 @@ impl Registry {
         let digest = registered.manifest;
         let bytes = self.store.blob(&digest).await?;
         let place = self.store.object_url(&blob_path(&digest));
+        let marks = known.state.marks.get(&digest).cloned().unwrap_or_default();
         Ok(Version {
             model: model.to_owned(),
             number,
@@ -356,6 +358,8 @@ impl Registry {
             registered_at: registered.at,
             actor: registered.actor.clone(),
             aliases: known.aliases(&digest),
+            yanked: marks.yanked,
+            deprecated: marks.deprecated,
             manifest: parse(&bytes, model, &digest, &place)?,
         })
     }
@@ -467,8 +471,17 @@ pub(super) fn select(
             .hint(format!("see versions and aliases: `botops registry list {model}`"))
     };
     match &reference.selector {
-        Selector::Latest if newest > 0 => Ok(newest),
-        Selector::Latest => Err(absent(format!("`{model}` has no version"))),
+        Selector::Latest if newest == 0 => Err(absent(format!("`{model}` has no version"))),
+        Selector::Latest => {
+            let is_sound = |number: &u64| {
+                state.yanked(&state.versions[*number as usize - 1].manifest).is_none()
+            };
+            (1..=newest).rev().find(is_sound).ok_or_else(|| {
+                Fault::policy("BOT-5022", format!("every version of `{model}` is yanked"))
+                    .hint(format!("push a sound one: `botops push FILE --name {model}`"))
+                    .hint(format!("or name one by its number: `{model}@{newest}`"))
+            })
+        }
         Selector::Number(number) if (1..=newest).contains(number) => Ok(*number),
         Selector::Number(number) => {
             Err(absent(format!("`{model}` has no version {number}: its newest is {newest}")))

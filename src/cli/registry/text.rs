@@ -3,24 +3,47 @@
 use super::numbering::numbers;
 use crate::cli::{runs::run_text, terminal::tables};
 use botops_digest::Digest;
-use botops_registry::{Action, Event, Reign, Version};
+use botops_findings::Finding;
+use botops_registry::{Action, Event, Reign, Version, Withdrawal};
 use botops_store::Entry;
 use std::collections::BTreeMap;
 
 /// Renders the versions of a model, the newest first.
 pub(super) fn versions(versions: &[Version]) -> String {
+    let any_withdrawn = versions.iter().any(|version| !state(version).is_empty());
     let rows = versions.iter().rev().map(|version| {
         let accuracy = version.manifest.metrics.get("accuracy");
-        vec![
+        let mut row = vec![
             version.reference(),
             version.aliases.join(", "),
             version.manifest.run.clone().unwrap_or_else(|| "-".to_owned()),
             accuracy.map_or("-".to_owned(), |metric| format!("{:.3}", metric.value)),
             version.actor.clone(),
             tables::time(&version.registered_at),
-        ]
+        ];
+        if any_withdrawn {
+            row.push(state(version));
+        }
+        row
     });
-    tables::table(&["version", "aliases", "run", "accuracy", "by", "registered (UTC)"], rows, &[3])
+    let mut header = vec!["version", "aliases", "run", "accuracy", "by", "registered (UTC)"];
+    if any_withdrawn {
+        header.push("state");
+    }
+    tables::table(&header, rows, &[3])
+}
+
+/// Returns the withdrawals of a version: `yanked, deprecated`, or an empty text.
+fn state(version: &Version) -> String {
+    let of = |kind: Withdrawal| version.withdrawn(kind).map(|_| kind.name());
+    let words = [Withdrawal::Yanked, Withdrawal::Deprecated].into_iter().filter_map(of);
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// Renders the warnings about a withdrawn version, a line each.
+pub(in crate::cli) fn warnings(version: &Version) -> String {
+    let line = |finding: &Finding| format!("warning[{}]: {}\n", finding.code, finding.message);
+    version.warnings().iter().map(line).collect()
 }
 
 /// Renders one version.
@@ -47,6 +70,7 @@ pub(super) fn version(version: &Version) -> String {
             out.push_str(&format!("{name}: {}\n", botops_text::display(&value, 400)));
         }
     }
+    out.push_str(&warnings(version));
     let files = manifest.files.iter().map(|file| {
         vec![
             file.path.clone(),
@@ -122,6 +146,12 @@ fn action(action: &Action, numbers: &BTreeMap<Digest, u64>) -> String {
             format!("{alias}: {from} -> {}{evidence}", version(to))
         }
         Action::AliasRemoved { alias, from } => format!("{alias}: removed from {}", version(from)),
+        Action::Yanked { manifest } => format!("yanked {}", version(manifest)),
+        Action::Unyanked { manifest } => format!("took back the yank of {}", version(manifest)),
+        Action::Deprecated { manifest } => format!("deprecated {}", version(manifest)),
+        Action::Undeprecated { manifest } => {
+            format!("took back the deprecation of {}", version(manifest))
+        }
     }
 }
 

@@ -125,6 +125,30 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The manifest of this version names no `model.botops`, so it cannot be promoted or served. Register the model again with `botops push`.",
     },
     Entry {
+        code: "BOT-5022",
+        kind: Some(FaultKind::Policy),
+        title: "a yanked version is not used",
+        explanation: "Somebody yanked the version with `botops registry yank`, for the reason in the message. It is not promoted, gets no canary traffic, is not rolled back to, and `latest` passes it over. It can still be read by its number, with a warning. Choose another version, or take the yank back with `--undo`.",
+    },
+    Entry {
+        code: "BOT-5023",
+        kind: Some(FaultKind::Policy),
+        title: "a champion is not yanked",
+        explanation: "The version is the champion of the environments in the message, so servers answer with it and would have nothing to return to after a restart. Roll back there first, or promote another version, then yank it.",
+    },
+    Entry {
+        code: "BOT-5024",
+        kind: None,
+        title: "a yanked version was named",
+        explanation: "The version can be shown and pulled, because an audit needs it, but it is withdrawn for the reason in the message and must not be used. `botops promote`, rollouts and rollbacks refuse it.",
+    },
+    Entry {
+        code: "BOT-5025",
+        kind: None,
+        title: "a deprecated version was named",
+        explanation: "Somebody deprecated the version with `botops registry deprecate`, for the reason in the message. It works as before, and can be promoted. Move to a newer version when you can.",
+    },
+    Entry {
         code: "BOT-5027",
         kind: None,
         title: "an older botops moved `champion` in the log of a model",
