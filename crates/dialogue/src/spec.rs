@@ -24,6 +24,13 @@ pub struct DialogueSpec {
 }
 
 impl DialogueSpec {
+    /// Returns those of `intents` without a response, in their order: all of them if there is no response at all.
+    #[must_use]
+    pub fn unanswered<'a>(&self, intents: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+        let has_none = |intent: &&str| self.responses.get(*intent).is_none_or(BTreeMap::is_empty);
+        intents.into_iter().filter(has_none).collect()
+    }
+
     /// Returns warnings about `intents` without a response (`BOT-1050`), and about responses to other intents
     /// (`BOT-1051`); none if there is no response at all, because such a model only classifies.
     #[must_use]
@@ -31,8 +38,7 @@ impl DialogueSpec {
         if self.responses.is_empty() {
             return Vec::new();
         }
-        let has_none = |intent: &&&str| self.responses.get(**intent).is_none_or(BTreeMap::is_empty);
-        let silent: Vec<&str> = intents.iter().filter(has_none).copied().collect();
+        let silent = self.unanswered(intents.iter().copied());
         let unused: Vec<&str> = self
             .responses
             .keys()

@@ -117,6 +117,13 @@ impl IntentModel {
         &self.0.dialogue
     }
 
+    /// Returns the intents that the dialogue cannot answer: all of them if the model has no dialogue.
+    #[must_use]
+    pub fn unanswered_intents(&self) -> Vec<String> {
+        let intents = self.labels().iter();
+        self.dialogue().unanswered(intents).into_iter().map(str::to_owned).collect()
+    }
+
     /// Returns the origin of the model.
     #[must_use]
     pub fn lineage(&self) -> &Lineage {

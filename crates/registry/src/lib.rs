@@ -22,6 +22,7 @@ mod event;
 mod former_champion;
 mod freezes;
 mod known_environments;
+mod labels;
 mod move_rules;
 mod open_rollout;
 mod policies;
@@ -47,6 +48,7 @@ pub use deployments::{
 pub use environments::check_environment;
 pub use former_champion::FormerChampion;
 pub use freezes::{freeze_change, unfreeze_change};
+pub use labels::{IntentChanges, check_labels, intent_changes};
 pub use policies::{held, policy_evidence, read_policy};
 pub use reference::{Reference, Selector};
 pub use references::References;

@@ -269,6 +269,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "`botops runs gc` removes the blobs that no run and no version refers to. This store also contains objects that this botops does not know and that may refer to blobs, so nothing was removed. Keep runs in a folder or prefix of their own, or use the version of botops that wrote the other objects.",
     },
     Entry {
+        code: "BOT-5047",
+        kind: Some(FaultKind::Policy),
+        title: "a promotion changes what the bot can say",
+        explanation: "The version knows other intents than the champion (a renamed one is added and removed), or its dialogue has no response to an intent that the champion answers; a model that was trained without `--dialogue` answers none. Callers that know the intents by name, and users who got an answer before, are affected, and no metric shows it. If it is intended, say so with `--accept-labels`, or `accept_labels: true` in the promote stage of a pipeline or in a request to the admin API. A first champion may have no dialogue, because it then only classifies; with one, it must answer every intent.",
+    },
+    Entry {
         code: "BOT-5048",
         kind: Some(FaultKind::Conflict),
         title: "a file changed while it was in use",
