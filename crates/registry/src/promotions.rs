@@ -126,7 +126,7 @@ impl Registry {
             if champions.current() == Some(moved.to()) {
                 return Ok(());
             }
-state.refuse_yanked(model, &moved.to(), "made champion")?;
+            state.refuse_yanked(model, &moved.to(), "made champion")?;
             self.refuse_open(&known, (model, &state), request).await?;
             if champions.current() != moved.from() {
                 return Err(self.overtaken(&champions, &state, model, moved.from()));

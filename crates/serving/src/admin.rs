@@ -185,6 +185,9 @@ struct StartRequest {
     /// Whether a rollout that is under way is rolled back first.
     #[serde(default)]
     supersede: bool,
+    /// Whether to start although the version adds or removes intents, or cannot answer some.
+    #[serde(default)]
+    accept_labels: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -328,8 +331,8 @@ async fn start(
         let canary = admin.canary()?;
         let requester = requester(&caller.who.identity, request.actor.as_deref(), &request.reason)?;
         let driver = Arc::clone(canary);
-        let start =
-            Start { version: request.version, plan: request.plan, supersede: request.supersede };
+        let StartRequest { version, plan, supersede, accept_labels, .. } = request;
+        let start = Start { version, plan, supersede, accept_labels };
         let (transition, started) =
             run_to_end(async move { driver.start(&start, requester, mode).await }).await?;
         if matches!(mode, Mode::Dry) {

@@ -68,6 +68,8 @@ struct CommandBody<'a> {
     plan: Option<&'a RolloutSpec>,
     actor: &'a str,
     reason: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    accept_labels: bool,
 }
 
 impl AdminClient {
@@ -109,7 +111,7 @@ impl AdminClient {
     ///
     /// # Errors
     /// `BOT-6031` the server cannot be reached (exit 7), `BOT-6032` another rollout is under way (exit 5), `BOT-6033` the
-    /// token was refused (exit 6), and any fault that the server returns.
+    /// token was refused, `BOT-5047` the version changes intents (exit 6), and any fault that the server returns.
     pub async fn start(
         &self,
         model: &str,
@@ -118,7 +120,24 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<String> {
-        let body = CommandBody { version: Some(challenger), plan: Some(spec), actor, reason };
+        self.start_with_labels((model, challenger), spec, actor, reason, false).await
+    }
+
+    /// Starts a rollout as [`Self::start`] does; with `accept_labels`, also of a version that adds or removes intents, or
+    /// cannot answer some.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`].
+    pub async fn start_with_labels(
+        &self,
+        (model, challenger): (&str, &str),
+        spec: &RolloutSpec,
+        actor: &str,
+        reason: &str,
+        accept_labels: bool,
+    ) -> Result<String> {
+        let version = Some(challenger);
+        let body = CommandBody { version, plan: Some(spec), actor, reason, accept_labels };
         let path = ["models", model, "rollouts"];
         let status: RolloutStatus = self.send(Method::POST, &path, Some(&body)).await?;
         Ok(status.rollout.id)
@@ -174,7 +193,7 @@ impl AdminClient {
     ) -> Result<RolloutStatus> {
         // This read refuses a rollout of another model.
         let status = self.rollout(model, None).await?;
-        let body = CommandBody { version: None, plan: None, actor, reason };
+        let body = CommandBody { version: None, plan: None, actor, reason, accept_labels: false };
         let id = status.rollout.id;
         let mut status: RolloutStatus =
             self.send(Method::POST, &["rollouts", &id, command], Some(&body)).await?;
@@ -239,7 +258,7 @@ impl AdminClient {
         reason: &str,
     ) -> Result<Transition> {
         let status = self.rollout(model, None).await?;
-        let body = CommandBody { version: None, plan: None, actor, reason };
+        let body = CommandBody { version: None, plan: None, actor, reason, accept_labels: false };
         let path = ["rollouts", &status.rollout.id, command];
         self.ask(Method::POST, &path, Some("dry_run=true"), Some(&body)).await
     }
@@ -257,7 +276,7 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<Restored> {
-        let body = CommandBody { version, plan: None, actor, reason };
+        let body = CommandBody { version, plan: None, actor, reason, accept_labels: false };
         let path = ["models", model, "rollback"];
         let restored: Restored = self.send(Method::POST, &path, Some(&body)).await?;
         if restored.durable { Ok(restored) } else { self.recorded(model, restored).await }
@@ -274,7 +293,7 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<Restored> {
-        let body = CommandBody { version, plan: None, actor, reason };
+        let body = CommandBody { version, plan: None, actor, reason, accept_labels: false };
         let path = ["models", model, "rollback"];
         self.ask(Method::POST, &path, Some("dry_run=true"), Some(&body)).await
     }

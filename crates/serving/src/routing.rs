@@ -59,6 +59,11 @@ thread_local! {
 }
 
 impl Served {
+    /// Returns the intents that the dialogue cannot answer.
+    pub(super) fn unanswered_intents(&self) -> Vec<String> {
+        self.model.unanswered_intents()
+    }
+
     /// Makes `model` ready to answer: compiles its dialogue and runs its self-test, which also warms it up.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::routing::Served;
 use botops_access::Identity;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_registry::{ChampionMove, Change, Deployment, RolloutStep, Version};
+use botops_registry::{ChampionMove, Change, Deployment, RolloutStep, Version, check_labels};
 use botops_rollout::{
     self as rollout, Command, Effect, Observation, Phase, Rollout, RolloutPolicy, RolloutRequest,
     RolloutSpec, Transition, Versions as Names,
@@ -29,6 +29,8 @@ pub(crate) struct StartRequest {
     pub(crate) plan: RolloutSpec,
     /// Whether the rollout that is under way is rolled back first.
     pub(crate) supersede: bool,
+    /// Whether it starts although the version adds or removes intents, or cannot answer some.
+    pub(crate) accept_labels: bool,
 }
 
 impl Canary {
@@ -38,8 +40,8 @@ impl Canary {
     /// have learned how the rollout ended.
     ///
     /// # Errors
-    /// `BOT-6032`, `BOT-6037`, `BOT-6001`, those of the registry; `BOT-5017` the version has no gate report; those of
-    /// [`Self::check_held`].
+    /// `BOT-6032`, `BOT-6037`, `BOT-6001`, those of the registry; `BOT-5017` the version has no gate report; `BOT-5047`
+    /// it changes the intents, or cannot answer some; those of [`Self::check_held`].
     pub(crate) async fn start(
         self: &Arc<Self>,
         request: &StartRequest,
@@ -49,6 +51,9 @@ impl Canary {
         let policy = request.plan.check()?;
         self.journal.check()?;
         let version = self.versions.find(&request.version).await?;
+        if !request.accept_labels {
+            self.check_labels(&version).await?;
+        }
         let launched = loop {
             let mut state = self.lock().await;
             self.catch_up(&mut state).await?;
@@ -86,6 +91,23 @@ impl Canary {
         let state = self.lock().await;
         let step = named(state.step(&self.app.model), &launched.id, &self.app.model)?;
         Ok((unchanged(&step.rollout, Effect::None), Started::New))
+    }
+
+    /// Refuses a version that adds or removes intents, or cannot answer some that the primary answers.
+    ///
+    /// # Errors
+    /// `BOT-5047`; those of the store and of the model file.
+    async fn check_labels(&self, version: &Version) -> Result<()> {
+        let primary = self.primary()?;
+        let Some(champion) = &primary.version else { return Ok(()) };
+        let before = primary.unanswered_intents();
+        check_labels(Some((champion, &before)), (version, &[]))?;
+        // What the primary cannot answer either is no change, so the challenger is read only if it answers something.
+        if before.len() == primary.intents.len() {
+            return Ok(());
+        }
+        let challenger = self.versions.load(&version.manifest_digest).await?;
+        check_labels(Some((champion, &before)), (version, &challenger.unanswered_intents()))
     }
 
     /// Returns the rollout that a request for `version` joins, if there is one.
