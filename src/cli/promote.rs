@@ -13,7 +13,9 @@ use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_pipelines::{Promoter as _, PromotionRequest};
-use botops_registry::{Act, DEFAULT_ENVIRONMENT, Reference, Registry, Selector, Version};
+use botops_registry::{
+    Act, DEFAULT_ENVIRONMENT, Reference, Registry, Selector, Version, check_labels,
+};
 use botops_report as report;
 use botops_rollout::{Decision, RolloutSpec};
 use botops_spec as spec;
@@ -49,6 +51,9 @@ pub(crate) struct Args {
     /// Stop watching the rollout on a server after this time; the rollout continues
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
+    /// Promote although the version adds or removes intents, or cannot answer some
+    #[arg(long)]
+    accept_labels: bool,
     /// Rehearse, but promote and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -180,6 +185,9 @@ impl Work<'_> {
         digest: Digest,
         passed: Result<PassedGates>,
     ) -> Result<Answer> {
+        if !self.args.accept_labels {
+            check_labels(None, (version, &model.unanswered_intents()))?;
+        }
         let report = evaluation::gate_by_self_test(model, digest);
         let proof = match passed {
             Ok(passed) => Some(passed),
@@ -209,14 +217,20 @@ impl Work<'_> {
         model: IntentModel,
         passed: PassedGates,
     ) -> Result<Answer> {
+        let champion_model = self.model(champion).await?;
+        if !self.args.accept_labels {
+            let before = champion_model.unanswered_intents();
+            check_labels(Some((champion, &before)), (challenger, &model.unanswered_intents()))?;
+        }
         let request = PromotionRequest {
             champion,
-            champion_model: Arc::new(self.model(champion).await?),
+            champion_model: Arc::new(champion_model),
             challenger,
             challenger_model: Arc::new(model),
             plan: self.plan,
             traffic: self.traffic,
             reason: &self.args.reason,
+            accept_labels: self.args.accept_labels,
             progress: &|done, total| {
                 self.bar.set_length(total);
                 self.bar.set_position(done);

@@ -60,6 +60,9 @@ pub struct PromotionRequest<'a> {
     pub traffic: Option<&'a Traffic>,
     /// The reason, for the audit log.
     pub reason: &'a str,
+    /// Whether changed intents, and intents without an answer, are accepted: see
+    /// [`check_labels`](botops_registry::check_labels).
+    pub accept_labels: bool,
     /// Receives the number of messages replayed so far and the total.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }

@@ -184,6 +184,9 @@ stage! {
         /// The plan of the rollout.
         #[serde(default)]
         plan: RolloutSpec,
+        /// Whether to promote a version although it adds or removes intents, or cannot answer some; default: no.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        accept_labels: bool,
     }
 }
 stage! {

@@ -170,7 +170,15 @@ impl Server {
         let client = self.client()?;
         let model = &request.challenger.model;
         let reference = request.challenger.reference();
-        let id = client.start(model, &reference, request.plan, &self.actor, request.reason).await?;
+        let id = client
+            .start_with_labels(
+                (model, &reference),
+                request.plan,
+                &self.actor,
+                request.reason,
+                request.accept_labels,
+            )
+            .await?;
         self.printer.say(&format!("rollout {id} of {reference} on {}", self.admin_url));
         if request.traffic.is_some() && self.url.is_none() {
             // In a pipeline, the traffic may be meant for rehearsals.

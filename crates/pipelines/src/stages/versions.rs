@@ -20,7 +20,7 @@ use botops_datasets as datasets;
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, EvaluationReport, GateReport};
 use botops_findings::{Fault, Result};
-use botops_registry::Version;
+use botops_registry::{Version, check_labels};
 use botops_report as report;
 use botops_rollout::Decision;
 use std::{path::Path, sync::Arc};
@@ -236,6 +236,9 @@ pub(super) async fn promote(
         if !report.passed {
             return Ok((StageVerdict::Failed, "it failed the golden self-test".to_owned()));
         }
+        if !spec.accept_labels {
+            check_labels(None, (&challenger, &model.unanswered_intents()))?;
+        }
         let act = services.act(format!("{reason}: first version, golden self-test passed"))?;
         services.registry.promote(&challenger, expected(work), &passed, &act).await?;
         return Ok((
@@ -298,6 +301,10 @@ async fn canary(
     };
     let champion_model = Arc::new(load(work, champion).await?);
     let challenger_model = Arc::new(load(work, challenger).await?);
+    if !spec.accept_labels {
+        let silent = [&champion_model, &challenger_model].map(|model| model.unanswered_intents());
+        check_labels(Some((champion, &silent[0])), (challenger, &silent[1]))?;
+    }
     let listener = services.listener;
     let name = stage.name.as_str();
     let reported_total = std::sync::atomic::AtomicU64::new(0);
@@ -323,6 +330,7 @@ async fn canary(
         plan: &spec.plan,
         traffic: traffic.as_ref(),
         reason: &format!("pipeline {}", work.plan.spec.name),
+        accept_labels: spec.accept_labels,
         progress: &progress,
     };
     services.promoter.promote(request).await
