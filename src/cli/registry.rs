@@ -1,6 +1,7 @@
 //! `botops registry`.
 
 mod numbering;
+mod resolution;
 pub(super) mod text;
 mod withdrawal;
 
@@ -48,6 +49,8 @@ enum Verb {
     },
     /// Point an alias to a version, or remove it
     Alias(AliasArgs),
+    /// Show what a reference means, or meant at a time, since when and by whom
+    Resolve(resolution::Args),
     /// Withdraw a version: nothing promotes it, gives it traffic or goes back to it
     Yank(withdrawal::Args),
     /// Warn whoever uses a version
@@ -179,6 +182,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let answer = History { model, entries: &entries, environment: name, champions };
             Ok(Outcome::done(&answer, text))
         }
+        Verb::Resolve(args) => resolution::run(args, context),
         Verb::Yank(args) => withdrawal::run(args, context, Withdrawal::Yanked),
         Verb::Deprecate(args) => withdrawal::run(args, context, Withdrawal::Deprecated),
         Verb::Alias(args) => alias(context, &registry, args),

@@ -21,6 +21,7 @@ mod environments;
 mod event;
 mod former_champion;
 mod freezes;
+mod history;
 mod known_environments;
 mod labels;
 mod move_rules;
@@ -48,6 +49,7 @@ pub use deployments::{
 pub use environments::check_environment;
 pub use former_champion::FormerChampion;
 pub use freezes::{freeze_change, unfreeze_change};
+pub use history::{Resolution, parse_time};
 pub use labels::{IntentChanges, check_labels, intent_changes};
 pub use policies::{held, policy_evidence, read_policy};
 pub use reference::{Reference, Selector};

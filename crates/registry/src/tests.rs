@@ -6,6 +6,7 @@ use botops_evaluation::{GateReport, GateResult, PassedGates};
 use botops_store::{Appended, Store};
 use std::sync::Arc;
 
+mod as_of;
 mod withdrawal;
 
 const MODEL: &str = "support";

@@ -149,6 +149,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "Somebody deprecated the version with `botops registry deprecate`, for the reason in the message. It works as before, and can be promoted. Move to a newer version when you can.",
     },
     Entry {
+        code: "BOT-5026",
+        kind: Some(FaultKind::Usage),
+        title: "a reference meant nothing at that time",
+        explanation: "`botops registry resolve REFERENCE --as-of TIME` reads the times in the logs. The time cannot be read, lies in the future or before the first version, or the alias or the champion was not set then. `botops registry log` shows what happened when.",
+    },
+    Entry {
         code: "BOT-5027",
         kind: None,
         title: "an older botops moved `champion` in the log of a model",
