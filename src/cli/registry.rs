@@ -1,5 +1,6 @@
 //! `botops registry`.
 
+mod diff;
 mod numbering;
 mod resolution;
 pub(super) mod text;
@@ -49,6 +50,8 @@ enum Verb {
     },
     /// Point an alias to a version, or remove it
     Alias(AliasArgs),
+    /// Compare two versions: data, params, metrics, size, intents and, on data, predictions
+    Diff(diff::Args),
     /// Show what a reference means, or meant at a time, since when and by whom
     Resolve(resolution::Args),
     /// Withdraw a version: nothing promotes it, gives it traffic or goes back to it
@@ -182,6 +185,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let answer = History { model, entries: &entries, environment: name, champions };
             Ok(Outcome::done(&answer, text))
         }
+        Verb::Diff(args) => diff::run(args, context),
         Verb::Resolve(args) => resolution::run(args, context),
         Verb::Yank(args) => withdrawal::run(args, context, Withdrawal::Yanked),
         Verb::Deprecate(args) => withdrawal::run(args, context, Withdrawal::Deprecated),
