@@ -98,9 +98,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         act: &act,
         bar: &bar,
     };
-    let answer = context.wait(async {
+    let (answer, warnings) = context.wait(async {
         let challenger = here.resolve(&reference).await?;
-        work.promote(challenger).await
+        let warnings = (challenger.warnings(), super::registry::text::warnings(&challenger));
+        Ok::<_, Fault>((work.promote(challenger).await?, warnings))
     })??;
     bar.finish_and_clear();
     if let (Some(page), Some(decision), false) = (page, &answer.decision, args.dry_run) {
@@ -110,7 +111,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let (true, Some(decision)) = (context.printer.is_markdown(), &answer.decision) {
         outcome.text = report::decision_markdown(decision);
     }
-    Ok(outcome)
+    let (warnings, words) = warnings;
+    outcome.text.push_str(&words);
+    Ok(outcome.findings(warnings))
 }
 
 /// Refuses recorded traffic that would not be replayed: without a message, the rollout would wait in vain.
