@@ -2,7 +2,7 @@
 
 use super::{
     Action, CHAMPION, Champions, DEFAULT_ENVIRONMENT, Environment, Reference, Registry, Selector,
-    Version, standing::Standing, state::State, versions::select,
+    Version, deployment_log, standing::Standing, state::State, versions::select,
 };
 use botops_findings::{Fault, Result};
 use botops_store::Entry;
@@ -111,9 +111,9 @@ impl Registry {
         state: &State,
         as_of: DateTime<Utc>,
     ) -> Result<Champions> {
-        let known = self.deployments.read(name).await?;
-        let past: Vec<_> =
-            known.entries.iter().filter(|entry| entry.payload.at <= as_of).cloned().collect();
+        // The fold of the newest state does not tell of the past, so the whole log is read.
+        let mut past = deployment_log(&self.store, name).entries().await?;
+        past.retain(|entry| entry.payload.at <= as_of);
         let environment = Environment::of(&past);
         Ok(Champions::of(model, state, environment.model(model), name == DEFAULT_ENVIRONMENT))
     }

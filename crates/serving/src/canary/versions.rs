@@ -132,8 +132,12 @@ impl Versions for RegistryVersions {
     }
 
     async fn withdrawn(&self, manifest: &Digest) -> Result<Option<String>> {
-        let _ = manifest;
-        Ok(None)
+        let refused = within(REQUEST, self.registry.refuse_yanked(&self.model, manifest)).await;
+        match refused {
+            Ok(()) => Ok(None),
+            Err(fault) if fault.code() == "BOT-5022" => Ok(Some(fault.message().to_owned())),
+            Err(fault) => Err(fault),
+        }
     }
 }
 
