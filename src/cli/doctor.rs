@@ -187,6 +187,11 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
             Some(workspace.environment.value.clone()),
             &workspace.environment.origin,
         ),
+        shown(
+            "policy",
+            workspace.policy.value.as_ref().map(|path| path.display().to_string()),
+            &workspace.policy.origin,
+        ),
         shown("server.admin_url", url(&workspace.admin_url.value), &workspace.admin_url.origin),
         shown("server.url", url(&workspace.server_url.value), &workspace.server_url.origin),
         shown("server.admin_token", token, &workspace.admin_token.origin),

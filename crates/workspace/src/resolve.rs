@@ -104,6 +104,7 @@ impl Sources<'_> {
                 |file| file.experiments.as_ref(),
             ),
             environment: self.environment_in_force(),
+            policy: self.policy(),
             admin_url: self
                 .url("server.admin_url", "BOTOPS_ADMIN_URL", |s| s.admin_url.as_ref())?,
             server_url: self.url("server.url", "BOTOPS_SERVER_URL", |s| s.url.as_ref())?,
@@ -285,6 +286,22 @@ impl Sources<'_> {
             false => Origin::File(self.at_line("server.admin_oidc")),
         };
         Setting { value, origin }
+    }
+
+    /// Returns the policy file. A relative path starts where that of a location does.
+    fn policy(&self) -> Setting<Option<PathBuf>> {
+        let setting = self.optional(
+            "policy",
+            &["BOTOPS_POLICY"],
+            |profile| profile.policy.as_ref(),
+            |file| file.policy.as_ref(),
+        );
+        let base = match setting.origin {
+            Origin::Flag(_) | Origin::Environment(_) => &self.start,
+            Origin::Default | Origin::File(_) | Origin::Profile(_) => &self.root,
+        };
+        let value = setting.value.map(|path| tidy(&base.join(path)));
+        Setting { value, origin: setting.origin }
     }
 
     fn environment_in_force(&self) -> Setting<String> {

@@ -61,6 +61,8 @@ pub struct Workspace {
     /// The environment: whose champion a reference means, and in which a promotion takes effect (`environment`,
     /// `BOTOPS_ENVIRONMENT`, `--environment`; default [`DEFAULT_ENVIRONMENT`]).
     pub environment: Setting<String>,
+    /// The policy file of the environment (`policy`, `BOTOPS_POLICY`); its path is absolute.
+    pub policy: Setting<Option<PathBuf>>,
     /// The admin API of the server to promote through (`server.admin_url`, `BOTOPS_ADMIN_URL`); without one, promotions
     /// are rehearsed.
     pub admin_url: Setting<Option<String>>,

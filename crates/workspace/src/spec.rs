@@ -29,6 +29,10 @@ pub struct WorkspaceSpec {
     /// The environment: whose champion a reference means, and in which a promotion takes effect.
     #[serde(default)]
     pub environment: Option<String>,
+    /// The policy of the environment: the path of its file, relative to this file. It takes effect when it is recorded: by
+    /// `botops policy apply`, or by `botops serve`.
+    #[serde(default)]
+    pub policy: Option<String>,
     /// The person or job that acts.
     #[serde(default)]
     pub actor: Option<String>,
@@ -99,6 +103,8 @@ pub struct ProfileSpec {
     pub experiments: Option<String>,
     /// See [`WorkspaceSpec::environment`].
     pub environment: Option<String>,
+    /// See [`WorkspaceSpec::policy`].
+    pub policy: Option<String>,
     /// See [`WorkspaceSpec::actor`].
     pub actor: Option<String>,
     /// See [`WorkspaceSpec::server`].
