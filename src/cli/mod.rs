@@ -13,9 +13,11 @@ mod doctor;
 mod drift;
 mod evaluate;
 mod explain;
+mod freeze;
 mod gate;
 mod keys;
 mod pipeline;
+mod policy;
 mod predict;
 mod promote;
 mod push;
@@ -105,6 +107,12 @@ enum Verb {
     Rollout(rollout::Args),
     /// Manage the API keys of administrators
     Keys(keys::Args),
+    /// Check versions and plans against the policy of the environment
+    Policy(policy::Args),
+    /// Freeze the environment: nothing advances, and a rollback is still possible
+    Freeze(freeze::FreezeArgs),
+    /// End the freeze of the environment
+    Unfreeze(freeze::UnfreezeArgs),
     /// Inspect a pipeline
     Pipeline(pipeline::Args),
     /// Show the settings in force with their origins, and check the stores
@@ -231,6 +239,9 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Registry(args) => registry::run(&args, context),
         Verb::Rollout(args) => rollout::run(&args, context),
         Verb::Keys(args) => keys::run(&args, context),
+        Verb::Policy(args) => policy::run(&args, context),
+        Verb::Freeze(args) => freeze::freeze(&args, context),
+        Verb::Unfreeze(args) => freeze::unfreeze(&args, context),
         Verb::Pipeline(args) => pipeline::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Explain(args) => explain::run(&args),

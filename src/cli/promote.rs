@@ -1,9 +1,13 @@
 //! `botops promote`.
 
-use super::{Exit, Outcome};
+use super::{Exit, Outcome, Printer};
 use crate::cli::{
     arguments::{model_arg::workspace_model, out_path::OutPath},
-    session::{context::Context, outputs, promoter::Promotion},
+    session::{
+        context::Context,
+        outputs,
+        promoter::{Promotion, say_warnings},
+    },
     terminal::{progress, tables},
 };
 use botops_datasets::{self as datasets, Traffic};
@@ -81,7 +85,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let here = context.registry()?;
     let registry = args.to.as_deref().map_or(Ok(here.clone()), |name| here.in_environment(name))?;
     let promotion = Promotion::of(context, args.timeout)?.in_registry(&registry);
-    if args.dry_run && !matches!(promotion, Promotion::Rehearsal(_)) {
+    if args.dry_run && !matches!(promotion, Promotion::Rehearsal(..)) {
         return Err(Fault::usage("BOT-1007", "a server cannot rehearse a promotion")
             .hint("rehearse it in this process, without `server.admin_url`: `botops promote --dry-run --traffic FILE`"));
     }
@@ -96,6 +100,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         plan: &plan,
         traffic: traffic.as_ref(),
         act: &act,
+        printer: context.printer,
         bar: &bar,
     };
     let (answer, warnings) = context.wait(async {
@@ -150,6 +155,7 @@ struct Work<'a> {
     plan: &'a RolloutSpec,
     traffic: Option<&'a Traffic>,
     act: &'a Act,
+    printer: Printer,
     bar: &'a ProgressBar,
 }
 
@@ -198,6 +204,10 @@ impl Work<'_> {
             Err(fault) => return Err(fault),
         };
         let mut moved = false;
+        if let (Some(proof), true) = (&proof, report.passed) {
+            let admitted = self.registry.admit(version, Some(proof), None, self.act.at).await?;
+            say_warnings(self.printer, &admitted);
+        }
         if let (Some(proof), true, false) = (&proof, report.passed, self.args.dry_run) {
             self.registry.promote(version, None, proof, self.act).await?;
             moved = true;

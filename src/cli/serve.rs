@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::cli::{Printer, arguments::model_arg, session::context::Context};
 use botops_access::{IssuerSpec, Role};
 use botops_findings::{Fault, Result};
-use botops_registry::{Reference, Selector};
+use botops_registry::{Reference, Registry, Selector, read_policy};
 use botops_serving::{
     self as serving, AccessSettings, Replication, RequestLog, ServerSettings, Source,
 };
@@ -94,6 +94,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let pinned = (!is_champion).then_some(named.clone());
         Source::Registry { registry: context.registry()?, model: reference.model, pinned }
     };
+    if let Source::Registry { registry, .. } = &source {
+        record_policy(context, registry)?;
+    }
     let answer = context.wait(async {
         let running = serving::start(settings, source).await?;
         let answer = Answer {
@@ -149,6 +152,20 @@ fn access(workspace: &Workspace) -> Result<AccessSettings> {
     };
     let issuers = workspace.admin_oidc.value.iter().map(issuer).collect::<Result<_>>()?;
     Ok(AccessSettings { issuers, root: workspace.root.clone() })
+}
+
+/// Makes the policy file that the server is started with the policy of the environment, unless it is in force already.
+fn record_policy(context: &Context, registry: &Registry) -> Result<()> {
+    let Some(path) = &context.workspace()?.policy.value else { return Ok(()) };
+    let policy = read_policy(path)?;
+    registry.check_policy_environment(&policy).map_err(|fault| fault.file(path))?;
+    let act = context.act("a server was started with this policy")?;
+    if context.wait(registry.apply_policy(&policy, &act))?? {
+        let (digest, mode) = (policy.digest().short(), policy.mode().name());
+        let name = registry.environment_name();
+        context.printer.say(&format!("policy {digest} ({mode}) is in force in {name}"));
+    }
+    Ok(())
 }
 
 /// Writes a line to standard error from a thread of its own: a reader that stopped reading must not keep the server alive.

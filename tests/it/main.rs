@@ -32,6 +32,7 @@ mod outputs;
 mod pages;
 mod pipeline;
 mod pipes;
+mod policy;
 mod predict;
 mod promotion;
 mod readers;

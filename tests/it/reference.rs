@@ -158,7 +158,7 @@ fn the_page_of_codes_is_that_of_the_catalogue() {
 type KeyPage = (&'static str, &'static str, &'static str, (&'static str, &'static str));
 
 /// The files that users write.
-const FILES: [KeyPage; 7] = [
+const FILES: [KeyPage; 8] = [
     (
         "botops-yaml.md",
         "`botops.yaml`",
@@ -190,6 +190,14 @@ const FILES: [KeyPage; 7] = [
         "Gate rules",
         "Given to `botops gate --rules FILE`, and under `rules:` of a gate stage.",
         ("evaluation", "GateSpec"),
+    ),
+    (
+        "policy.md",
+        "The policy of an environment",
+        "Named by `policy:` of `botops.yaml` or of a profile, by `BOTOPS_POLICY`, or by `--file` of `botops policy`. It is in force once \
+         it is recorded in the deployment log: by `botops policy apply`, or by `botops serve`. The gates have the words of the \
+         [gate rules](gates.md).",
+        ("access", "PolicySpec"),
     ),
     (
         "rollout-plans.md",

@@ -198,7 +198,7 @@ impl Registry {
     }
 
     /// Decides whether a rollout of `version` by `plan` may start at `at`: no freeze, and the policy in force allows it.
-    /// Returns the violations that the policy only warns of.
+    /// `passed` is the evidence, if it is not that in the registry. Returns the violations that the policy only warns of.
     ///
     /// # Errors
     /// `BOT-6051` frozen, `BOT-6050` refused by the policy, `BOT-6052` outside its windows, `BOT-6056` it cannot be read
@@ -206,17 +206,23 @@ impl Registry {
     pub async fn admit(
         &self,
         version: &Version,
+        passed: Option<&PassedGates>,
         plan: Option<&RolloutPolicy>,
         at: DateTime<Utc>,
     ) -> Result<Vec<Finding>> {
         let environment = self.environment().await?;
         self.refuse_frozen(&environment, at)?;
-        match self.policy_of(&environment).await? {
-            Some(policy) if policy.mode() != PolicyMode::Off => {
-                self.judge(&policy, version, plan, Some(at)).await?.decide(&self.subject(version))
+        let policy = match self.policy_of(&environment).await? {
+            Some(policy) if policy.mode() != PolicyMode::Off => policy,
+            _ => return Ok(Vec::new()),
+        };
+        let judgement = match passed {
+            Some(passed) => {
+                self.judge_passed(&policy, version, Some(passed), plan, Some(at)).await?
             }
-            _ => Ok(Vec::new()),
-        }
+            None => self.judge(&policy, version, plan, Some(at)).await?,
+        };
+        judgement.decide(&self.subject(version))
     }
 
     /// As [`Self::admit`] for a promotion that is about to be written after `environment`, with its evidence.

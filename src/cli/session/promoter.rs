@@ -2,10 +2,10 @@
 //!
 //! Without a server, a promotion is rehearsed in this process; else it goes through the admin API of the server.
 
-use super::context::Context;
+use super::{context::Context, provenance};
 use crate::cli::Printer;
 use botops_datasets::Traffic;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result};
 use botops_http::PlainHttp;
 use botops_pipelines::{Promoter, PromotionRequest, Prospect};
 use botops_registry::Registry;
@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 /// The way in which a challenger goes through its canary.
 pub(crate) enum Promotion {
-    /// A rehearsal in this process, on recorded traffic. The caller then moves `champion` in the registry.
-    Rehearsal(Registry),
+    /// A rehearsal in this process, on recorded traffic. The caller then moves `champion` in the registry. Warnings of the
+    /// policy are printed.
+    Rehearsal(Registry, Printer),
     /// A rollout on a server.
     Server(Server),
 }
@@ -40,7 +41,7 @@ impl Promotion {
     pub(crate) fn of(context: &Context, timeout: Option<Duration>) -> Result<Self> {
         let workspace: &Workspace = context.workspace()?;
         Ok(match &workspace.admin_url.value {
-            None => Self::Rehearsal(context.registry()?),
+            None => Self::Rehearsal(context.registry()?, context.printer),
             Some(admin_url) => Self::Server(Server {
                 admin_url: admin_url.clone(),
                 url: workspace.server_url.value.clone(),
@@ -58,7 +59,7 @@ impl Promotion {
     /// Returns the same way, for a promotion in the environment of `registry`.
     pub(crate) fn in_registry(self, registry: &Registry) -> Self {
         match self {
-            Self::Rehearsal(_) => Self::Rehearsal(registry.clone()),
+            Self::Rehearsal(_, printer) => Self::Rehearsal(registry.clone(), printer),
             server @ Self::Server(_) => server,
         }
     }
@@ -67,15 +68,15 @@ impl Promotion {
 impl Promoter for Promotion {
     fn identity(&self) -> String {
         match self {
-            Self::Rehearsal(_) => "rehearsal".to_owned(),
+            Self::Rehearsal(..) => "rehearsal".to_owned(),
             Self::Server(server) => server.admin_url.clone(),
         }
     }
 
     fn check<'a>(&'a self, prospect: Prospect<'a>) -> BoxFuture<'a, Result<()>> {
         match self {
-            Self::Rehearsal(_) if !prospect.traffic => ready(Err(no_traffic())).boxed(),
-            Self::Rehearsal(registry) => {
+            Self::Rehearsal(..) if !prospect.traffic => ready(Err(no_traffic())).boxed(),
+            Self::Rehearsal(registry, _) => {
                 registry.refuse_open_rollout(prospect.model, "rollouts").boxed()
             }
             Self::Server(server) => server.check(prospect).boxed(),
@@ -84,20 +85,39 @@ impl Promoter for Promotion {
 
     fn promote<'a>(&'a self, request: PromotionRequest<'a>) -> BoxFuture<'a, Result<Decision>> {
         match self {
-            Self::Rehearsal(registry) => rehearse_alone(registry, request).boxed(),
+            Self::Rehearsal(registry, printer) => {
+                rehearse_alone(registry, *printer, request).boxed()
+            }
             Self::Server(server) => server.promote(request).boxed(),
         }
     }
 }
 
 /// Rehearses, unless a server drives a rollout of the model: it would not follow the move of `champion`.
-async fn rehearse_alone(registry: &Registry, request: PromotionRequest<'_>) -> Result<Decision> {
+///
+/// A freeze, or the policy of the environment, refuses it before it begins.
+async fn rehearse_alone(
+    registry: &Registry,
+    printer: Printer,
+    request: PromotionRequest<'_>,
+) -> Result<Decision> {
     let model = request.challenger.model.clone();
     registry.refuse_open_rollout(&model, "rollouts").await?;
+    let plan = request.plan.check()?;
+    let now = provenance::now()?;
+    let warnings = registry.admit(request.challenger, None, Some(&plan), now).await?;
+    say_warnings(printer, &warnings);
     let decision = rehearse(request).await?;
     // A rehearsal takes minutes, in which a server may have begun one.
     registry.refuse_open_rollout(&model, "rollouts").await?;
     Ok(decision)
+}
+
+/// Prints the violations that a policy only warns of.
+pub(crate) fn say_warnings(printer: Printer, warnings: &[Finding]) {
+    for warning in warnings {
+        printer.say(&format!("warning: {} [{}]", warning.message, warning.code));
+    }
 }
 
 /// The fault of a promotion that nothing can judge. The caller knows where recorded traffic is named, and adds that hint.

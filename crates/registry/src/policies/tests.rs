@@ -110,7 +110,7 @@ async fn a_model_of_4_percent_with_weak_rules_is_promoted_only_without_an_enforc
         let policy = policy(&format!("mode: {mode}\n{GATES}"));
         assert!(registry.apply_policy(&policy, &act("ada", 0)).await.unwrap());
         assert!(!registry.apply_policy(&policy, &act("ada", 0)).await.unwrap(), "known already");
-        let admitted = registry.admit(&bad, None, at(1)).await;
+        let admitted = registry.admit(&bad, None, None, at(1)).await;
         match mode {
             "enforce" => assert_eq!(admitted.unwrap_err().code(), "BOT-6050"),
             "warn" => assert_eq!(admitted.unwrap()[0].code, "BOT-6050"),
@@ -149,12 +149,15 @@ async fn a_frozen_environment_refuses_promotions_and_not_rollbacks() {
     assert_eq!(promote(&registry, &one, 0).await, None);
     assert_eq!(promote(&registry, &two, 0).await, None);
     registry.freeze(Some(at(10)), &act("eve", 1)).await.unwrap();
-    let fault = registry.admit(&one, None, at(9)).await.unwrap_err();
+    let fault = registry.admit(&one, None, None, at(9)).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6051", 6));
     let words = "`production` is frozen by `eve` until 2026-11-30 10:00 UTC: because";
     assert_eq!(fault.message(), words);
     assert_eq!(promote(&registry, &one, 9).await, Some("BOT-6051"));
-    assert!(registry.admit(&one, None, at(10)).await.unwrap().is_empty(), "its time has passed");
+    assert!(
+        registry.admit(&one, None, None, at(10)).await.unwrap().is_empty(),
+        "its time has passed"
+    );
 
     let former =
         registry.previous_champion("support", &two.manifest_digest).await.unwrap().unwrap();
