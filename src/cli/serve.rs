@@ -10,7 +10,12 @@ use botops_serving::{
 };
 use botops_workspace::{OidcSpec, Workspace};
 use serde::Serialize;
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 mod identity_key;
 
@@ -35,6 +40,9 @@ pub(crate) struct Args {
     /// Address of the admin listener, which runs only if BOTOPS_ADMIN_TOKEN is set
     #[arg(long, default_value = ADMIN_LISTEN, env = "BOTOPS_ADMIN_LISTEN", value_parser = |text: &str| address(text, ADMIN_LISTEN))]
     admin_listen: SocketAddr,
+    /// Unix socket of the admin API, for the user of the server and root
+    #[arg(long, value_name = "PATH")]
+    admin_socket: Option<PathBuf>,
     /// Name by which clients may call the server, such as that of a proxy; repeatable. A listener on a loopback address
     /// accepts addresses, names without a dot, and these names
     #[arg(long, value_name = "NAME")]
@@ -55,6 +63,7 @@ struct Answer {
     served: String,
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
+    admin_socket: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
@@ -65,7 +74,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         admin_token: workspace.admin_token.value.resolve()?,
         allowed_hosts: args.allow_host.clone(),
         environment: workspace.environment.value.clone(),
-        access: access(workspace)?,
+        access: access(workspace, args.admin_socket.as_deref())?,
         replication: Replication {
             identity_key: Some(identity_key::resolve(workspace)?),
             stale_after: args.stale_after,
@@ -103,6 +112,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             served: named.clone(),
             address: running.address(),
             admin_address: running.admin_address(),
+            admin_socket: running.admin_socket().map(Path::to_owned),
         };
         context.printer.say(&format!("serving {named} on http://{}", answer.address));
         match answer.admin_address {
@@ -110,6 +120,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             None => context
                 .printer
                 .say("no admin API: BOTOPS_ADMIN_TOKEN is not set, there is no key and no issuer"),
+        }
+        if let Some(path) = &answer.admin_socket {
+            context.printer.say(&format!("admin API on unix://{}", path.display()));
         }
         if running.was_second() {
             context.printer.say(
@@ -128,30 +141,40 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(Outcome::done(&answer, ""))
 }
 
-/// Returns who may call the admin API by the settings of the workspace.
+/// Returns who may call the admin API by the settings of the workspace; `socket` is the flag.
 ///
 /// # Errors
-/// `BOT-1049` (exit 2) an issuer gives an unknown role.
-fn access(workspace: &Workspace) -> Result<AccessSettings> {
+/// `BOT-1049` (exit 2) an issuer or a user has an unknown role.
+fn access(workspace: &Workspace, socket: Option<&Path>) -> Result<AccessSettings> {
     let issuer = |spec: &OidcSpec| {
-        let role = |(value, role): (&String, &String)| {
-            let role = role.parse::<Role>().map_err(|fault| {
-                let message = format!("`server.admin_oidc`: {fault}");
-                let fault_of = Fault::usage("BOT-1049", message);
-                fault.hints().iter().fold(fault_of, |it, hint| it.hint(hint))
-            })?;
-            Ok((value.clone(), role))
-        };
         Ok(IssuerSpec {
             issuer: spec.issuer.clone(),
             audience: spec.audience.clone(),
             jwks: spec.jwks.clone(),
             claim: spec.claim.clone(),
-            roles: spec.roles.iter().map(role).collect::<Result<_>>()?,
+            roles: roles("server.admin_oidc", &spec.roles)?,
         })
     };
     let issuers = workspace.admin_oidc.value.iter().map(issuer).collect::<Result<_>>()?;
-    Ok(AccessSettings { issuers, root: workspace.root.clone() })
+    let of_settings = workspace.admin_socket.value.as_ref().map(PathBuf::from);
+    Ok(AccessSettings {
+        issuers,
+        root: workspace.root.clone(),
+        socket: socket.map(Path::to_owned).or(of_settings),
+        socket_users: roles("server.admin_socket_users", &workspace.admin_socket_users.value)?,
+    })
+}
+
+/// Reads the names of roles.
+fn roles(key: &str, written: &BTreeMap<String, String>) -> Result<BTreeMap<String, Role>> {
+    let role = |(value, role): (&String, &String)| {
+        let role = role.parse::<Role>().map_err(|fault| {
+            let outer = Fault::usage("BOT-1049", format!("`{key}`: {}", fault.message()));
+            fault.hints().iter().fold(outer, |outer, hint| outer.hint(hint))
+        })?;
+        Ok((value.clone(), role))
+    };
+    written.iter().map(role).collect()
 }
 
 /// Makes the policy file that the server is started with the policy of the environment, unless it is in force already.

@@ -33,6 +33,11 @@ pub enum Refused {
         /// The time.
         at: DateTime<Utc>,
     },
+    /// The user of a process has no role on the socket.
+    User {
+        /// The name of the user.
+        name: String,
+    },
     /// A token of an OIDC issuer has this problem.
     Token(TokenProblem),
     /// The server has not been able to read the log of keys yet.
@@ -52,6 +57,7 @@ impl Refused {
                 format!("the key `{name}` was rotated, and the old secret ended at {}", time(at))
             }
             Self::Revoked { name, at } => format!("the key `{name}` was revoked at {}", time(at)),
+            Self::User { name } => format!("the user `{name}` has no role here"),
             Self::Token(problem) => problem.clause().to_owned(),
             Self::KeysUnread => "the keys of this environment could not be read yet".to_owned(),
         }

@@ -2,13 +2,14 @@
 
 use super::{
     RolloutStatus,
+    admin_gate::{Gate, Right, authenticated, authorized},
     app::App,
     authorization::{Call, Caller, ENDPOINTS, Endpoint},
     canary::{
         Canary, Mode, Requester, StartRequest as Start, Started, no_rollouts, no_rollouts_of,
     },
     exchange::{Exchange, parse, read_body},
-    login::{FailedLogins, Logins},
+    login::Logins,
     problem::{Listener, Problem, internal, no_such_method, no_such_path, panicked},
 };
 use crate::routing::Served;
@@ -16,25 +17,21 @@ use axum::{
     Extension, Router,
     body::Bytes,
     extract::{
-        ConnectInfo, DefaultBodyLimit, Path, Query, Request, State,
+        DefaultBodyLimit, Path, Query, State,
         rejection::{BytesRejection, QueryRejection},
     },
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
-    middleware::{Next, from_fn_with_state},
+    middleware::from_fn_with_state,
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
-use botops_access::{Identity, Refused, TokenProblem};
+use botops_access::Identity;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_rollout::{Command, RolloutSpec};
 use botops_text::shell_line;
 use serde::{Deserialize, Serialize};
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// The time that an answer waits for the record of an abort, which is in effect before.
@@ -43,28 +40,27 @@ const RECORDED_WITHIN: Duration = Duration::from_secs(2);
 struct Admin {
     app: Arc<App>,
     canary: Option<Arc<Canary>>,
-    logins: Logins,
-    failed_logins: FailedLogins,
 }
 
 type Shared = State<Arc<Admin>>;
 
 /// Returns the routes of the admin API.
 ///
-/// Requests must carry the address of their peer, as [`ConnectInfo`].
+/// Requests must carry their peer, as `ConnectInfo`: an address, or the user of a socket.
 pub(super) fn routes(app: Arc<App>, canary: Option<Arc<Canary>>, logins: Logins) -> Router {
-    let admin = Arc::new(Admin { app, canary, logins, failed_logins: FailedLogins::default() });
+    let gate = Arc::new(Gate::new(Arc::clone(&app), logins));
+    let admin = Arc::new(Admin { app, canary });
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
         let (path, handler) = (endpoint.path, handler(&endpoint));
-        let right = Arc::new(Right { admin: Arc::clone(&admin), endpoint });
+        let right = Arc::new(Right { app: Arc::clone(&admin.app), endpoint });
         router = router.route(path, handler.route_layer(from_fn_with_state(right, authorized)));
     }
     router
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(64 << 10))
-        .layer(from_fn_with_state(Arc::clone(&admin), authenticated))
+        .layer(from_fn_with_state(gate, authenticated))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(admin)
 }
@@ -103,41 +99,6 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<Arc<Admin>> {
             },
         ),
         Call::SelfTest => on(method, self_test),
-    }
-}
-
-/// Lets a request pass whose caller is known.
-async fn authenticated(
-    State(admin): Shared,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    match admin.logins.authenticate(request.headers()).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(refused) => admin.refuse_login(peer, &refused).await,
-    }
-}
-
-/// The right to call one endpoint.
-struct Right {
-    admin: Arc<Admin>,
-    endpoint: Endpoint,
-}
-
-/// Lets a request pass whose caller has a scope of the endpoint.
-async fn authorized(
-    State(right): State<Arc<Right>>,
-    Extension(caller): Extension<Caller>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match right.endpoint.check(&caller) {
-        Ok(()) => next.run(request).await,
-        Err(fault) => Exchange::begin(&right.admin.app, "admin").refuse(fault.into(), None),
     }
 }
 
@@ -563,43 +524,6 @@ async fn wrong_method(State(admin): Shared, method: Method) -> Response {
 }
 
 impl Admin {
-    /// Logs a failed login of `peer`, and answers it after a delay that grows with each one.
-    async fn refuse_login(&self, peer: SocketAddr, refused: &Refused) -> Response {
-        let exchange = Exchange::begin(&self.app, "admin");
-        let unread = match refused {
-            Refused::KeysUnread => Some(
-                Fault::unreachable("BOT-1047", refused.clause())
-                    .hint("repair the store of the registry, or use the shared token"),
-            ),
-            Refused::Token(TokenProblem::NoKeys) => Some(
-                Fault::unreachable("BOT-1058", refused.clause())
-                    .hint("check `jwks` of `server.admin_oidc`, or use a key or the shared token"),
-            ),
-            _ => None,
-        };
-        if let Some(fault) = unread {
-            let message = format!("login from {peer}: {}", refused.clause());
-            self.app.log.event(self.app.clock.now(), "warn", "login", message);
-            return exchange.refuse(fault.into(), None);
-        }
-        let (in_a_row, delay) = self.failed_logins.count(peer.ip(), Instant::now());
-        let message =
-            format!("failed login from {peer}: {}, {in_a_row} in a row", refused.clause());
-        self.app.log.event(self.app.clock.now(), "warn", "login", message);
-        tokio::time::sleep(delay).await;
-        // A stranger does not learn more than this. The others hold the secret of a key, or a token of an issuer.
-        let message = match refused {
-            Refused::Token(problem) if problem.is_signed() => refused.clause(),
-            Refused::NoToken | Refused::WrongToken | Refused::Token(_) => {
-                "the bearer token is missing or wrong".to_owned()
-            }
-            refused => refused.clause(),
-        };
-        let fault = Fault::policy("BOT-6033", message)
-            .hint("set `BOTOPS_ADMIN_TOKEN` to a key, or to the token the server was started with");
-        exchange.refuse(fault.into(), None)
-    }
-
     fn check_model(&self, model: &str) -> Result<()> {
         if model == self.app.model {
             return Ok(());

@@ -8,8 +8,9 @@ use super::{
     app::App,
     clock::WallClock,
     exchange::MAX_TEXT_CHARS,
+    listening::bind,
     routing::Served,
-    server::{bind, listen, new_app, start},
+    server::{listen, new_app, start},
     shadow,
     tests::model,
 };

@@ -9,16 +9,19 @@
 //! - [`canary`] ticks the rollout, records each transition, and carries it out
 //! - [`rehearse`] runs the same server on recorded traffic and its clock
 
-use botops_access::IssuerSpec;
+use botops_access::{IssuerSpec, Role};
 use botops_digest::Digest;
 use botops_models::IntentModel;
 use botops_registry::Registry;
 use botops_rollout::Decision;
 use botops_workspace::Secret;
 use chrono::{DateTime, Utc};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 mod admin;
+mod admin_gate;
+mod admin_listeners;
+mod admin_socket;
 mod app;
 mod attempt;
 mod authorization;
@@ -35,6 +38,7 @@ mod feedback;
 #[cfg(test)]
 mod hostile_tests;
 mod key_ring;
+mod listening;
 mod login;
 mod metrics;
 mod objects_only;
@@ -89,6 +93,10 @@ pub struct AccessSettings {
     pub issuers: Vec<IssuerSpec>,
     /// The folder at which relative paths of public keys start.
     pub root: PathBuf,
+    /// The path of a Unix socket for the admin API.
+    pub socket: Option<PathBuf>,
+    /// The roles of users on the socket, by name or as `uid:1000`, besides the user of the server and root.
+    pub socket_users: BTreeMap<String, Role>,
 }
 
 /// How a server works together with the other servers of its environment.

@@ -1,6 +1,11 @@
 //! The login of the admin API: the shared token, keys and OIDC tokens, and the delay of answers to failed logins.
 
-use crate::{authorization::Caller, clock::Clock, key_ring::KeyRing};
+use crate::{
+    admin_socket::{SocketUser, SocketUsers},
+    authorization::Caller,
+    clock::Clock,
+    key_ring::KeyRing,
+};
 use axum::http::{HeaderMap, header};
 use botops_access::{
     Authenticated, Identity, IdentityKind, Issuers, KEY_PREFIX, Refused, Role, is_equal,
@@ -40,24 +45,35 @@ pub(super) struct Logins {
     pub(super) keys: Option<Arc<KeyRing>>,
     /// The issuers of OIDC tokens.
     pub(super) issuers: Option<Arc<Issuers>>,
+    /// The users that the admin socket lets in.
+    pub(super) users: Option<SocketUsers>,
     /// The clock of the server.
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Logins {
-    /// Returns whether nobody can log in.
+    /// Returns whether nobody can log in at an address.
     pub(super) fn is_empty(&self) -> bool {
         self.token.is_none()
             && self.issuers.is_none()
             && self.keys.as_ref().is_none_or(|keys| !keys.has_active())
     }
 
-    /// Finds out who a request with `headers` is from.
+    /// Finds out who a request with `headers` is from; `user` is that of a connection to the admin socket.
+    ///
+    /// A bearer token decides where there is one: it names a person or a job, and has no more scopes than it needs.
     ///
     /// # Errors
     /// The reason of the refusal.
-    pub(super) async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refused> {
+    pub(super) async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        user: Option<SocketUser>,
+    ) -> Result<Caller, Refused> {
         let sent = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        if let (None, Some(user), Some(users)) = (sent, user, &self.users) {
+            return users.caller(user).ok_or_else(|| Refused::User { name: user.name() });
+        }
         let sent = sent.ok_or(Refused::NoToken)?;
         if self.token.as_ref().is_some_and(|token| token.is(sent)) {
             let identity = Identity::new(IdentityKind::SharedToken, "admin");
@@ -199,11 +215,11 @@ mod tests {
     async fn the_scheme_bearer_is_accepted_in_any_case() {
         let token = Some(AdminToken::new(&Secret::new(TOKEN)).unwrap());
         let clock = Arc::new(crate::clock::WallClock::start());
-        let logins = Logins { token, keys: None, issuers: None, clock };
+        let logins = Logins { token, keys: None, issuers: None, users: None, clock };
         let check = async |value: &str| {
             let value = HeaderValue::from_str(value).unwrap();
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-            logins.authenticate(&headers).await.map(|caller| caller.who.identity.name)
+            logins.authenticate(&headers, None).await.map(|caller| caller.who.identity.name)
         };
         for scheme in ["Bearer ", "bearer ", "BEARER ", "bEaReR  "] {
             assert_eq!(check(&format!("{scheme}{TOKEN}")).await.unwrap(), "admin", "{scheme}");
@@ -213,7 +229,7 @@ mod tests {
         for other in ["Basic ", "Bearer", "Bearer:", "Bearers ", ""] {
             assert_eq!(check(&format!("{other}{TOKEN}")).await, Err(Refused::NoToken), "{other}");
         }
-        assert_eq!(logins.authenticate(&HeaderMap::new()).await, Err(Refused::NoToken));
+        assert_eq!(logins.authenticate(&HeaderMap::new(), None).await, Err(Refused::NoToken));
         assert_eq!(check("Bearer \u{e9}").await, Err(Refused::WrongToken));
     }
 

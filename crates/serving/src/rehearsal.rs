@@ -10,8 +10,9 @@ use super::{
     canary::{Canary, Journal, Pace, Parts, RehearsedVersions},
     client::http,
     clock::{Clock, ManualClock},
+    listening::bind,
     replay::{Call, Caller, conversations},
-    server::{bind, listen, new_app},
+    server::{listen, new_app},
     shadow,
 };
 use botops_findings::{Fault, Result};

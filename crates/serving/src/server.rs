@@ -1,7 +1,9 @@
 //! The life of a server: it listens, gets ready, answers and drains.
 
 use super::{
-    ServerSettings, Source, admin,
+    ServerSettings, Source,
+    admin_listeners::{AdminListeners, Credentials},
+    admin_socket::SocketFile,
     app::App,
     canary::{Canary, Journal, Pace, Parts, RegistryVersions, load_version},
     chat::chat,
@@ -10,8 +12,7 @@ use super::{
     deployment_rules::first_broken_rule,
     exchange::{Exchange, MAX_BODY_BYTES, json},
     feedback::feedback,
-    key_ring::KeyRing,
-    login::{AdminToken, Logins},
+    listening::{address, bind, serve},
     metrics::Metrics,
     observe::Observer,
     predict::predict,
@@ -32,26 +33,22 @@ use axum::{
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post},
-    serve::ListenerExt,
 };
-use botops_access::Issuers;
 use botops_findings::{Fault, Result};
 use botops_registry::Registry;
 use serde::Serialize;
 use std::{
-    future::IntoFuture,
-    io,
     net::SocketAddr,
     num::NonZero,
+    path::Path,
     sync::{Arc, Mutex, atomic::AtomicU64},
     thread::available_parallelism,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     runtime::Handle,
     sync::{Semaphore, watch},
-    task::JoinHandle,
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -62,6 +59,8 @@ const DRAIN: Duration = Duration::from_secs(20);
 pub struct Running {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
+    /// The file of the admin socket, removed with this.
+    admin_socket: Option<SocketFile>,
     second: bool,
     stop: tokio::sync::watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -76,15 +75,15 @@ pub struct Running {
 /// under way when the last server of this environment stopped.
 ///
 /// # Errors
-/// `BOT-1031` the admin token is too short (exit 2), `BOT-6010` the port is in use (exit 1), `BOT-6011` the golden
+/// `BOT-1031` the admin token is too short (exit 2), `BOT-1049` an issuer cannot be used (exit 2), `BOT-1059` the admin
+/// socket cannot be made (exit 1), `BOT-6010` the port is in use (exit 1), `BOT-6011` the golden
 /// self-test failed (exit 3), those of the registry.
 pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> {
     let name = match &source {
         Source::File { name, .. } => name.clone(),
         Source::Registry { model, .. } => model.clone(),
     };
-    let token = settings.admin_token.as_ref().map(AdminToken::new).transpose()?;
-    let issuers = Issuers::new(settings.access.issuers.clone(), &settings.access.root)?;
+    let credentials = Credentials::check(&settings)?;
     let store = match &source {
         Source::File { .. } => None,
         Source::Registry { registry, .. } => Some(registry.store().clone()),
@@ -95,19 +94,9 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     let control_handle = control.handle();
     let mut running = listen(Arc::clone(&app), public, &settings.allowed_hosts)?;
     // From here on, a fault drops `running`, which stops the listener.
-    let keys = match &store {
-        Some(store) => Some(KeyRing::open(Arc::clone(&app), store, &settings.environment).await?),
-        None => None,
-    };
-    let issuers = match issuers.is_empty() {
-        true => None,
-        false => Some(Arc::new(issuers)),
-    };
-    let logins = Logins { token, keys, issuers, clock: Arc::clone(&app.clock) };
-    let guarded = match logins.is_empty() {
-        true => None,
-        false => Some((control.run(bind(settings.admin_listen)).await?, logins)),
-    };
+    let listeners =
+        AdminListeners::bind(credentials, (&app, store.as_ref()), &settings, &control).await?;
+    let admin = listeners.address();
     running.control = Some(control);
     let canary = match source {
         Source::File { model, digest, name } => {
@@ -129,7 +118,6 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
             None
         }
         Source::Registry { registry, model, pinned: None } => {
-            let admin = guarded.as_ref().map(|(listener, _)| address(listener)).transpose()?;
             Some(follow_champion(&app, registry, (&model, &settings), admin).await?)
         }
     };
@@ -146,22 +134,11 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         let (canary, stop) = (Arc::clone(canary), running.stop.subscribe());
         running.tasks.push(control_handle.spawn(async move { canary.keep_fresh(stop).await }));
     }
-    if let Some((listener, logins)) = guarded {
-        let address = address(&listener)?;
-        if let Some(issuers) = &logins.issuers {
-            control_handle.spawn(read_keys(Arc::clone(&app), Arc::clone(issuers)));
-        }
-        if let Some(keys) = &logins.keys {
-            let (keys, stop) = (Arc::clone(keys), running.stop.subscribe());
-            running.tasks.push(control_handle.spawn(keys.follow(stop)));
-        }
-        running.admin_address = Some(address);
-        let guard = RequestGuard::new(Arc::clone(&app), address, &settings.allowed_hosts);
-        let routes = admin::routes(Arc::clone(&app), canary, logins)
-            .layer(from_fn_with_state(guard, guard_request));
-        let stop = running.stop.subscribe();
-        running.tasks.push(serve_with_peers(&control_handle, listener, routes, stop));
-    }
+    let stop = running.stop.subscribe();
+    let (tasks, socket) =
+        listeners.serve((&app, canary), &settings.allowed_hosts, &control_handle, &stop);
+    running.tasks.extend(tasks);
+    (running.admin_address, running.admin_socket) = (admin, socket);
     Ok(running)
 }
 
@@ -214,13 +191,6 @@ async fn follow_champion(
     canary.open(log, manifest).await?;
     canary.show_loaded();
     Ok(canary)
-}
-
-/// Reads the keys of the issuers, so that the first login need not wait, and reports the problems of settings early.
-async fn read_keys(app: Arc<App>, issuers: Arc<Issuers>) {
-    for problem in issuers.warm(Instant::now()).await {
-        app.log.event(app.clock.now(), "warn", "oidc", problem);
-    }
 }
 
 /// Makes the state that requests share; `shadow_capacity` mirrored requests may wait for the challenger.
@@ -282,71 +252,15 @@ pub(super) fn listen(
     let routes = routes(Arc::clone(&app)).layer(from_fn_with_state(guard, guard_request));
     let tasks = vec![serve(&Handle::current(), listener, routes, stopped)];
     let second = false;
-    Ok(Running { address, admin_address: None, second, stop, tasks, app, control: None })
-}
-
-/// Binds a listener.
-///
-/// # Errors
-/// `BOT-6010`.
-pub(super) async fn bind(at: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(at).await.map_err(|error| {
-        let fault = if error.kind() == io::ErrorKind::AddrInUse {
-            Fault::internal("BOT-6010", format!("the address `{at}` is in use"))
-                .hint("choose another port, or `:0` for any free port")
-        } else {
-            Fault::internal("BOT-6010", format!("cannot listen on `{at}`: {error}"))
-        };
-        fault.caused_by(error)
-    })
-}
-
-fn address(listener: &TcpListener) -> Result<SocketAddr> {
-    listener.local_addr().map_err(|error| {
-        Fault::internal("BOT-6010", "the listener has no address").caused_by(error)
-    })
-}
-
-/// Serves `routes` on the threads of `runtime`, on which `listener` was bound.
-fn serve(
-    runtime: &Handle,
-    listener: TcpListener,
-    routes: Router,
-    stop: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    let server = axum::serve(listener.tap_io(without_delay), routes);
-    run(runtime, server.with_graceful_shutdown(stopped(stop)))
-}
-
-/// Like [`serve`]; each request carries the address of its peer.
-fn serve_with_peers(
-    runtime: &Handle,
-    listener: TcpListener,
-    routes: Router,
-    stop: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener.tap_io(without_delay), routes);
-    run(runtime, server.with_graceful_shutdown(stopped(stop)))
-}
-
-/// Sends small answers at once, instead of waiting for more bytes to fill a packet.
-fn without_delay(stream: &mut TcpStream) {
-    let _ = stream.set_nodelay(true);
-}
-
-async fn stopped(mut stop: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-fn run(
-    runtime: &Handle,
-    server: impl IntoFuture<IntoFuture: Future<Output = io::Result<()>> + Send + 'static>,
-) -> JoinHandle<()> {
-    let server = server.into_future();
-    runtime.spawn(async move {
-        // It never returns an error: it goes on accepting after one.
-        let _ = server.await;
+    Ok(Running {
+        address,
+        admin_address: None,
+        admin_socket: None,
+        second,
+        stop,
+        tasks,
+        app,
+        control: None,
     })
 }
 
@@ -434,6 +348,12 @@ impl Running {
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// Returns the path of the admin socket; `None` without one.
+    #[must_use]
+    pub fn admin_socket(&self) -> Option<&Path> {
+        self.admin_socket.as_ref().map(SocketFile::path)
     }
 
     /// Returns whether another server controlled the rollouts when this one started. It takes over when that one is gone.

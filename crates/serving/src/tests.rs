@@ -4,10 +4,11 @@ use super::{
     AccessSettings, RequestLog, Running, ServerSettings,
     app::App,
     clock::WallClock,
+    listening::bind,
     request_id::RequestIds,
     request_log::RequestLogger,
     routing::{Served, Split},
-    server::{bind, listen, new_app},
+    server::{listen, new_app},
     shadow,
 };
 use botops_digest::Digest;

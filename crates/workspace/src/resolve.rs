@@ -3,11 +3,14 @@
 use crate::{
     secret::{Secret, SecretSource},
     settings::{DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Workspace},
-    spec::{NEWEST, OidcSpec, ProfileSpec, ServerSpec, WorkspaceSpec},
+    spec::{NEWEST, ProfileSpec, ServerSpec, WorkspaceSpec},
 };
 use botops_findings::{Fault, Place, Result};
 use botops_spec::{self as spec, Outline};
-use std::path::{Component, Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
+};
 
 impl Workspace {
     /// Finds `botops.yaml` in `start` or a folder above it, and resolves every setting.
@@ -120,7 +123,17 @@ impl Sources<'_> {
                 |profile| profile.secrets.identity_key.as_ref(),
                 |file| file.secrets.identity_key.as_ref(),
             )?,
-            admin_oidc: self.issuers(),
+            admin_oidc: self.of_server(
+                "server.admin_oidc",
+                |server| &server.admin_oidc,
+                Vec::is_empty,
+            ),
+            admin_socket: self.socket(),
+            admin_socket_users: self.of_server(
+                "server.admin_socket_users",
+                |server| &server.admin_socket_users,
+                BTreeMap::is_empty,
+            ),
             actor: self.actor(),
             root: self.root,
         })
@@ -272,18 +285,23 @@ impl Sources<'_> {
         Ok(Setting { value, origin })
     }
 
-    /// Returns the issuers of the profile, or else those of the file.
-    fn issuers(&self) -> Setting<Vec<OidcSpec>> {
+    /// Returns the list or map of the profile, or else that of the file.
+    fn of_server<T: Clone>(
+        &self,
+        key: &str,
+        of: impl Fn(&ServerSpec) -> &T,
+        is_empty: impl Fn(&T) -> bool,
+    ) -> Setting<T> {
         if let Some((name, profile)) = &self.profile
-            && !profile.server.admin_oidc.is_empty()
+            && !is_empty(of(&profile.server))
         {
-            let value = profile.server.admin_oidc.clone();
+            let value = of(&profile.server).clone();
             return Setting { value, origin: Origin::Profile(name.clone()) };
         }
-        let value = self.file.server.admin_oidc.clone();
-        let origin = match value.is_empty() {
+        let value = of(&self.file.server).clone();
+        let origin = match is_empty(&value) {
             true => Origin::Default,
-            false => Origin::File(self.at_line("server.admin_oidc")),
+            false => Origin::File(self.at_line(key)),
         };
         Setting { value, origin }
     }
@@ -301,6 +319,22 @@ impl Sources<'_> {
             Origin::Default | Origin::File(_) | Origin::Profile(_) => &self.root,
         };
         let value = setting.value.map(|path| tidy(&base.join(path)));
+        Setting { value, origin: setting.origin }
+    }
+
+    /// Returns the path of the admin socket, by the rules of [`Self::location`].
+    fn socket(&self) -> Setting<Option<String>> {
+        let setting = self.optional(
+            "server.admin_socket",
+            &["BOTOPS_ADMIN_SOCKET"],
+            |profile| profile.server.admin_socket.as_ref(),
+            |file| file.server.admin_socket.as_ref(),
+        );
+        let base = match setting.origin {
+            Origin::Flag(_) | Origin::Environment(_) => &self.start,
+            Origin::Default | Origin::File(_) | Origin::Profile(_) => &self.root,
+        };
+        let value = setting.value.map(|path| tidy(&base.join(path)).display().to_string());
         Setting { value, origin: setting.origin }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{secret::SecretSource, spec::OidcSpec};
 use serde::Serialize;
-use std::{fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 /// The name of the configuration file of a workspace.
 pub const FILE_NAME: &str = "botops.yaml";
@@ -78,6 +78,11 @@ pub struct Workspace {
     pub identity_key: Setting<SecretSource>,
     /// The issuers whose OIDC tokens the admin API of a server accepts (`server.admin_oidc`).
     pub admin_oidc: Setting<Vec<OidcSpec>>,
+    /// The Unix socket of the admin API (`server.admin_socket`, `BOTOPS_ADMIN_SOCKET`, `--admin-socket`); the path is
+    /// absolute.
+    pub admin_socket: Setting<Option<String>>,
+    /// The roles of users on the socket (`server.admin_socket_users`).
+    pub admin_socket_users: Setting<BTreeMap<String, String>>,
     /// The person or job that acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
     pub actor: Setting<String>,
 }

@@ -59,6 +59,10 @@ pub struct ServerSpec {
     pub admin_token: Option<String>,
     /// The issuers whose OIDC tokens the admin API accepts.
     pub admin_oidc: Vec<OidcSpec>,
+    /// The Unix socket of the admin API: a path relative to this file.
+    pub admin_socket: Option<String>,
+    /// The roles of users on the socket, by name or as `uid:1000`, besides the user of the server and root.
+    pub admin_socket_users: BTreeMap<String, String>,
 }
 
 /// An issuer of OIDC tokens: an entry of `server.admin_oidc`.

@@ -263,6 +263,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The server reads the public keys of an issuer when a token needs them, at most every 30 seconds, again after 10 minutes, and keeps them for an hour while they cannot be read. It has none now, so it cannot check the token. Check the URL or file in `server.admin_oidc`; the request log has the problem. HTTP status 503.",
     },
     Entry {
+        code: "BOT-1048",
+        kind: Some(FaultKind::Policy),
+        title: "a user has no role on the admin socket",
+        explanation: "The user of the server and root are administrators on the admin socket. `server.admin_socket_users` gives other users a role, by name or as `uid:1000`. A bearer token is accepted there, too. HTTP status 403.",
+    },
+    Entry {
+        code: "BOT-1059",
+        kind: Some(FaultKind::Internal),
+        title: "the admin socket cannot be made",
+        explanation: "Another server listens on this path, something other than a socket is there, the folder does not exist or cannot be written, or the path is longer than about 80 bytes. The file of a server that was killed is replaced. Nothing else was changed.",
+    },
+    Entry {
         code: "BOT-1060",
         kind: Some(FaultKind::Internal),
         title: "the system has no random bits",

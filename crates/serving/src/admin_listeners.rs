@@ -1,0 +1,143 @@
+//! The listeners of the admin API: an address, a Unix socket, or both.
+
+use crate::{
+    ServerSettings, admin,
+    admin_socket::{self, SocketFile, SocketUser},
+    app::App,
+    canary::Canary,
+    control_threads::ControlThreads,
+    key_ring::KeyRing,
+    listening::{address, bind, run, serve_with_peers, stopped},
+    login::{AdminToken, Logins},
+    request_guard::{RequestGuard, guard_request},
+};
+use axum::middleware::from_fn_with_state;
+use botops_access::Issuers;
+use botops_findings::Result;
+use botops_store::Store;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    runtime::Handle,
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// The listeners of the admin API, bound and not served yet.
+pub(super) struct AdminListeners {
+    logins: Logins,
+    /// Runs if someone can log in there.
+    tcp: Option<(TcpListener, SocketAddr)>,
+    socket: Option<(UnixListener, SocketFile)>,
+}
+
+/// The credentials that need no store, checked before anything starts.
+pub(super) struct Credentials {
+    token: Option<AdminToken>,
+    issuers: Option<Arc<Issuers>>,
+}
+
+impl Credentials {
+    /// Checks the credentials of `settings`.
+    ///
+    /// # Errors
+    /// `BOT-1031` (exit 2) the token is too short; `BOT-1049` (exit 2) an issuer cannot be used.
+    pub(super) fn check(settings: &ServerSettings) -> Result<Self> {
+        let token = settings.admin_token.as_ref().map(AdminToken::new).transpose()?;
+        let issuers = Issuers::new(settings.access.issuers.clone(), &settings.access.root)?;
+        let issuers = if issuers.is_empty() { None } else { Some(Arc::new(issuers)) };
+        Ok(Self { token, issuers })
+    }
+}
+
+impl AdminListeners {
+    /// Reads the keys in `store`, and binds the listeners on the threads of `control`.
+    ///
+    /// # Errors
+    /// `BOT-6010` (exit 1) the address is in use; `BOT-1059` (exit 1) the socket cannot be made.
+    pub(super) async fn bind(
+        Credentials { token, issuers }: Credentials,
+        (app, store): (&Arc<App>, Option<&Store>),
+        settings: &ServerSettings,
+        control: &ControlThreads,
+    ) -> Result<Self> {
+        let keys = match store {
+            Some(store) => {
+                Some(KeyRing::open(Arc::clone(app), store, &settings.environment).await?)
+            }
+            None => None,
+        };
+        let access = &settings.access;
+        let socket = match access.socket.clone() {
+            Some(path) => {
+                let is_shared = !access.socket_users.is_empty();
+                Some(control.run(async move { admin_socket::bind(&path, is_shared) }).await?)
+            }
+            None => None,
+        };
+        let users = socket.as_ref().map(|(_, file)| file.users(access.socket_users.clone()));
+        let logins = Logins { token, keys, issuers, users, clock: Arc::clone(&app.clock) };
+        let tcp = match logins.is_empty() {
+            true => None,
+            false => {
+                let listener = control.run(bind(settings.admin_listen)).await?;
+                let at = address(&listener)?;
+                Some((listener, at))
+            }
+        };
+        Ok(Self { logins, tcp, socket })
+    }
+
+    /// Returns the address, if there is one.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Serves the admin API on `threads` until `stop`. Returns the tasks, and the file of the socket.
+    pub(super) fn serve(
+        self,
+        (app, canary): (&Arc<App>, Option<Arc<Canary>>),
+        allowed_hosts: &[String],
+        threads: &Handle,
+        stop: &watch::Receiver<bool>,
+    ) -> (Vec<JoinHandle<()>>, Option<SocketFile>) {
+        let mut tasks = Vec::new();
+        if self.tcp.is_none() && self.socket.is_none() {
+            return (tasks, None);
+        }
+        if let Some(issuers) = &self.logins.issuers {
+            threads.spawn(read_issuers(Arc::clone(app), Arc::clone(issuers)));
+        }
+        if let Some(keys) = &self.logins.keys {
+            tasks.push(threads.spawn(Arc::clone(keys).follow(stop.clone())));
+        }
+        let routes = admin::routes(Arc::clone(app), canary, self.logins);
+        let guarded = |address| {
+            let guard = RequestGuard::new(Arc::clone(app), address, allowed_hosts);
+            routes.clone().layer(from_fn_with_state(guard, guard_request))
+        };
+        if let Some((listener, address)) = self.tcp {
+            tasks.push(serve_with_peers(threads, listener, guarded(address), stop.clone()));
+        }
+        let file = self.socket.map(|(listener, file)| {
+            // A request names this machine, as on a loopback address.
+            let routes = guarded(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+            let service = routes.into_make_service_with_connect_info::<SocketUser>();
+            let server = axum::serve(listener, service);
+            tasks.push(run(threads, server.with_graceful_shutdown(stopped(stop.clone()))));
+            file
+        });
+        (tasks, file)
+    }
+}
+
+/// Reads the keys of the issuers, so that the first login need not wait, and reports wrong settings early.
+async fn read_issuers(app: Arc<App>, issuers: Arc<Issuers>) {
+    for problem in issuers.warm(Instant::now()).await {
+        app.log.event(app.clock.now(), "warn", "oidc", problem);
+    }
+}
