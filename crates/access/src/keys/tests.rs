@@ -168,7 +168,7 @@ async fn entries_of_a_newer_botops_and_entries_that_contradict_each_other_are_re
         let store = Store::in_memory();
         let mut log = KeyLog::open(&store, "test").unwrap();
         let key = created(&mut log, "bot", None).await;
-        store.log(&"access/test/log".to_owned()).append(log.last(), event).await.unwrap();
+        store.log("access/test/log").append(log.last(), event).await.unwrap();
         let fault = log.refresh().await.unwrap_err();
         assert_eq!((fault.code(), fault.kind().exit_code()), (code, exit), "{fault}");
         log.keys().verify(key.expose(), day(0)).unwrap();
