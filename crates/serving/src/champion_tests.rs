@@ -31,15 +31,15 @@ fn report(model: Digest) -> Vec<u8> {
 }
 
 /// A registry with three versions of `support`, the first of which is champion.
-struct Bench {
+pub(super) struct Bench {
     store: Store,
-    registry: Registry,
+    pub(super) registry: Registry,
     versions: Vec<Version>,
     proof: PassedGates,
 }
 
 impl Bench {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let store = Store::in_memory();
         let registry = Registry::open(store.clone());
         let bytes = crate::tests::model().to_bytes();

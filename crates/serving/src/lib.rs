@@ -18,6 +18,8 @@ use botops_workspace::Secret;
 use chrono::{DateTime, Utc};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+#[cfg(test)]
+mod access_tests;
 mod admin;
 mod admin_gate;
 mod admin_listeners;
