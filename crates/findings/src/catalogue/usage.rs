@@ -254,7 +254,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-1049",
         kind: Some(FaultKind::Usage),
         title: "an issuer of tokens cannot be used",
-        explanation: "An entry of `server.admin_oidc` names an issuer (the exact `iss` of its tokens), an audience (a value of `aud`), the public keys (`jwks`: an `https://` URL, or the path of a file), the claim that names roles (`claim`, by default `groups`), and the role of each of its values (`roles`). The server reads keys at no other place. See README, Administrators.",
+        explanation: "An entry of `server.admin_oidc` names an issuer (the exact `iss` of its tokens), an audience (a value of `aud`), the public keys (`jwks`: an `https://` URL, or the path of a file), the claim that names roles (`claim`, by default `groups`), and the role of each of its values (`roles`). The server reads keys at no other place. See `docs/administrators.md`.",
     },
     Entry {
         code: "BOT-1058",
