@@ -8,7 +8,8 @@ pub use reqwest::{
 };
 
 use botops_findings::{Fault, Result};
-use std::{net::IpAddr, sync::Once, time::Duration};
+use reqwest::ClientBuilder;
+use std::{net::IpAddr, path::Path, sync::Once, time::Duration};
 
 /// The time-out of connecting to a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,6 +89,18 @@ pub fn is_loopback(url: &Url) -> bool {
 /// # Errors
 /// `BOT-1018` (exit 1) if the root certificates of the system cannot be read.
 pub fn client(spec: &ClientSpec) -> Result<Client> {
+    build(builder(spec))
+}
+
+/// As [`client`], for a server that listens on the Unix socket at `socket`, whatever the host of a URL is.
+///
+/// # Errors
+/// Those of [`client`].
+pub fn client_of_socket(spec: &ClientSpec, socket: &Path) -> Result<Client> {
+    build(builder(spec).unix_socket(socket))
+}
+
+fn builder(spec: &ClientSpec) -> ClientBuilder {
     install_tls();
     let mut builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -105,6 +118,10 @@ pub fn client(spec: &ClientSpec) -> Result<Client> {
     if spec.proxy == Proxy::None {
         builder = builder.no_proxy();
     }
+    builder
+}
+
+fn build(builder: ClientBuilder) -> Result<Client> {
     builder.build().map_err(|error| {
         Fault::internal("BOT-1018", "the HTTP client cannot be created").caused_by(error)
     })

@@ -1,8 +1,8 @@
 //! Every endpoint of the admin API, by every scope and every kind of identity. Secrets are in no answer and no log.
 
 use super::{
-    AccessSettings, RequestLog, Running, ServerSettings, Source, authorization::ENDPOINTS,
-    champion_tests::Bench, server::start, tests::settings,
+    AccessSettings, AdminClient, RequestLog, Running, ServerSettings, Source,
+    authorization::ENDPOINTS, champion_tests::Bench, server::start, tests::settings,
 };
 use botops_access::{
     Identity, IdentityKind, IssuerSpec, KeyAct, KeyLog, KeySpec, Lifetime, NewKey, Role, Scope,
@@ -50,6 +50,11 @@ fn act(at: chrono::DateTime<Utc>) -> KeyAct {
 async fn key(log: &mut KeyLog, name: &str, scopes: Vec<Scope>) -> NewKey {
     let spec = KeySpec { name: name.to_owned(), scopes, lifetime: None };
     log.create(&spec, &act(Utc::now()), Writing::Real).await.unwrap().1.unwrap()
+}
+
+/// Returns a key with the id of `key` and another secret.
+fn forged(key: &NewKey) -> String {
+    format!("botops_{}_{}", key.id, "0".repeat(64))
 }
 
 /// The answer to a request.
@@ -199,9 +204,13 @@ async fn every_endpoint_takes_the_identities_that_have_a_scope_of_its_row_and_no
         assert_eq!(answer.status, 403, "{method} {path} with `audit` on the socket");
     }
     assert!(refusals > 50, "{refusals}");
+    let url = format!("unix://{}", socket.display());
+    AdminClient::new(&url, None).unwrap().check_access().await.unwrap();
+    let wrong = AdminClient::new(&url, Some(&Secret::new(forged(&holders[6].1)))).unwrap();
+    assert_eq!(wrong.check_access().await.unwrap_err().code(), "BOT-6033");
 
     // Failed logins are answered slowly, so a few endpoints stand for all: the login comes before the routes.
-    let forged = format!("botops_{}_{}", holders[6].1.id, "0".repeat(64));
+    let forged = forged(&holders[6].1);
     let jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0.";
     for (bearer, said) in [
         (None, "missing or wrong"),
@@ -220,6 +229,9 @@ async fn every_endpoint_takes_the_identities_that_have_a_scope_of_its_row_and_no
     }
     running.shutdown().await;
     assert!(!socket.exists(), "the file of the socket is removed");
+    let gone = AdminClient::new(&url, None).unwrap().check_access().await.unwrap_err();
+    assert_eq!(gone.code(), "BOT-6031");
+    assert!(gone.message().contains("unix://"), "{gone}");
 
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     assert!(log.contains("failed login") && log.contains("BOT-1046"), "{log}");

@@ -7,14 +7,17 @@ use botops_http::{Client, ClientSpec, Method, PlainHttp, Proxy, Redirects, Url, 
 use botops_rollout::{RolloutSpec, Transition};
 use botops_workspace::Secret;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 /// A client of the admin API of a server. Its `Debug` output does not show the token.
 #[derive(Debug, Clone)]
 pub struct AdminClient {
     http: botops_http::Client,
     base: botops_http::Url,
-    token: Secret,
+    /// The address in messages: scheme, host and port, or the socket.
+    shown: String,
+    /// `None` only on the socket, where the kernel names the user.
+    token: Option<Secret>,
 }
 
 /// The longest time an answer may take: a rollout loads and tests a model when it starts.
@@ -25,24 +28,29 @@ const RECORDED: Duration = Duration::from_secs(30);
 /// The time between two looks at the record.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The HTTP client of the admin API, which uses no proxy.
+const SPEC: ClientSpec = ClientSpec {
+    answer: Some(ANSWER),
+    silence: None,
+    redirects: Redirects::Followed,
+    proxy: Proxy::None,
+};
+
 /// Makes the HTTP client of the admin API, which uses no proxy.
 ///
 /// # Errors
 /// Those of [`botops_http::client`]: the root certificates of the platform cannot be read.
 pub(super) fn http() -> Result<Client> {
-    let spec = ClientSpec {
-        answer: Some(ANSWER),
-        silence: None,
-        redirects: Redirects::Followed,
-        proxy: Proxy::None,
-    };
-    botops_http::client(&spec)
+    botops_http::client(&SPEC)
 }
 
 /// Returns the fault of a server that cannot be reached.
 pub(super) fn unreachable(url: &Url, error: botops_http::Error) -> Fault {
+    unreachable_at(&address(url), error)
+}
+
+fn unreachable_at(address: &str, error: botops_http::Error) -> Fault {
     let why = why_unreachable(&error);
-    let address = address(url);
     Fault::unreachable("BOT-6031", format!("the server at `{address}` cannot be reached: {why}"))
         .hint("is it running? `botops serve` prints its addresses when it starts")
         .caused_by(error.without_url())
@@ -81,13 +89,19 @@ impl AdminClient {
         Self::over(PlainHttp::Loopback, url, token)
     }
 
-    /// Makes a client for the admin listener at `url`, which sends the token over `http://` only to servers that `plain`
+    /// Makes a client for the admin listener at `url`, or for the admin socket of a server at `unix:///path`, where a token
+    /// is optional; it sends the token over `http://` only to servers that `plain`
     /// allows.
     ///
     /// # Errors
     /// `BOT-6030` (exit 2) if `url` is not an HTTP URL, or if there is no token; `BOT-1032` (exit 2) if the token would be
     /// sent unprotected.
     pub fn over(plain: PlainHttp, url: &str, token: Option<&Secret>) -> Result<Self> {
+        if let Some(path) = url.strip_prefix("unix://").filter(|path| path.starts_with('/')) {
+            let base = Url::parse("http://localhost/").expect("a URL");
+            let http = botops_http::client_of_socket(&SPEC, Path::new(path))?;
+            return Ok(Self { http, base, shown: url.to_owned(), token: token.cloned() });
+        }
         let parsed = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -103,7 +117,8 @@ impl AdminClient {
                 .hint("set `BOTOPS_ADMIN_TOKEN` to the token the server was started with"));
         };
         plain.check(&base, "the admin token")?;
-        Ok(Self { http: http()?, base, token: token.clone() })
+        let shown = address(&base);
+        Ok(Self { http: http()?, base, shown, token: Some(token.clone()) })
     }
 
     /// Starts a rollout of `challenger` (a registry reference), or joins the one under way for the same version. Returns
@@ -239,7 +254,7 @@ impl AdminClient {
 
     /// The fault of a command that is in effect, and that the server could not record.
     fn not_durable(&self, effect: &str) -> Fault {
-        let server = address(&self.base);
+        let server = &self.shown;
         let message = format!("in effect on {server}, not yet durable: {effect}");
         Fault::unreachable("BOT-6060", message)
             .hint("the server keeps trying: do not stop it, and repair its store")
@@ -321,13 +336,17 @@ impl AdminClient {
             .pop_if_empty()
             .extend(["admin", "v1"])
             .extend(path);
-        let mut request = self.http.request(method, url).bearer_auth(self.token.expose());
+        let mut request = self.http.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose());
+        }
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.map_err(|error| unreachable(&self.base, error))?;
+        let unreachable = |error| unreachable_at(&self.shown, error);
+        let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| unreachable(&self.base, error))?;
+        let bytes = answer.bytes().await.map_err(unreachable)?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).map_err(|error| {
                 let message = "the server's answer has a format that this version does not know";

@@ -249,6 +249,15 @@ impl Sources<'_> {
                 true => "[redacted]".to_owned(),
                 false => botops_text::display(value, 80),
             };
+            if let ("server.admin_url", Some(path)) = (key, value.strip_prefix("unix://")) {
+                // The admin socket of a server on this machine.
+                return match path.starts_with('/') {
+                    true => Ok(setting),
+                    false => Err(fault(
+                        "is not the absolute path of a socket, such as `unix:///run/botops/admin.sock`",
+                    )),
+                };
+            }
             let url = url::Url::parse(value)
                 .map_err(|error| fault(&format!("is not a URL: `{shown}` ({error})")))?;
             if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {

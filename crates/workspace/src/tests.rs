@@ -206,6 +206,14 @@ fn faults_in_the_file_name_the_line_and_the_nearest_name() {
         ("version: one\n", "BOT-1012", 1, ""),
         ("model: a\nserver:\n  url: localhost:8080\n", "BOT-1022", 3, "write it as"),
         ("server:\n  admin_url: http://a:pass@h/\n", "BOT-1022", 2, "write it as"),
+        ("server:\n  admin_url: unix://run/a.sock\n", "BOT-1022", 2, "write it as"),
+        ("server:\n  url: unix:///run/a.sock\n", "BOT-1022", 2, "write it as"),
+        (
+            "server:\n  admin_oidc:\n  - {issuer: a, audiense: b}\n",
+            "BOT-1011",
+            3,
+            "did you mean `audience`?",
+        ),
     ] {
         let folder = folder(yaml);
         let fault = Workspace::discover(folder.path(), &Overrides::default()).unwrap_err();
@@ -239,4 +247,36 @@ fn the_fault_for_an_unknown_profile_names_the_nearest() {
     let environment: BTreeMap<_, _> = [("BOTOPS_PROFILE".to_owned(), "x".to_owned())].into();
     let selected = Overrides { environment, ..Overrides::default() };
     assert_eq!(Workspace::discover(nowhere.path(), &selected).unwrap_err().code(), "BOT-1020");
+}
+
+#[test]
+fn who_may_call_the_admin_api_is_a_setting_of_the_file_or_the_profile() {
+    let yaml = "server:
+  admin_url: unix:///run/botops/admin.sock
+  admin_socket: run/admin.sock
+  admin_socket_users: {deploy: operator}
+  admin_oidc:
+  - {issuer: 'https://a.example', audience: botops, jwks: keys.json, roles: {sre: admin}}
+profiles:
+  staging:
+    server: {admin_socket: /tmp/s.sock, admin_socket_users: {'uid:7': viewer}}
+";
+    let folder = folder(yaml);
+    let of = |profile, env: &[(&str, &str)]| {
+        Workspace::discover(folder.path(), &overrides(profile, &[], env)).unwrap()
+    };
+    let found = of(None, &[]);
+    let socket = folder.path().join("run/admin.sock").display().to_string();
+    assert_eq!(found.admin_socket.value, Some(socket));
+    assert_eq!(found.admin_url.value.as_deref(), Some("unix:///run/botops/admin.sock"));
+    let [issuer] = found.admin_oidc.value.as_slice() else { panic!("{found:?}") };
+    assert_eq!((issuer.claim.as_str(), issuer.roles["sre"].as_str()), ("groups", "admin"));
+    assert_eq!(found.admin_oidc.origin.to_string(), "botops.yaml:5");
+    let found = of(Some("staging"), &[]);
+    assert_eq!(found.admin_socket.value.as_deref(), Some("/tmp/s.sock"));
+    assert_eq!(found.admin_socket_users.value["uid:7"], "viewer");
+    assert_eq!(found.admin_oidc.value.len(), 1, "that of the file");
+    let found = of(None, &[("BOTOPS_ADMIN_SOCKET", "other.sock")]);
+    let socket = folder.path().join("other.sock").display().to_string();
+    assert_eq!(found.admin_socket.value, Some(socket));
 }
