@@ -18,7 +18,7 @@ const PROBE: &str = "probes/put-if-absent";
 /// Show the settings in force with their origins, and check the stores
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Also write a probe to each store, to check that it supports put-if-absent
+    /// Also ask each store for an absent object, and write a probe to check that it supports put-if-absent
     #[arg(long)]
     probe: bool,
 }
@@ -104,9 +104,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome.findings(findings))
 }
 
-/// Lists the names under `folder` of a store; with `probe`, also checks that the store does not overwrite objects.
+/// Lists the names under `folder` of a store; with `probe`, also checks that the store says that an absent object is absent,
+/// and that it does not overwrite objects.
 async fn store(store: Result<Store>, folder: &str, probe: bool) -> Result<String> {
     let store = store?;
+    if probe {
+        // Without the permission to list, S3 also refuses the listing below, whose fault would not say what to grant.
+        store.check_absence().await?;
+    }
     let n = store.folders(folder).await?.len();
     let answers =
         format!("answers, {n} {}", if n == 1 { folder.trim_end_matches('s') } else { folder });
@@ -127,7 +132,9 @@ async fn store(store: Result<Store>, folder: &str, probe: bool) -> Result<String
         )
         .hint("until then, never run two writers at the same time"));
     }
-    Ok(format!("{answers}; writes, and supports put-if-absent"))
+    Ok(format!(
+        "{answers}; says that an absent object is absent; writes, and supports put-if-absent"
+    ))
 }
 
 /// Requests the rollout from the admin server; a server without a rollout passes, too.

@@ -14,6 +14,7 @@ mod data_profile;
 mod data_repair;
 mod data_snapshots;
 mod data_splits;
+mod doctor;
 mod drift;
 mod encoder;
 mod evaluation;

@@ -151,7 +151,7 @@ fn encode(id: &str) -> Bytes {
 }
 
 /// Returns a new identity. Its randomness is that of the hash maps of the standard library.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     let draws = [0_u8, 1].map(|draw| RandomState::new().hash_one(draw).to_le_bytes());
     Digest::of(draws.as_flattened()).hex()[..32].to_owned()
 }

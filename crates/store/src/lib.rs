@@ -12,6 +12,7 @@
 //! - transient failures (5xx, time-outs, a conditional request in flight) are retried for a few seconds; a write whose
 //!   outcome is unknown is read back before its result is returned
 
+mod absence;
 mod aws_profile;
 mod checkpoint;
 mod failure;

@@ -1,5 +1,6 @@
 //! Tests of the store against a scripted HTTP server and a real disk.
 
+mod absence;
 mod checkpoints;
 mod observed;
 mod polling;

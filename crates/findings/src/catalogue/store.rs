@@ -299,6 +299,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "`botops registry verify` folded the log again from entry 1, and the checkpoint holds another state, although its own digest is right. Programs that opened the log from it may have acted on that state. Delete the object, restart the servers of the environment, and find out who writes to the store: no program of botops writes such a checkpoint.",
     },
     Entry {
+        code: "BOT-5052",
+        kind: Some(FaultKind::Internal),
+        title: "the store does not say that an object is absent",
+        explanation: "Servers follow a log by asking for its next entry, which is absent until somebody writes it. S3 answers 403 instead of 404 for an absent object if the credentials do not have `s3:ListBucket` on the bucket, or have it for a prefix only, and a server then takes the store for one that refuses access. Grant `s3:ListBucket` on the bucket and `s3:GetObject` on its objects. Check with `botops doctor --probe`.",
+    },
+    Entry {
         code: "BOT-5060",
         kind: Some(FaultKind::Usage),
         title: "invalid snapshot reference",
