@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::cli::{arguments::output_args::ReasonArg, session::context::Context, terminal::tables};
 use botops_findings::{Fault, Result};
 use botops_registry::{freeze_change, unfreeze_change};
-use botops_text::display;
+use botops_serving::{AdminClient, FreezeRequest};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use std::time::Duration;
@@ -57,13 +57,24 @@ impl FreezeArgs {
     }
 }
 
+/// Returns the server that changes the freeze: the one at `server.admin_url`; without one, the store is written.
+fn server(context: &Context) -> Result<Option<AdminClient>> {
+    let url = &context.workspace()?.admin_url.value;
+    url.as_ref().map(|url| context.admin_client(url)).transpose()
+}
+
 pub(crate) fn freeze(args: &FreezeArgs, context: &Context) -> Result<Outcome> {
     let act = context.act(args.reason.reason.trim())?;
     let until = args.end(act.at)?;
     freeze_change(until, act.at)?;
     let registry = context.registry()?;
-    if !args.dry_run {
-        context.wait(registry.freeze(until, &act))??;
+    match server(context)? {
+        Some(server) => {
+            let request = FreezeRequest::Freeze(until);
+            context.wait(server.freeze(request, &act.actor, &act.reason, args.dry_run))??;
+        }
+        None if args.dry_run => {}
+        None => context.wait(registry.freeze(until, &act))??,
     }
     let environment = registry.environment_name();
     let end = match until {
@@ -85,15 +96,20 @@ pub(crate) fn unfreeze(args: &UnfreezeArgs, context: &Context) -> Result<Outcome
     let act = context.act(args.reason.reason.trim())?;
     let registry = context.registry()?;
     let environment = registry.environment_name();
-    let state = context.wait(registry.environment())??;
-    let (ended, _) = unfreeze_change((environment, &state), act.at)?;
-    if !args.dry_run {
-        context.wait(registry.unfreeze(&act))??;
+    match server(context)? {
+        Some(server) => {
+            let request = FreezeRequest::Unfreeze;
+            context.wait(server.freeze(request, &act.actor, &act.reason, args.dry_run))??;
+        }
+        None if args.dry_run => {
+            let state = context.wait(registry.environment())??;
+            unfreeze_change((environment, &state), act.at)?;
+        }
+        None => context.wait(registry.unfreeze(&act))??,
     }
-    let was = format!("it was {}", display(&ended.words(), 400));
     let text = match args.dry_run {
-        true => format!("the freeze of {environment} would end ({was}; dry run)\n"),
-        false => format!("{environment} is no longer frozen ({was})\n"),
+        true => format!("the freeze of {environment} would end: nothing was written (dry run)\n"),
+        false => format!("{environment} is no longer frozen\n"),
     };
     let answer = Answer { environment, frozen: args.dry_run, until: None, dry_run: args.dry_run };
     Ok(Outcome::done(&answer, text))

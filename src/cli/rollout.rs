@@ -30,7 +30,11 @@ enum Verb {
     Pause(Order),
     /// Continue after a pause
     Resume(Order),
-    /// Approve the last step, and promote now
+    /// Approve the promotion, as another person than the requester
+    Approve(Order),
+    /// Reject the promotion, and return to the champion
+    Reject(Order),
+    /// Promote now, from the last step or with all approvals
     Promote(Order),
     /// Abort the rollout, and return to the champion
     Abort(Order),
@@ -75,6 +79,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
         Verb::Pause(order) => ("pause", order),
         Verb::Resume(order) => ("resume", order),
+        Verb::Approve(order) => ("approve", order),
+        Verb::Reject(order) => ("reject", order),
         Verb::Promote(order) => ("promote", order),
         Verb::Abort(order) => ("rollback", order),
     };

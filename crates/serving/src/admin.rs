@@ -30,6 +30,7 @@ use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_rollout::{Command, RolloutSpec};
 use botops_text::shell_line;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -98,6 +99,9 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<Arc<Admin>> {
                 command(admin, caller, CommandOf { id, word }, query, headers, body)
             },
         ),
+        Call::Approvals => on(method, approvals),
+        Call::Freeze => on(method, freeze),
+        Call::Unfreeze => on(method, unfreeze),
         Call::SelfTest => on(method, self_test),
     }
 }
@@ -391,6 +395,13 @@ async fn command(
             "pause" => Command::Pause,
             "resume" => Command::Resume,
             "promote" => Command::Promote,
+            "approve" => Command::Approve {
+                by: requester.by.name.clone(),
+                comment: requester.reason.clone(),
+            },
+            "reject" => {
+                Command::Reject { by: requester.by.name.clone(), comment: requester.reason.clone() }
+            }
             "rollback" => Command::Abort {
                 reason: if requester.reason.is_empty() {
                     format!("asked for by `{}`", requester.by.label())
@@ -402,7 +413,7 @@ async fn command(
                 let message =
                     format!("`{}` is not a rollout command", botops_text::display(other, 80));
                 let fault = Fault::usage("BOT-6016", message)
-                    .hint("the commands are `pause`, `resume`, `promote` and `rollback`");
+                    .hint("the commands are `pause`, `resume`, `promote`, `approve`, `reject` and `rollback`");
                 return Err(fault.into());
             }
         };
@@ -433,6 +444,123 @@ async fn command(
             .await?;
         }
         reply_to_command(&exchange, canary, &id).await
+    };
+    let answer: Result<Response, Problem> = answer.await;
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+/// The body of an approval.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApprovalRequest {
+    /// The decision on the promotion.
+    decision: ApprovalDecision,
+    /// The comment, for the audit trail.
+    #[serde(default)]
+    comment: String,
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
+}
+
+/// The decision on a promotion.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ApprovalDecision {
+    /// Approve it.
+    Approve,
+    /// Reject it, and roll back.
+    Reject,
+}
+
+/// Approves or rejects a promotion: the commands `approve` and `reject`, with the decision in the body.
+async fn approvals(
+    admin: Shared,
+    caller: Extension<Caller>,
+    Path(id): Path<String>,
+    query: Result<Query<Options>, QueryRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let request = read_body(body).and_then(|body| parse::<ApprovalRequest>(&body));
+    let request = match request {
+        Ok(request) => request,
+        Err(fault) => {
+            let exchange = Exchange::begin(&admin.0.app, "admin");
+            return exchange.refuse(fault.into(), None);
+        }
+    };
+    let word = match request.decision {
+        ApprovalDecision::Approve => "approve",
+        ApprovalDecision::Reject => "reject",
+    };
+    let body = serde_json::json!({"actor": request.actor, "reason": request.comment});
+    let request = CommandOf { id, word: word.to_owned() };
+    command(admin, caller, request, query, headers, Ok(body.to_string().into())).await
+}
+
+/// The body of a freeze, and of its end.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FreezeRequest {
+    /// The end of the freeze; without it, until somebody ends it. Not for the end of a freeze.
+    #[serde(default)]
+    until: Option<DateTime<Utc>>,
+    /// The reason, for the audit trail.
+    reason: String,
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
+}
+
+/// The freeze of the environment after a request.
+#[derive(Serialize)]
+struct FreezeStatus {
+    /// Whether the environment is frozen.
+    frozen: bool,
+    /// The end of the freeze, if it has one.
+    until: Option<DateTime<Utc>>,
+}
+
+async fn freeze(
+    admin: Shared,
+    caller: Extension<Caller>,
+    query: Result<Query<Options>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    change_freeze(admin, caller, query, body, true).await
+}
+
+async fn unfreeze(
+    admin: Shared,
+    caller: Extension<Caller>,
+    query: Result<Query<Options>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    change_freeze(admin, caller, query, body, false).await
+}
+
+/// Freezes the environment, or ends its freeze.
+async fn change_freeze(
+    State(admin): Shared,
+    Extension(caller): Extension<Caller>,
+    query: Result<Query<Options>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+    frozen: bool,
+) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = async {
+        let mode = read_mode(query)?;
+        let request: FreezeRequest = parse(&read_body(body)?)?;
+        if !frozen && request.until.is_some() {
+            return Err(Fault::usage("BOT-6013", "the end of a freeze takes no `until`").into());
+        }
+        let requester = requester(&caller.who.identity, request.actor.as_deref(), &request.reason)?;
+        let driver = Arc::clone(admin.canary()?);
+        let until = request.until;
+        run_to_end(async move { driver.freeze((frozen, until), requester, mode).await }).await?;
+        let frozen = frozen && matches!(mode, Mode::Real);
+        Ok(exchange.reply(StatusCode::OK, &FreezeStatus { frozen, until }))
     };
     let answer: Result<Response, Problem> = answer.await;
     answer.unwrap_or_else(|problem| exchange.refuse(problem, None))

@@ -23,6 +23,12 @@ pub(super) enum Call {
     Decision,
     /// Gives a rollout the command with this word.
     Command(&'static str),
+    /// Approves or rejects the promotion of a rollout.
+    Approvals,
+    /// Freezes the environment.
+    Freeze,
+    /// Ends the freeze of the environment.
+    Unfreeze,
     /// Gives a rollout a command that does not exist.
     OtherCommand,
     /// Runs the golden self-test.
@@ -57,10 +63,19 @@ const fn go_back(path: &'static str, call: Call, any_of: &'static [Scope]) -> En
     Endpoint { method: Method::POST, path, call, any_of, with_old_keys: true }
 }
 
+const fn approve(path: &'static str, call: Call) -> Endpoint {
+    let any_of = &[Scope::Approve];
+    Endpoint { method: Method::POST, path, call, any_of, with_old_keys: false }
+}
+
+const fn administer(method: Method, path: &'static str, call: Call) -> Endpoint {
+    Endpoint { method, path, call, any_of: &[Scope::Admin], with_old_keys: false }
+}
+
 /// Every endpoint of the admin API.
 ///
 /// Whoever may start a rollout may end it. To roll back the model is more: it replaces a champion that others promoted.
-pub(super) const ENDPOINTS: [Endpoint; 12] = [
+pub(super) const ENDPOINTS: [Endpoint; 17] = [
     read("/admin/v1/models", Call::Models),
     read("/admin/v1/models/{model}", Call::Model),
     operate("/admin/v1/models/{model}/rollouts", Call::Start),
@@ -75,7 +90,12 @@ pub(super) const ENDPOINTS: [Endpoint; 12] = [
         Call::Command("rollback"),
         &[Scope::Operate, Scope::Emergency],
     ),
+    approve("/admin/v1/rollouts/{id}/approve", Call::Command("approve")),
+    approve("/admin/v1/rollouts/{id}/reject", Call::Command("reject")),
+    approve("/admin/v1/rollouts/{id}/approvals", Call::Approvals),
     operate("/admin/v1/rollouts/{id}/{command}", Call::OtherCommand),
+    administer(Method::PUT, "/admin/v1/freeze", Call::Freeze),
+    administer(Method::DELETE, "/admin/v1/freeze", Call::Unfreeze),
     read("/admin/v1/selftest", Call::SelfTest),
 ];
 
@@ -161,6 +181,11 @@ mod tests {
     fn an_operator_can_do_all_that_belongs_to_a_rollout_and_rollback_needs_no_fresh_keys() {
         let scopes: Vec<Scope> = Role::Operator.scopes().into_iter().collect();
         for endpoint in &ENDPOINTS {
+            // To approve and to freeze are not the rights of whoever runs a rollout.
+            if endpoint.any_of == [Scope::Approve] || endpoint.any_of == [Scope::Admin] {
+                assert_eq!(endpoint.check(&caller(&scopes)).unwrap_err().code(), "BOT-1046");
+                continue;
+            }
             endpoint.check(&caller(&scopes)).unwrap();
             let old = Caller { by_old_key: true, ..caller(&scopes) };
             let is_safe = endpoint.method == Method::GET || endpoint.path.ends_with("/rollback");

@@ -6,6 +6,7 @@ use botops_findings::{Fault, Result, catalogue};
 use botops_http::{Client, ClientSpec, Method, PlainHttp, Proxy, Redirects, Url, why_unreachable};
 use botops_rollout::{RolloutSpec, Transition};
 use botops_workspace::Secret;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{path::Path, time::Duration};
 
@@ -74,10 +75,21 @@ struct CommandBody<'a> {
     version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<&'a RolloutSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<DateTime<Utc>>,
     actor: &'a str,
     reason: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     accept_labels: bool,
+}
+
+/// A change of the freeze of an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FreezeRequest {
+    /// Freeze it until the time, or without one until the freeze is ended.
+    Freeze(Option<DateTime<Utc>>),
+    /// End the freeze.
+    Unfreeze,
 }
 
 impl AdminClient {
@@ -152,7 +164,8 @@ impl AdminClient {
         accept_labels: bool,
     ) -> Result<String> {
         let version = Some(challenger);
-        let body = CommandBody { version, plan: Some(spec), actor, reason, accept_labels };
+        let body =
+            CommandBody { version, plan: Some(spec), until: None, actor, reason, accept_labels };
         let path = ["models", model, "rollouts"];
         let status: RolloutStatus = self.send(Method::POST, &path, Some(&body)).await?;
         Ok(status.rollout.id)
@@ -194,7 +207,7 @@ impl AdminClient {
         Err(under_way(&rollout.id))
     }
 
-    /// Sends `command`: `pause`, `resume`, `promote` or `rollback`. Returns the status afterwards.
+    /// Sends `command`: `pause`, `resume`, `promote`, `approve`, `reject` or `rollback`. Returns the status afterwards.
     ///
     /// # Errors
     /// Those of [`Self::rollout`]; `BOT-6002` (exit 5) if the phase does not allow it; `BOT-6060` (exit 7) it is in effect,
@@ -208,7 +221,14 @@ impl AdminClient {
     ) -> Result<RolloutStatus> {
         // This read refuses a rollout of another model.
         let status = self.rollout(model, None).await?;
-        let body = CommandBody { version: None, plan: None, actor, reason, accept_labels: false };
+        let body = CommandBody {
+            version: None,
+            plan: None,
+            until: None,
+            actor,
+            reason,
+            accept_labels: false,
+        };
         let id = status.rollout.id;
         let mut status: RolloutStatus =
             self.send(Method::POST, &["rollouts", &id, command], Some(&body)).await?;
@@ -222,6 +242,27 @@ impl AdminClient {
             status = self.send(Method::GET, &["rollouts", &id], None).await?;
         }
         Ok(status)
+    }
+
+    /// Freezes the environment of the server, or ends its freeze; a dry run checks only.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`]; `BOT-6053` (exit 2) the end has passed; `BOT-6054` (exit 5) it is not frozen.
+    pub async fn freeze(
+        &self,
+        request: FreezeRequest,
+        actor: &str,
+        reason: &str,
+        dry_run: bool,
+    ) -> Result<()> {
+        let (method, until) = match request {
+            FreezeRequest::Freeze(until) => (Method::PUT, until),
+            FreezeRequest::Unfreeze => (Method::DELETE, None),
+        };
+        let body =
+            CommandBody { version: None, plan: None, until, actor, reason, accept_labels: false };
+        let query = dry_run.then_some("dry_run=true");
+        self.ask::<serde::de::IgnoredAny>(method, &["freeze"], query, Some(&body)).await.map(drop)
     }
 
     /// Waits until the server has recorded the rollback `restored`.
@@ -273,7 +314,14 @@ impl AdminClient {
         reason: &str,
     ) -> Result<Transition> {
         let status = self.rollout(model, None).await?;
-        let body = CommandBody { version: None, plan: None, actor, reason, accept_labels: false };
+        let body = CommandBody {
+            version: None,
+            plan: None,
+            until: None,
+            actor,
+            reason,
+            accept_labels: false,
+        };
         let path = ["rollouts", &status.rollout.id, command];
         self.ask(Method::POST, &path, Some("dry_run=true"), Some(&body)).await
     }
@@ -291,7 +339,8 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<Restored> {
-        let body = CommandBody { version, plan: None, actor, reason, accept_labels: false };
+        let body =
+            CommandBody { version, plan: None, until: None, actor, reason, accept_labels: false };
         let path = ["models", model, "rollback"];
         let restored: Restored = self.send(Method::POST, &path, Some(&body)).await?;
         if restored.durable { Ok(restored) } else { self.recorded(model, restored).await }
@@ -308,7 +357,8 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<Restored> {
-        let body = CommandBody { version, plan: None, actor, reason, accept_labels: false };
+        let body =
+            CommandBody { version, plan: None, until: None, actor, reason, accept_labels: false };
         let path = ["models", model, "rollback"];
         self.ask(Method::POST, &path, Some("dry_run=true"), Some(&body)).await
     }

@@ -281,6 +281,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "There is no freeze to end: nobody froze the environment, somebody ended the freeze already, or its time has passed. Nothing was changed.",
     },
     Entry {
+        code: "BOT-6055",
+        kind: Some(FaultKind::Policy),
+        title: "the policy names other approvers",
+        explanation: "`approvals.approvers` of the policy of the environment lists who may approve a promotion, and this person or job is not among them. The name is the authenticated one: that of the key, or the subject of the token. Ask one of those listed by `botops policy explain`. Nothing was changed.",
+    },
+    Entry {
         code: "BOT-6056",
         kind: Some(FaultKind::Policy),
         title: "the recorded policy cannot be applied",

@@ -11,7 +11,7 @@ use crate::routing::Served;
 use botops_access::Identity;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_registry::{ChampionMove, Change, Deployment, RolloutStep, Version, check_labels};
+use botops_registry::{Act, ChampionMove, Change, Deployment, RolloutStep, Version, check_labels};
 use botops_rollout::{
     self as rollout, Command, Effect, Observation, Phase, Rollout, RolloutPolicy, RolloutRequest,
     RolloutSpec, Transition, Versions as Names,
@@ -61,8 +61,10 @@ impl Canary {
             if let Some(joined) = self.joined(&state, &version, &requester)? {
                 return Ok(joined);
             }
-            let rollout = self.requested(&state, &version, policy.clone(), &requester)?;
             self.check_held(&state)?;
+            let now = self.app.clock.now();
+            let policy = self.versions.permit(&version, policy.clone(), now).await?;
+            let rollout = self.requested(&state, &version, policy, &requester)?;
             if let Some(open) = state.open(&self.app.model) {
                 let id = open.rollout.id.clone();
                 if !request.supersede {
@@ -242,6 +244,7 @@ impl Canary {
                 return Ok(());
             }
             self.pause_after_jump(&mut state).await?;
+            let command = &self.decided_by(&state, id, command, requester).await?;
             let transition = self.checked(&state, id, command, requester, if_match)?;
             if self.step(&mut state, &transition, requester, None).await? {
                 break;
@@ -249,6 +252,41 @@ impl Canary {
         }
         // The effect of the command, if this server ticks; else the one that does carries it out at its next turn.
         self.drive().await
+    }
+
+    /// Returns `command` with the approver as the rollout knows its requester, so that nobody approves a request of their own
+    /// by acting on behalf of another.
+    ///
+    /// # Errors
+    /// `BOT-6055` (exit 6) the policy of the environment names others as approvers; those of the store.
+    async fn decided_by(
+        &self,
+        state: &State,
+        id: &str,
+        command: &Command,
+        requester: &Requester,
+    ) -> Result<Command> {
+        let Command::Approve { by, comment } = command else { return Ok(command.clone()) };
+        self.versions.check_approver(&requester.by.name).await?;
+        let actor = &named(state.step(&self.app.model), id, &self.app.model)?.rollout.actor;
+        let is_requester = actor == by || actor.starts_with(&format!("{by} on behalf of "));
+        let by = if is_requester { actor } else { by };
+        Ok(Command::Approve { by: by.clone(), comment: comment.clone() })
+    }
+
+    /// Freezes the environment until `until`, or ends its freeze. A dry run checks only.
+    ///
+    /// # Errors
+    /// `BOT-6053`, `BOT-6054`, those of the store.
+    pub(crate) async fn freeze(
+        &self,
+        freeze: (bool, Option<DateTime<Utc>>),
+        requester: Requester,
+        mode: Mode,
+    ) -> Result<()> {
+        let Requester { by, reason, .. } = requester;
+        let act = Act { actor: by.label(), by, reason, at: self.app.clock.now() };
+        self.versions.freeze(freeze, &act, matches!(mode, Mode::Dry)).await
     }
 
     /// Returns the transition that `command` would make, with the reason that the request gives.
@@ -282,6 +320,7 @@ impl Canary {
     ) -> Result<Transition> {
         let mut state = self.lock().await;
         self.catch_up(&mut state).await?;
+        let command = &self.decided_by(&state, id, command, requester).await?;
         self.checked(&state, id, command, requester, if_match)
     }
 

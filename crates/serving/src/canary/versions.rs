@@ -5,8 +5,12 @@ use async_trait::async_trait;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
-use botops_registry::{ChampionMove, FormerChampion, Reference, Registry, Version};
+use botops_registry::{
+    Act, ChampionMove, FormerChampion, Reference, Registry, Version, freeze_change, unfreeze_change,
+};
+use botops_rollout::RolloutPolicy;
 use botops_text::shell_line;
+use chrono::{DateTime, Utc};
 use std::{sync::Arc, time::Duration};
 
 /// The longest time of a small request with its retries.
@@ -23,6 +27,29 @@ pub(crate) trait Versions: Send + Sync {
     async fn find(&self, reference: &str) -> Result<Version>;
     /// Checks that `version` may get traffic: it has the evidence that its promotion will need.
     async fn admit(&self, version: &Version) -> Result<()>;
+    /// Checks that a rollout of `version` by `plan` may start at `at`: the environment is not frozen, and its policy allows
+    /// it. Returns the plan with the approvals that the policy demands.
+    async fn permit(
+        &self,
+        _version: &Version,
+        plan: RolloutPolicy,
+        _at: DateTime<Utc>,
+    ) -> Result<RolloutPolicy> {
+        Ok(plan)
+    }
+    /// Checks that the policy of the environment lets `name` approve.
+    async fn check_approver(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+    /// Freezes the environment, or ends its freeze; a dry run checks only.
+    async fn freeze(
+        &self,
+        _freeze: (bool, Option<DateTime<Utc>>),
+        _act: &Act,
+        _is_dry: bool,
+    ) -> Result<()> {
+        Err(no_rollouts("a rehearsal"))
+    }
     /// Returns the move that makes `challenger` champion after `from`, and stores the evidence behind it; `None` in a
     /// rehearsal, which moves nothing.
     async fn promotion(&self, challenger: &Digest, from: Digest) -> Result<Option<ChampionMove>>;
@@ -104,6 +131,55 @@ impl Versions for RegistryVersions {
 
     async fn admit(&self, version: &Version) -> Result<()> {
         within(REQUEST, self.registry.proof(version)).await.map(drop)
+    }
+
+    async fn permit(
+        &self,
+        version: &Version,
+        plan: RolloutPolicy,
+        at: DateTime<Utc>,
+    ) -> Result<RolloutPolicy> {
+        within(REQUEST, async {
+            self.registry.admit(version, None, Some(&plan), at).await?;
+            Ok(match self.registry.policy().await? {
+                Some(policy) => policy.with_approvals(plan),
+                None => plan,
+            })
+        })
+        .await
+    }
+
+    async fn check_approver(&self, name: &str) -> Result<()> {
+        match within(REQUEST, self.registry.policy()).await? {
+            Some(policy) if !policy.may_approve(name) => {
+                let name = botops_text::display(name, 80);
+                let message = format!("the policy does not let `{name}` approve");
+                Err(Fault::policy("BOT-6055", message)
+                    .hint("ask one of its `approvals.approvers`: `botops policy explain`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn freeze(
+        &self,
+        (frozen, until): (bool, Option<DateTime<Utc>>),
+        act: &Act,
+        is_dry: bool,
+    ) -> Result<()> {
+        within(REQUEST, async {
+            match (frozen, is_dry) {
+                (true, true) => freeze_change(until, act.at).map(drop),
+                (true, false) => self.registry.freeze(until, act).await,
+                (false, true) => {
+                    let name = self.registry.environment_name();
+                    let environment = self.registry.environment().await?;
+                    unfreeze_change((name, &environment), act.at).map(drop)
+                }
+                (false, false) => self.registry.unfreeze(act).await,
+            }
+        })
+        .await
     }
 
     async fn promotion(&self, challenger: &Digest, from: Digest) -> Result<Option<ChampionMove>> {
