@@ -243,8 +243,9 @@ impl Canary {
             if self.repeated(&state, requester)? {
                 return Ok(());
             }
+            self.learn_policy(&mut state).await?;
             self.pause_after_jump(&mut state).await?;
-            let command = &self.decided_by(&state, id, command, requester).await?;
+            self.check_approver(command, requester).await?;
             let transition = self.checked(&state, id, command, requester, if_match)?;
             if self.step(&mut state, &transition, requester, None).await? {
                 break;
@@ -254,24 +255,16 @@ impl Canary {
         self.drive().await
     }
 
-    /// Returns `command` with the approver as the rollout knows its requester, so that nobody approves a request of their own
-    /// by acting on behalf of another.
+    /// Checks that the policy of the environment lets the author of an approval approve. The rollout itself refuses an
+    /// approval by its requester.
     ///
     /// # Errors
-    /// `BOT-6055` (exit 6) the policy of the environment names others as approvers; those of the store.
-    async fn decided_by(
-        &self,
-        state: &State,
-        id: &str,
-        command: &Command,
-        requester: &Requester,
-    ) -> Result<Command> {
-        let Command::Approve { by, comment } = command else { return Ok(command.clone()) };
-        self.versions.check_approver(&requester.by.name).await?;
-        let actor = &named(state.step(&self.app.model), id, &self.app.model)?.rollout.actor;
-        let is_requester = actor == by || actor.starts_with(&format!("{by} on behalf of "));
-        let by = if is_requester { actor } else { by };
-        Ok(Command::Approve { by: by.clone(), comment: comment.clone() })
+    /// `BOT-6055` (exit 6) the policy names others as approvers; those of the store.
+    async fn check_approver(&self, command: &Command, requester: &Requester) -> Result<()> {
+        match command {
+            Command::Approve { .. } => self.versions.check_approver(&requester.by.name).await,
+            _ => Ok(()),
+        }
     }
 
     /// Freezes the environment until `until`, or ends its freeze. A dry run checks only.
@@ -320,7 +313,7 @@ impl Canary {
     ) -> Result<Transition> {
         let mut state = self.lock().await;
         self.catch_up(&mut state).await?;
-        let command = &self.decided_by(&state, id, command, requester).await?;
+        self.check_approver(command, requester).await?;
         self.checked(&state, id, command, requester, if_match)
     }
 

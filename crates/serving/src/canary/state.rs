@@ -2,7 +2,7 @@
 
 use super::{share::Share, ticking::Ticking};
 use crate::{clock::Jump, routing::Served};
-use botops_access::Identity;
+use botops_access::{Identity, Policy};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::{
@@ -64,6 +64,19 @@ pub(super) struct State {
     pub(super) jump: Option<Jump>,
     /// When the withdrawals of versions were last looked at.
     pub(super) withdrawals: Option<Instant>,
+    /// The policy of the environment.
+    pub(super) policy: KnownPolicy,
+}
+
+/// The policy of the environment, as far as it was read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownPolicy {
+    /// The digest that the log named when it was read.
+    pub(super) named: Option<Digest>,
+    /// The policy.
+    pub(super) policy: Option<Policy>,
+    /// Why it cannot be read.
+    pub(super) problem: Option<String>,
 }
 
 /// The last sign of life of the server that ticks, as this server saw it.
@@ -117,6 +130,7 @@ impl State {
             published: Published::default(),
             jump: None,
             withdrawals: None,
+            policy: KnownPolicy::default(),
         }
     }
 

@@ -2,11 +2,13 @@
 
 use crate::{Side, routing::Served};
 use async_trait::async_trait;
+use botops_access::Policy;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_registry::{
-    Act, ChampionMove, FormerChampion, Reference, Registry, Version, freeze_change, unfreeze_change,
+    Act, ChampionMove, Environment, FormerChampion, Reference, Registry, Version, freeze_change,
+    unfreeze_change,
 };
 use botops_rollout::RolloutPolicy;
 use botops_text::shell_line;
@@ -36,6 +38,10 @@ pub(crate) trait Versions: Send + Sync {
         _at: DateTime<Utc>,
     ) -> Result<RolloutPolicy> {
         Ok(plan)
+    }
+    /// Reads the policy that `environment` names.
+    async fn policy(&self, _environment: &Environment) -> Result<Option<Policy>> {
+        Ok(None)
     }
     /// Checks that the policy of the environment lets `name` approve.
     async fn check_approver(&self, _name: &str) -> Result<()> {
@@ -147,6 +153,10 @@ impl Versions for RegistryVersions {
             })
         })
         .await
+    }
+
+    async fn policy(&self, environment: &Environment) -> Result<Option<Policy>> {
+        within(REQUEST, self.registry.policy_of(environment)).await
     }
 
     async fn check_approver(&self, name: &str) -> Result<()> {
