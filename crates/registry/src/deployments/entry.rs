@@ -47,8 +47,11 @@ pub struct Deployment {
 }
 
 /// The change of an entry.
+///
+/// It is tagged from the outside, such as `{"rollout":{…}}`: a tag inside would have to be searched, and the numbers that
+/// are keys of maps in a rollout would become texts on the way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// A rollout took a step, or counted.
     Rollout(Box<RolloutStep>),
