@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod clock_jumps;
 mod durability;
+mod oidc;
 mod public;
 mod rehearsal;
 mod rollback;
