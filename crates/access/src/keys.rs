@@ -194,7 +194,7 @@ impl Keys {
 
     /// Checks a key that a request presents, at `now`.
     ///
-    /// The state of a key is told only to a request that has its secret.
+    /// Only a request that has the secret of a key learns its state.
     ///
     /// # Errors
     /// The reason of the refusal.

@@ -16,19 +16,21 @@ mod oidc;
 mod policy;
 mod refused;
 mod scope;
+mod token_problem;
 mod window;
 
 pub use identity::{Identity, IdentityKind};
 pub use key_log::{KeyAct, KeyLog, KeySpec, Lifetime, Writing};
 pub use key_text::{NewKey, PREFIX as KEY_PREFIX, is_equal, random_key};
 pub use keys::{Key, KeyAction, KeyEvent, KeySecret, KeyState, Keys, Revocation};
-pub use oidc::{IssuerSpec, Issuers, TokenProblem};
+pub use oidc::{IssuerSpec, Issuers};
 pub use policy::{
     ApprovalRules, Case, Check, DataRule, Demand, Evidence, EvidenceBasis, GateRules, Judgement,
     MeasuredBound, Policy, PolicyMode, PolicySpec, RelativeRules, RequiredBound, RolloutRules,
 };
 pub use refused::Refused;
 pub use scope::{Role, Scope, Scopes};
+pub use token_problem::TokenProblem;
 pub use window::{Window, is_open, next_opening};
 
 /// Who a request is from, and what it may do.

@@ -1,6 +1,6 @@
 //! The reasons why credentials are refused.
 
-use crate::TokenProblem;
+use crate::token_problem::TokenProblem;
 use chrono::{DateTime, Utc};
 
 /// The reason why credentials are refused.

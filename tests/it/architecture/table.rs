@@ -113,7 +113,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 42] = [
     ("prometheus-client", &["serving"]),
     ("reqwest", &["http"]),
     ("ring", &["access"]),
-    ("base64", &["access"]),
+    ("base64", &["access", "rollout"]),
     ("rustls", &["http"]),
     ("clap", &[TOP]),
     ("clap_complete", &[TOP]),

@@ -44,7 +44,7 @@ async fn another_secret_with_the_right_id_learns_nothing_of_the_key() {
     let secret = other.expose().rsplit_once('_').unwrap().1;
     let forged = format!("botops_{}_{secret}", key.id);
     for presented in [forged.as_str(), other.expose(), &key.id, ""] {
-        // The key is expired by then, which only its holder is told.
+        // The key is expired by then, and only its holder learns that.
         assert_eq!(log.keys().verify(presented, day(5)), Err(Refused::WrongToken), "{presented}");
     }
 }

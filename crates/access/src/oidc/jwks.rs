@@ -1,6 +1,7 @@
 //! The public keys of an issuer: a JWK set of RFC 7517.
 
-use super::{TokenProblem, strict_json::Members};
+use super::strict_json::Members;
+use crate::token_problem::TokenProblem;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,

@@ -1,6 +1,7 @@
 //! A token in the compact form of RFC 7515: `header.claims.signature`, each in base64url.
 
-use super::{TokenProblem, jwks::Algorithm, strict_json::Members};
+use super::{jwks::Algorithm, strict_json::Members};
+use crate::token_problem::TokenProblem;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 

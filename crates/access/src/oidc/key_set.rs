@@ -4,10 +4,8 @@
 //! - keys are read again after [`FRESH`], and at an unknown key id at most every [`PAUSE`], whatever is sent
 //! - while the place cannot be read, the keys of the last read are kept for [`KEPT`]
 
-use super::{
-    TokenProblem,
-    jwks::{self, Algorithm, VerifyingKey},
-};
+use super::jwks::{self, Algorithm, VerifyingKey};
+use crate::token_problem::TokenProblem;
 use botops_findings::Result;
 use botops_http::{Client, ClientSpec, Proxy, Redirects, Url, why_unreachable};
 use std::{
