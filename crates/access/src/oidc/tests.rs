@@ -43,7 +43,10 @@ impl Signer {
         let p256 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
         let ed25519 = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
         Self {
-            rsa: RsaKeyPair::from_pkcs8(include_bytes!("rsa_test_key.der")).unwrap(),
+            rsa: RsaKeyPair::from_pkcs8(
+                &URL_SAFE_NO_PAD.decode(include_str!("rsa_test_key.txt")).unwrap(),
+            )
+            .unwrap(),
             p256: EcdsaKeyPair::from_pkcs8(
                 &ECDSA_P256_SHA256_FIXED_SIGNING,
                 p256.unwrap().as_ref(),
