@@ -44,6 +44,7 @@ mod limits;
 mod merged;
 mod numbers;
 mod observation;
+mod plan_forecast;
 mod policy;
 mod promotion;
 mod replay;
@@ -69,6 +70,9 @@ pub use judge::{Evidence, JudgeState};
 pub use limits::{LimitEvidence, LimitState};
 pub use merged::{Merge, Merged, REMEMBERED_UNITS};
 pub use observation::{FailureCount, MeasuredCount, Observation, UnitCount};
+pub use plan_forecast::{
+    FailureRate, PlanForecast, RollbackForecast, StepForecast, TrafficRates, forecast,
+};
 pub use policy::{
     ApprovalPolicy, JudgeSpec, OnInsufficient, OnPause, Requirement, RolloutPolicy, SettlePolicy,
     ShadowPolicy, StepPolicy, Strategy,

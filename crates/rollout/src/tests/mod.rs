@@ -9,6 +9,7 @@ mod invariants;
 mod merged;
 mod pauses;
 mod plan;
+mod plan_forecast;
 mod properties;
 mod recorded;
 mod replica_splits;
