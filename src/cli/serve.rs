@@ -126,8 +126,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
         if running.was_second() {
             context.printer.say(
-                "second: another server of this environment controls its rollouts; \
-                 this one serves the champion, and takes over when that one is gone",
+                "another server of this environment ticks the open rollout; \
+                 this one answers its share, takes commands, and takes over when that one is gone",
             );
         }
         for problem in running.degraded() {

@@ -225,7 +225,7 @@ struct ModelStatus<'a> {
     rollout: Option<RolloutLine>,
     /// Whether the last rollback of the model is recorded; if not, the server keeps trying.
     durable: bool,
-    /// Whether another server controls the rollouts of this environment.
+    /// Whether another server ticks the rollout that is open.
     second: bool,
     /// The problems with which the server runs, such as a damaged log.
     degraded: Vec<String>,
@@ -330,6 +330,7 @@ async fn reply_with_rollout(
         decision,
         durable: view.durable,
         driven: view.driven,
+        lost: canary.lost_units(),
     })?;
     let tag = HeaderValue::from_str(&format!("\"{}\"", rollout.rollout.revision))
         .expect("digits are a valid header");

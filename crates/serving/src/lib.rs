@@ -190,9 +190,12 @@ pub struct RolloutStatus {
     /// Whether the deployment log records all of it; if not, the server keeps trying.
     #[serde(default = "yes")]
     pub durable: bool,
-    /// Whether this server drives the rollout; if not, another one does, and this one serves the champion.
+    /// Whether this server ticks the rollout; if not, another one does.
     #[serde(default = "yes")]
     pub driven: bool,
+    /// The conversations that were open at servers which are gone, by server. Only the server that ticks knows them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lost: BTreeMap<String, u64>,
 }
 
 /// The servers of version 0.1 answered after the record, and drove every rollout that they showed.

@@ -158,7 +158,7 @@ pub(super) struct Metrics {
     rollbacks: Family<ReasonLabels, Counter>,
     loaded: Family<LoadedLabels, Gauge>,
     degraded: Family<CodeLabels, Gauge>,
-    /// 1 if this server controls the rollouts, 0 if it is second.
+    /// 1 if this server ticks the open rollout or none is open, 0 if another server does.
     pub(super) first: Gauge,
     /// The phase of the rollout, by number; 0 for none.
     pub(super) phase: Gauge,
@@ -258,7 +258,7 @@ impl Metrics {
         );
         registry.register(
             "rollout_controller",
-            "1 if this server controls the rollouts of its environment, 0 if it has none or is second",
+            "1 if this server ticks the open rollout or none is open, 0 if another server does or it has no rollouts",
             first.clone(),
         );
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {

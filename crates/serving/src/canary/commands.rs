@@ -6,6 +6,7 @@
 use super::{
     follow::Canary,
     state::{InEffect, Mode, Requester, Reverted, Started, State, named, unchanged, under_way},
+    ticking::Marks,
 };
 use crate::routing::Served;
 use botops_access::Identity;
@@ -360,7 +361,7 @@ impl Canary {
         self.woken.notify_one();
     }
 
-    /// Appends the entry of `transition`. Returns whether this server was first.
+    /// Appends the entry of `transition`, which counts no observation. Returns whether this server was first.
     ///
     /// # Errors
     /// Those of the store.
@@ -371,7 +372,22 @@ impl Canary {
         requester: &Requester,
         forward: Option<ChampionMove>,
     ) -> Result<bool> {
-        let entry = self.entry(state, transition, requester, forward)?;
+        let entry = self.entry(state, transition, requester, (forward, None))?;
+        self.append(state, entry).await
+    }
+
+    /// Appends the entry of `transition`, which counts the observations up to `counted`.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn count(
+        self: &Arc<Self>,
+        state: &mut State,
+        transition: &Transition,
+        requester: &Requester,
+        counted: Marks,
+    ) -> Result<bool> {
+        let entry = self.entry(state, transition, requester, (None, Some(counted)))?;
         self.append(state, entry).await
     }
 
@@ -383,7 +399,7 @@ impl Canary {
         state: &State,
         transition: &Transition,
         requester: &Requester,
-        forward: Option<ChampionMove>,
+        (forward, counted): (Option<ChampionMove>, Option<Marks>),
     ) -> Result<Deployment> {
         let before = state.step(&self.app.model);
         let next = &transition.next;
@@ -398,16 +414,15 @@ impl Canary {
         } else {
             before.filter(|_| next.weight() == had).and_then(|step| step.effective_at)
         };
-        let ticking = state.ticking.as_ref();
         let step = RolloutStep {
             rollout: next.clone(),
             champion,
             effective_at,
             slow_bound_seconds: before.and_then(|step| step.slow_bound_seconds),
-            counted: match ticking {
-                Some(ticking) => ticking.marks(),
-                None => before.map(|step| step.counted.clone()).unwrap_or_default(),
-            },
+            // Another entry than a tick keeps what the ticks have counted: the observations since then still wait.
+            counted: counted
+                .or_else(|| before.map(|step| step.counted.clone()))
+                .unwrap_or_default(),
         };
         let by = (requester.by.clone(), transition.reason.clone());
         let mut entry =

@@ -11,7 +11,7 @@ use botops_rollout::{Merged, Observation, Phase, ReplicaObservation};
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -104,6 +104,14 @@ impl Canary {
                 self.merge(ticking, &id, (&server, number)).await?;
             }
             ticking.gathered = Some(Instant::now());
+            let lost = self.lost(ticking);
+            if lost != *self.lost.lock().unwrap_or_else(PoisonError::into_inner) {
+                for (server, units) in &lost {
+                    let message = format!("{server} is gone with {units} open conversations");
+                    self.event("warn", "lost", message);
+                }
+                *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = lost;
+            }
         }
         let seen = ticking.merged.observation();
         if !is_nothing(&seen) {
@@ -111,6 +119,35 @@ impl Canary {
             ticking.pending.push((marks, seen));
         }
         Ok(())
+    }
+
+    /// Returns the conversations that were open at servers which are gone without having left, by server. The judge
+    /// counts what was observed of them, and imputes nothing.
+    fn lost(&self, ticking: &Ticking) -> BTreeMap<String, u64> {
+        let is_gone = |(server, heard): (&String, &Option<Instant>)| {
+            let is_silent = heard.is_some_and(|at| at.elapsed() > self.pace.replace);
+            let units = ticking.merged.lost(server);
+            (is_silent && units > 0 && server != self.journal.writer())
+                .then(|| (server.clone(), units))
+        };
+        ticking.heard.iter().filter_map(is_gone).collect()
+    }
+
+    /// Removes the observations of a rollout that is over: the log has what they counted. A store that fails keeps them.
+    pub(super) async fn clean_up(&self, state: &State, ended: &Ticking) {
+        let id = ended.rollout.as_str();
+        let is_over = state
+            .step(&self.app.model)
+            .is_some_and(|step| step.rollout.id == id && step.rollout.is_over());
+        if !is_over || self.rehearsal {
+            return;
+        }
+        let (Ok(observations), Ok(unions)) =
+            (self.journal.observations(id).await, self.journal.unions(id).await)
+        else {
+            return;
+        };
+        let _ = self.journal.forget(id, &observations, &unions).await;
     }
 
     /// Reads and merges one observation, unless it was merged before. A damaged one is reported and skipped.
@@ -128,6 +165,8 @@ impl Canary {
         };
         let merged = ReplicaObservation::read(&bytes).and_then(|seen| {
             let is_in_place = seen.replica == server && seen.number == number;
+            let heard = (!seen.leaves).then(Instant::now);
+            ticking.heard.insert(server.to_owned(), heard);
             if is_in_place { ticking.merged.merge(&seen).map(drop) } else { Ok(()) }
         });
         if let Err(fault) = merged {
@@ -146,6 +185,7 @@ impl Canary {
             merged: Merged::new(id),
             pending: Vec::new(),
             seen: BTreeMap::new(),
+            heard: BTreeMap::new(),
             gathered: None,
             kept: Instant::now(),
             ticked: step.rollout.updated_at,

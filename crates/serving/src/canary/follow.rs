@@ -15,6 +15,7 @@ use botops_findings::{Fault, Result};
 use botops_registry::{Champions, Deployment, Environment};
 use botops_store::Entry;
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -60,6 +61,8 @@ pub(crate) struct Canary {
     pub(super) woken: Notify,
     /// The models that were loaded in the background.
     pub(super) arrived: std::sync::Mutex<Vec<super::loading::Arrival>>,
+    /// The conversations that were open at servers which are gone, by server, as the server that ticks sees it.
+    pub(super) lost: std::sync::Mutex<BTreeMap<String, u64>>,
     /// Whether this is a rehearsal.
     pub(super) rehearsal: bool,
 }
@@ -102,6 +105,7 @@ impl Canary {
             fresh: Arc::new(fresh),
             woken: Notify::new(),
             arrived: std::sync::Mutex::default(),
+            lost: std::sync::Mutex::default(),
             rehearsal,
         }
     }
@@ -275,6 +279,11 @@ impl Canary {
                 state.published = Published::default();
                 self.app.observer.clear();
                 self.set_slow_bound(step.slow_bound_seconds.map(Duration::from_secs_f64));
+                self.lost.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            }
+            if rollout.is_over() {
+                self.app.observer.clear();
+                self.set_slow_bound(None);
             }
             let times = (Instant::now(), self.app.clock.now());
             let (wanted, at) = (rollout.weight(), step.effective_at);
@@ -307,6 +316,11 @@ impl Canary {
     /// Returns a receiver of the number of the newest entry.
     pub(crate) fn events(&self) -> watch::Receiver<u64> {
         self.tip.subscribe()
+    }
+
+    /// Returns the conversations that were open at servers which are gone, by server; empty on a server that does not tick.
+    pub(crate) fn lost_units(&self) -> BTreeMap<String, u64> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Locks the state.

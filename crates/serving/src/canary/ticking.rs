@@ -32,6 +32,8 @@ pub(super) struct Ticking {
     pub(super) pending: Vec<(Marks, Observation)>,
     /// The numbers of the observations that were looked at, by server.
     pub(super) seen: BTreeMap<String, Numbers>,
+    /// When a new observation of each server was last read, by this server's clock; `None` once the server has left.
+    pub(super) heard: BTreeMap<String, Option<Instant>>,
     /// When the observations of the other servers were last read.
     pub(super) gathered: Option<Instant>,
     /// When the union was last kept.
@@ -75,7 +77,9 @@ impl Canary {
     /// Those of the store. Nothing is decided then, and the next turn gets the observations.
     pub(super) async fn tick_if_due(self: &Arc<Self>, state: &mut State) -> Result<()> {
         if !self.holds_lease(state) || state.open(&self.app.model).is_none() {
-            state.ticking = None;
+            if let Some(ended) = state.ticking.take() {
+                self.clean_up(state, &ended).await;
+            }
             return Ok(());
         }
         self.note_setback(state);
@@ -128,7 +132,7 @@ impl Canary {
             let Some(step) = state.open(&self.app.model) else { return Ok(false) };
             let rollout = step.rollout.clone();
             let Some(ticking) = &state.ticking else { return Ok(false) };
-            let seen = ticking.uncounted(now, held.clone());
+            let (seen, marks) = (ticking.uncounted(now, held.clone()), ticking.marks());
             let transition = rollout::advance(&rollout, &seen, now);
             let decided = transition.is_decided();
             let interval = TimeDelta::from_std(rollout.policy.interval()).unwrap_or(TimeDelta::MAX);
@@ -147,7 +151,7 @@ impl Canary {
             if is_urgent {
                 self.app.slot.withdraw();
             }
-            if !self.step(state, &transition, &automatic(), None).await? {
+            if !self.count(state, &transition, &automatic(), marks).await? {
                 self.catch_up(state).await?;
                 if !self.holds_lease(state) {
                     return Ok(false);
