@@ -9,7 +9,7 @@
 //! P(it ever reaches 1/alpha) <= alpha (Ville's inequality).
 
 use super::special::{ln_gamma, log_sum_exp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use std::{collections::BTreeMap, sync::LazyLock};
 
 /// The number of relative risks in the grid, which have equal prior probabilities.
@@ -19,14 +19,27 @@ pub const GRID_POINTS: usize = 64;
 pub const GRID_REACH: f64 = 16.0;
 
 const BILLION: f64 = 1e9;
+const BILLIONTHS: u32 = 1_000_000_000;
 
 /// The counts on both sides of a traffic split, by the challenger's share at the time.
 ///
 /// - weights are in (0, 1) and rounded to nine decimals, so that they can be serialized exactly
 /// - observations at a weight of 0 or 1 are not evidence and are dropped
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct SplitCounts(BTreeMap<u32, [u64; 2]>);
+
+impl<'de> Deserialize<'de> for SplitCounts {
+    /// Reads the keys as strings, which they are in JSON: inside a tagged enum, serde does not turn them into numbers.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = BTreeMap::<String, [u64; 2]>::deserialize(deserializer)?;
+        let read = |(key, counts): (String, [u64; 2])| match key.parse::<u32>() {
+            Ok(billionths) if (1..BILLIONTHS).contains(&billionths) => Ok((billionths, counts)),
+            _ => Err(de::Error::custom(format!("`{key}` is not a weight in billionths"))),
+        };
+        stored.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
 
 impl SplitCounts {
     /// Adds one observation at `weight`.
@@ -308,6 +321,24 @@ mod tests {
         let text = serde_json::to_string(&batched).unwrap();
         assert_eq!(text, r#"{"50000000":[2,1],"500000000":[0,1]}"#);
         assert_eq!(serde_json::from_str::<SplitCounts>(&text).unwrap(), batched);
+    }
+
+    #[test]
+    fn counts_are_read_inside_a_tagged_enum_and_only_with_weights_as_keys() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        enum Change {
+            Counted { counts: SplitCounts },
+        }
+        let mut counts = SplitCounts::default();
+        counts.add(0.05, 2, 1);
+        let change = Change::Counted { counts };
+        let text = serde_json::to_string(&change).unwrap();
+        assert_eq!(serde_json::from_str::<Change>(&text).unwrap(), change);
+        for key in ["0", "1000000000", "-1", "half", "4294967296"] {
+            let text = format!("{{\"{key}\":[1,1]}}");
+            assert!(serde_json::from_str::<SplitCounts>(&text).is_err(), "{key}");
+        }
     }
 
     #[test]
