@@ -40,7 +40,7 @@ impl GatePolicy {
 
 impl FailureKind {
     /// Every kind, in the order of reports.
-    pub(crate) const ALL: [Self; 5] =
+    pub const ALL: [Self; 5] =
         [Self::Error, Self::Fallback, Self::Wrong, Self::Slow, Self::Disagreement];
 
     /// Returns whether only some conversations measure the kind: those with feedback, or with a latency bound.

@@ -9,8 +9,10 @@
 
 use crate::{
     failure::{FailureKind, GatePolicy},
+    judge::Evidence,
     numbers::{duration, list, percent},
     policy::{JudgeSpec, RolloutPolicy, StepPolicy},
+    state::Rollout,
 };
 use botops_stats::evidence::{SplitCounts, log_e_better, log_e_harm, log_e_worse};
 use botops_text::count;
@@ -40,6 +42,29 @@ pub struct FailureRate {
     pub rate: f64,
     /// The share of conversations that measure it, in [0, 1]: 1 but for `wrong`, which needs feedback.
     pub measured: f64,
+}
+
+impl TrafficRates {
+    /// Returns the traffic during `rollout`, and the failures of its champion; `None` if it saw none, or lasted no time.
+    #[must_use]
+    pub fn of(rollout: &Rollout) -> Option<Self> {
+        let [primary, canary] = rollout.units();
+        let hours = (rollout.updated_at - rollout.started_at).as_seconds_f64() / 3600.0;
+        if primary == 0 || hours <= 0.0 {
+            return None;
+        }
+        let rate = |evidence: &Evidence| {
+            let measured = evidence.measured_of([primary, canary])[0];
+            (evidence.kind != FailureKind::Disagreement && measured > 0).then(|| FailureRate {
+                rate: evidence.failures[0] as f64 / measured as f64,
+                measured: (measured as f64 / primary as f64).min(1.0),
+            })
+        };
+        Some(Self {
+            conversations_per_hour: (primary + canary) as f64 / hours,
+            failures: rollout.evidence().iter().filter_map(|e| Some((e.kind, rate(e)?))).collect(),
+        })
+    }
 }
 
 /// The forecast of a plan.

@@ -322,4 +322,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "recorded traffic cannot be replayed at a server whose public address is not known",
         explanation: "With `server.admin_url`, a promotion runs on that server, and `--traffic` is replayed at its public address, `server.url`. That is not set, so the rollout would see no message of the file. Nothing was started. Set `server.url` in botops.yaml or `BOTOPS_SERVER_URL`, or leave `--traffic` out: the rollout then waits for the traffic that the server gets.",
     },
+    Entry {
+        code: "BOT-6071",
+        kind: Some(FaultKind::Insufficient),
+        title: "the plan of a rollout cannot conclude",
+        explanation: "At the traffic and the failure rates given, a challenger that is as good as the champion would not get through the plan: a step reaches its deadline with too few conversations, or without the evidence that it requires, and the rollout would pause. Times are about medians: half of the rollouts take longer. Each reason names its step. Give the step a later `deadline` or a larger weight, lower `min_units`, raise `judge.tolerated_risk`, or make a kind that is hardly measured `optional`. Nothing was started.",
+    },
+    Entry {
+        code: "BOT-6072",
+        kind: Some(FaultKind::Usage),
+        title: "no traffic to forecast a rollout from",
+        explanation: "`botops rollout plan` needs the conversations in an hour and the failures of each kind. Without `--rate` and `--failures` it takes them from the latest rollout of the environment, and there is none, or it saw no conversation. Name both, such as `--rate 120/h --failures error=1%,fallback=8%`.",
+    },
 ];

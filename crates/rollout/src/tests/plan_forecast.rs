@@ -101,3 +101,21 @@ fn the_time_to_a_rollback_is_about_the_simulated_median() {
     let (_, median) = simulate(&traffic, 40);
     assert!((0.7..1.4).contains(&(three_times / median)), "{three_times} against {median}");
 }
+
+#[test]
+fn the_traffic_of_an_earlier_rollout_is_that_of_its_champion() {
+    let rollout = running(&spec());
+    assert_eq!(TrafficRates::of(&rollout), None, "nothing was seen");
+    let now = start() + minutes(30);
+    let seen = with_feedback(silent(90, 10, now), [45, 5]);
+    let seen =
+        failing(failing(seen, FailureKind::Wrong, 0.05, [9, 1]), FailureKind::Error, 0.05, [9, 0]);
+    let mut rollout = advance(&rollout, &seen, now).next;
+    rollout.updated_at = now;
+    let rates = TrafficRates::of(&rollout).unwrap();
+    assert_eq!(rates.conversations_per_hour, 200.0);
+    let wrong = FailureRate { rate: 0.2, measured: 0.5 };
+    assert_eq!(rates.failures[&FailureKind::Wrong], wrong);
+    assert_eq!(rates.failures[&FailureKind::Error], FailureRate { rate: 0.1, measured: 1.0 });
+    assert!(!rates.failures.contains_key(&FailureKind::Disagreement));
+}

@@ -118,11 +118,14 @@ impl Traffic {
     }
 }
 
+/// The units that a replica saw under one share, and those that failed.
+type News = (Vec<u64>, BTreeMap<FailureKind, Vec<u64>>);
+
 /// Replicas that publish every two seconds, and the union at the one that decides.
 struct Publishing {
     union: Merged,
-    /// News of each replica: by share, the units seen and those that failed.
-    news: Vec<BTreeMap<Slot, (Vec<u64>, BTreeMap<FailureKind, Vec<u64>>)>>,
+    /// News of each replica.
+    news: Vec<BTreeMap<Slot, News>>,
     numbers: Vec<u64>,
     /// Objects that arrive one look later.
     late: Vec<ReplicaObservation>,
