@@ -1,5 +1,7 @@
 //! `botops rollout`.
 
+mod plan;
+
 use super::{
     Outcome,
     promote::{evidence, transitions, verdict_exit},
@@ -24,6 +26,14 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Forecast how long each step of a plan takes, and what it can show
+    Plan(plan::Args),
+    #[command(flatten)]
+    OnServer(ServerVerb),
+}
+
+#[derive(Debug, Subcommand)]
+enum ServerVerb {
     /// Show the phase of the rollout, with the evidence so far
     Status(Target),
     /// Pause at the current weight
@@ -61,6 +71,13 @@ struct Order {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    match &args.verb {
+        Verb::Plan(args) => plan::run(args, context),
+        Verb::OnServer(verb) => on_server(verb, context),
+    }
+}
+
+fn on_server(verb: &ServerVerb, context: &Context) -> Result<Outcome> {
     let workspace = context.workspace()?;
     let url = workspace.admin_url.value.clone().ok_or_else(|| {
         Fault::usage("BOT-6038", "no server is configured")
@@ -71,18 +88,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(model) => Ok(model.clone()),
         None => workspace_model(context),
     };
-    let (command, order) = match &args.verb {
-        Verb::Status(target) => {
+    let (command, order) = match verb {
+        ServerVerb::Status(target) => {
             let model = named(&target.model)?;
             let status = context.wait(client.rollout(&model, target.id.as_deref()))??;
             return Ok(outcome(&status));
         }
-        Verb::Pause(order) => ("pause", order),
-        Verb::Resume(order) => ("resume", order),
-        Verb::Approve(order) => ("approve", order),
-        Verb::Reject(order) => ("reject", order),
-        Verb::Promote(order) => ("promote", order),
-        Verb::Abort(order) => ("rollback", order),
+        ServerVerb::Pause(order) => ("pause", order),
+        ServerVerb::Resume(order) => ("resume", order),
+        ServerVerb::Approve(order) => ("approve", order),
+        ServerVerb::Reject(order) => ("reject", order),
+        ServerVerb::Promote(order) => ("promote", order),
+        ServerVerb::Abort(order) => ("rollback", order),
     };
     let model = named(&order.model)?;
     if order.dry_run {

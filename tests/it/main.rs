@@ -40,6 +40,7 @@ mod readers;
 mod readme;
 mod reference;
 mod registry;
+mod rollout_plan;
 mod runs;
 mod servers;
 mod serving;
