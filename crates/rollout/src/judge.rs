@@ -97,10 +97,10 @@ pub struct JudgeState {
     /// Conversations mirrored in the shadow stage.
     pub(crate) shadow_units: u64,
     /// Conversations by weight, since the rollout began or a broken split was repaired.
-    split: SplitCounts,
+    pub(crate) split: SplitCounts,
     /// The same for each replica, if there are several.
     #[serde(default, skip_serializing_if = "ReplicaSplits::is_empty")]
-    replicas: ReplicaSplits,
+    pub(crate) replicas: ReplicaSplits,
     /// Failures, by kind.
     pub(crate) kinds: BTreeMap<FailureKind, KindState>,
     /// The time of the observer's latest look.

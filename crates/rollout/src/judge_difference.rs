@@ -3,7 +3,7 @@
 use crate::{
     failure::FailureKind,
     judge::{JudgeState, KindState},
-    observation::{FailureCount, MeasuredCount, Observation},
+    observation::{FailureCount, MeasuredCount, Observation, UnitCount},
 };
 use botops_stats::evidence::SplitCounts;
 use std::collections::BTreeSet;
@@ -26,6 +26,9 @@ impl JudgeState {
             observed_at: after.observed_at,
             ..Observation::default()
         };
+        if !after.replicas.is_empty() {
+            observation.units = self.unit_difference(after, &observation)?;
+        }
         let empty = KindState::default();
         for (&kind, state) in &after.kinds {
             let before = self.kinds.get(&kind);
@@ -58,6 +61,47 @@ impl JudgeState {
             observation.failures.extend(counted);
         }
         Some(observation)
+    }
+
+    /// Returns the units of `observation`, the difference to `after`, by weight and replica; `None` if a count fell.
+    fn unit_difference(&self, after: &Self, observation: &Observation) -> Option<Vec<UnitCount>> {
+        let none = SplitCounts::default();
+        let mut by_weight = SplitCounts::default();
+        let mut units = Vec::new();
+        let mut left = [observation.primary_units, observation.canary_units];
+        for (replica, counts) in after.replicas.iter() {
+            let before = self.replicas.iter().find(|(id, _)| *id == replica);
+            let added = split_difference(before.map_or(&none, |(_, counts)| counts), counts)?;
+            let one = |(weight, canary, primary)| {
+                let replica = Some(replica.to_owned());
+                UnitCount { weight, replica, canary, primary }
+            };
+            if before.is_none() && added.is_empty() {
+                // It was seen at a weight that is not compared, and counts as a replica.
+                units.push(one((1.0, 0, 0)));
+            }
+            for (weight, canary, primary) in added {
+                by_weight.add(weight, canary, primary);
+                left = [left[0].checked_sub(primary)?, left[1].checked_sub(canary)?];
+                units.push(one((weight, canary, primary)));
+            }
+        }
+        // Units that no replica is known of, and those at a weight that is not compared.
+        for (weight, canary, primary) in split_difference(&self.split, &after.split)? {
+            let own = by_weight.iter().find(|(w, ..)| w.to_bits() == weight.to_bits());
+            let (_, own_canary, own_primary) = own.unwrap_or((weight, 0, 0));
+            let (canary, primary) =
+                (canary.checked_sub(own_canary)?, primary.checked_sub(own_primary)?);
+            if (canary, primary) != (0, 0) {
+                left = [left[0].checked_sub(primary)?, left[1].checked_sub(canary)?];
+                units.push(UnitCount { weight, replica: None, canary, primary });
+            }
+        }
+        if left != [0, 0] {
+            let [primary, canary] = left;
+            units.push(UnitCount { weight: 1.0, replica: None, canary, primary });
+        }
+        Some(units)
     }
 }
 

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// The replicas with counts of their own.
 const SEPARATE: usize = 64;
 
+/// The name of all pooled replicas together: none of the separate ones, whose ids have no space.
+const POOLED: &str = "pooled replicas";
+
 /// Units by weight, for each replica.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReplicaSplits {
@@ -74,6 +77,12 @@ impl ReplicaSplits {
             self.pooled.get_or_insert_default()
         };
         counts.add(weight, canary, primary);
+    }
+
+    /// Iterates over the replicas and their counts. Those that are pooled have the name [`POOLED`], which adds to the pool.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &SplitCounts)> {
+        let own = self.own.iter().map(|(id, counts)| (id.as_str(), counts));
+        own.chain(self.pooled.iter().map(|counts| (POOLED, counts)))
     }
 
     /// Clears the counts; the replicas stay counted as seen.

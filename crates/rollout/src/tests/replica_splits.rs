@@ -111,3 +111,25 @@ fn sound_replicas_are_paused_less_often_than_promised() {
     }
     assert!(paused <= 2, "{paused} of 60");
 }
+
+#[test]
+fn a_log_of_several_replicas_is_decided_again() {
+    let (mut rollout, mut now) = at_the_last_step();
+    for n in [3, 1, 64, 70] {
+        now += minutes(1);
+        let mut seen = split(&replicas(n, [10, 9]), now);
+        // A late object of the step before, units that no replica is known of, and a replica that is only seen at 100 %.
+        let late = [(0.25, Some("replica-00"), 2, 6), (0.25, None, 1, 3), (1.0, Some("new"), 2, 0)];
+        for (weight, replica, canary, primary) in late {
+            let replica = replica.map(str::to_owned);
+            seen.units.push(UnitCount { weight, replica, canary, primary });
+            (seen.canary_units, seen.primary_units) =
+                (seen.canary_units + canary, seen.primary_units + primary);
+        }
+        let seen = failing(seen, FailureKind::Error, 0.25, [1, 0]);
+        let next = advance(&rollout, &seen, now).next;
+        let (_, again) = replay_step(&rollout, &next).unwrap();
+        assert_eq!(again.next, next, "{n} replicas");
+        rollout = next;
+    }
+}
