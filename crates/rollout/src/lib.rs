@@ -47,6 +47,7 @@ mod observation;
 mod plan_forecast;
 mod policy;
 mod promotion;
+mod reach;
 mod replay;
 mod replica_observation;
 mod replica_splits;

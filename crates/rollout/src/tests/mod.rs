@@ -11,6 +11,7 @@ mod pauses;
 mod plan;
 mod plan_forecast;
 mod properties;
+mod reach;
 mod recorded;
 mod replica_splits;
 mod replicas_judged;
