@@ -2,6 +2,7 @@
 
 pub(crate) mod claimed;
 pub(crate) mod context;
+pub(crate) mod following;
 pub(crate) mod interruption;
 pub(crate) mod judging;
 pub(crate) mod outputs;
@@ -9,6 +10,7 @@ pub(crate) mod promoter;
 pub(crate) mod provenance;
 pub(crate) mod recording;
 pub(crate) mod repository_paths;
+pub(crate) mod rollouts;
 pub(crate) mod services;
 pub(crate) mod table_output;
 pub(crate) mod training_data;

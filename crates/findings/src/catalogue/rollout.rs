@@ -334,4 +334,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "no traffic to forecast a rollout from",
         explanation: "`botops rollout plan` needs the conversations in an hour and the failures of each kind. Without `--rate` and `--failures` it takes them from the latest rollout of the environment, and there is none, or it saw no conversation. Name both, such as `--rate 120/h --failures error=1%,fallback=8%`.",
     },
+    Entry {
+        code: "BOT-6080",
+        kind: Some(FaultKind::Interrupted),
+        title: "the rollout is no longer watched",
+        explanation: "Ctrl-C ended a command that watched a rollout. The rollout itself goes on: its servers decide, not the command. Follow it again with `botops rollout watch`, or end it with `botops rollout abort --reason TEXT`.",
+    },
+    Entry {
+        code: "BOT-6081",
+        kind: Some(FaultKind::Terminated),
+        title: "the rollout is no longer watched, because the command was terminated",
+        explanation: "SIGTERM ended a command that watched a rollout. The rollout itself goes on: its servers decide, not the command. Follow it again with `botops rollout watch`, or end it with `botops rollout abort --reason TEXT`.",
+    },
 ];

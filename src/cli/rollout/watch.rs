@@ -1,0 +1,41 @@
+//! `botops rollout watch`.
+
+use super::{named, status::seen_outcome};
+use crate::cli::{
+    Outcome,
+    promote::verdict_exit,
+    session::{
+        context::Context,
+        following::{Following, Until, left_alone},
+        rollouts::RolloutSource,
+    },
+};
+use botops_findings::Result;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Model; default: the workspace's model
+    model: Option<String>,
+    /// Rollout; default: the latest
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Stop watching after this time; the rollout continues
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let model = named(args.model.as_deref(), context)?;
+    let source = RolloutSource::of(context)?;
+    let following = Following { until: Until::Promoted, timeout: args.timeout, is_live: true };
+    let seen = context.wait(async {
+        // The id is fixed here: a rollout that begins later is another one.
+        let id = source.look(&model, args.id.as_deref()).await?.status.rollout.id;
+        tokio::select! {
+            seen = following.follow(&source, context.printer, (&model, Some(&id))) => seen,
+            fault = left_alone(&model, &id) => Err(fault),
+        }
+    })??;
+    Ok(seen_outcome(&seen).exit(verdict_exit(&seen.status.decision.verdict)))
+}
