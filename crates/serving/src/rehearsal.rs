@@ -7,7 +7,7 @@
 
 use super::{
     AccessSettings, Message, Replication, RequestLog, ServerSettings, Side,
-    canary::{Canary, Journal, Pace, Parts, RehearsedVersions},
+    canary::{Canary, Journal, Opened, Pace, Parts, RehearsedVersions},
     client::http,
     clock::{Clock, ManualClock},
     listening::bind,
@@ -77,7 +77,7 @@ pub async fn rehearse(
     let running = listen(Arc::clone(&app), bind(settings.listen).await?, &settings.allowed_hosts)?;
     app.slot.set(Arc::new(RehearsedVersions::prepare(model, &champion)?), None);
     let (from, to) = (champion.manifest, challenger.manifest);
-    let (journal, _) = Journal::open(Store::in_memory(), "rehearsal").await?;
+    let Opened { journal, .. } = Journal::open(Store::in_memory(), "rehearsal").await?;
     let parts = Parts {
         app: Arc::clone(&app),
         versions: Arc::new(RehearsedVersions { model: model.to_owned(), challenger }),

@@ -5,7 +5,7 @@ use super::{
     admin_listeners::{AdminListeners, Credentials},
     admin_socket::SocketFile,
     app::App,
-    canary::{Canary, Journal, Pace, Parts, RegistryVersions, load_version},
+    canary::{Canary, Journal, Opened, Pace, Parts, RegistryVersions, load_version},
     chat::chat,
     clock::{Clock, WallClock},
     control_threads::ControlThreads,
@@ -168,8 +168,9 @@ async fn follow_champion(
         app.degrade(fault.code(), fault.message().to_owned());
     }
     let store = registry.store().clone();
-    let (mut journal, log) = Journal::open(store, &settings.environment).await?;
-    if let Some(problem) = first_broken_rule(&log, model) {
+    let Opened { mut journal, tip, environment, entries } =
+        Journal::open(store, &settings.environment).await?;
+    if let Some(problem) = first_broken_rule(&entries, model) {
         journal.distrust(problem);
     }
     if let Some(fault) = damage.as_ref().filter(|_| journal.damage().is_none()) {
@@ -188,7 +189,7 @@ async fn follow_champion(
         unit_key: app.unit_key.clone(),
     };
     let canary = Arc::new(Canary::new(parts, false));
-    canary.open(log, manifest).await?;
+    canary.open((environment, tip), entries, manifest).await?;
     canary.show_loaded();
     Ok(canary)
 }

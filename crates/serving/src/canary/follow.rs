@@ -110,13 +110,14 @@ impl Canary {
         }
     }
 
-    /// Takes the entries of the log that the server starts with; `champion` is the model that serves.
+    /// Takes the log that the server starts with; `champion` is the model that serves.
     ///
     /// # Errors
     /// `BOT-1048` (exit 2) the servers of the open rollout name conversations under another key.
     pub(crate) async fn open(
         self: &Arc<Self>,
-        log: Vec<Entry<Deployment>>,
+        (environment, tip): (Environment, Option<Entry<Deployment>>),
+        entries: Vec<Entry<Deployment>>,
         champion: Digest,
     ) -> Result<()> {
         let mut state = self.lock().await;
@@ -124,7 +125,7 @@ impl Canary {
         if self.journal.damage().is_some() {
             return Ok(());
         }
-        state.environment = Environment::of(&log);
+        state.environment = environment;
         let before = state.champions.before(&champion).next().map(|it| it.manifest());
         state.previous = before;
         let model = self.app.model.as_str();
@@ -146,11 +147,11 @@ impl Canary {
         }
         *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.fresh.extend(Instant::now() + self.pace.fresh);
-        let skipped = log.len().saturating_sub(RECENT);
+        let skipped = entries.len().saturating_sub(RECENT);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.extend(log.iter().skip(skipped).cloned());
+        recent.extend(entries.into_iter().skip(skipped));
         drop(recent);
-        state.tip = log.into_iter().next_back();
+        state.tip = tip;
         self.show_state(&state);
         self.route(&mut state);
         Ok(())

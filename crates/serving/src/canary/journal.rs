@@ -4,8 +4,8 @@
 //! time-outs and retries of the network allow.
 
 use botops_findings::{Fault, FaultKind, Result};
-use botops_registry::{Deployment, deployment_log};
-use botops_store::{Appended, Entry, Log, Store};
+use botops_registry::{Deployment, Environment, log_path};
+use botops_store::{Appended, Entry, Folded, Store};
 use bytes::Bytes;
 use std::{net::SocketAddr, time::Duration};
 
@@ -15,7 +15,7 @@ const REQUEST: Duration = Duration::from_secs(8);
 /// The deployment log and the observations of an environment.
 pub(crate) struct Journal {
     store: Store,
-    log: Log<Deployment>,
+    log: Folded<Deployment, Environment>,
     /// The folder of the observations.
     observations: String,
     /// The id of this server, new at each start.
@@ -26,6 +26,21 @@ pub(crate) struct Journal {
     damage: Option<(&'static str, String)>,
 }
 
+/// A log as it was opened.
+pub(crate) struct Opened {
+    /// The log.
+    pub(crate) journal: Journal,
+    /// The newest entry.
+    pub(crate) tip: Option<Entry<Deployment>>,
+    /// The fold of all entries.
+    pub(crate) environment: Environment,
+    /// All entries of a log without a checkpoint; none of a longer one.
+    pub(crate) entries: Vec<Entry<Deployment>>,
+}
+
+/// The number of entries from which on a log is opened at a checkpoint, and not read again.
+const LONG: u64 = 1_000;
+
 /// Waits for `call`, but no longer than [`REQUEST`]. A write that it gave up may still have its effect.
 async fn within<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(REQUEST, call).await.unwrap_or_else(|_| {
@@ -35,27 +50,41 @@ async fn within<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 impl Journal {
-    /// Opens the log of `environment`, and returns it with its entries.
+    /// Opens the log of `environment`, from its newest checkpoint if it is long.
     ///
-    /// Of a damaged log it returns no entries, and [`Self::damage`] names the problem.
+    /// Of a damaged log nothing is returned, and [`Self::damage`] names the problem.
     ///
     /// # Errors
     /// Those of the store: a server does not append to a log that it cannot read. `BOT-5007` a newer botops wrote it.
-    pub(crate) async fn open(
-        store: Store,
-        environment: &str,
-    ) -> Result<(Self, Vec<Entry<Deployment>>)> {
-        let log = deployment_log(&store, environment);
-        let (entries, damage) = match log.entries().await {
-            Ok(entries) => (entries, None),
+    pub(crate) async fn open(store: Store, environment: &str) -> Result<Opened> {
+        let log = Folded::<Deployment, Environment>::new(store.clone(), &log_path(environment));
+        let mut opened = Opened {
+            tip: None,
+            environment: Environment::default(),
+            entries: Vec::new(),
+            journal: Self {
+                store,
+                log,
+                observations: format!("deployments/{environment}/observations"),
+                writer: ulid::Ulid::generate().to_string(),
+                admin: None,
+                damage: None,
+            },
+        };
+        match opened.journal.log.read().await {
+            Ok(read) => {
+                opened.environment = Environment::clone(&read.state);
+                opened.tip = read.last.as_deref().cloned();
+            }
             Err(fault) if fault.kind() == FaultKind::Gate => {
-                (Vec::new(), Some((fault.code(), fault.message().to_owned())))
+                opened.journal.damage = Some((fault.code(), fault.message().to_owned()));
             }
             Err(fault) => return Err(fault),
-        };
-        let observations = format!("deployments/{environment}/observations");
-        let writer = ulid::Ulid::generate().to_string();
-        Ok((Self { store, log, observations, writer, admin: None, damage }, entries))
+        }
+        if opened.tip.as_ref().is_some_and(|tip| tip.seq <= LONG) {
+            opened.entries = opened.journal.log.log().entries().await?;
+        }
+        Ok(opened)
     }
 
     /// Sets the address of the admin listener, which the entries of this server name.
@@ -105,10 +134,12 @@ impl Journal {
             return Ok(Vec::new());
         }
         within(async {
-            match tip {
-                Some(tip) => self.log.entries_after(tip).await,
-                None => self.log.entries().await,
+            let newer = self.log.log().poll(tip).await?;
+            if !newer.is_empty() {
+                // The fold that checkpoints are made of follows, too.
+                self.log.read().await?;
             }
+            Ok(newer)
         })
         .await
     }

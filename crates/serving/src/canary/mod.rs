@@ -35,7 +35,7 @@ mod withdrawals;
 pub(crate) use commands::{StartRequest, request_key};
 pub(crate) use follow::{Canary, Parts};
 pub(crate) use freshness::Freshness;
-pub(crate) use journal::Journal;
+pub(crate) use journal::{Journal, Opened};
 pub(crate) use pace::Pace;
 pub use state::{EndedRollout, Restored};
 pub(crate) use state::{Mode, Requester, Started, under_way};

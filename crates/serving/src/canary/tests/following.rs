@@ -45,14 +45,16 @@ async fn an_abort_acts_at_once_where_it_was_taken_and_at_the_next_look_elsewhere
 #[tokio::test]
 async fn a_server_that_did_not_look_lately_sends_nothing_to_a_challenger() {
     let store = Store::in_memory();
-    let a = Server::start(&store).await;
+    let fresh = Duration::from_secs(1);
+    let pace = Pace { fresh, ..Pace::default().times(TIMES) };
+    let a = Server::start_at(&store, pace).await;
     a.begin(plan()).await;
     raised().await;
-    a.turns(1).await;
+    a.canary.turn().await.unwrap();
     assert_eq!(a.share(), 0.5);
-    tokio::time::sleep(Pace::default().times(TIMES).fresh + Duration::from_millis(20)).await;
+    tokio::time::sleep(fresh).await;
     assert_eq!(a.share(), 0.0, "as after a pause of the process");
-    a.turns(1).await;
+    a.canary.turn().await.unwrap();
     assert_eq!(a.share(), 0.5);
 }
 

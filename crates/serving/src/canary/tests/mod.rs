@@ -3,7 +3,7 @@
 use super::{
     StartRequest,
     follow::{Canary, Parts},
-    journal::Journal,
+    journal::{Journal, Opened},
     pace::Pace,
     state::{Mode, Requester},
     versions::Versions,
@@ -129,7 +129,14 @@ struct Server {
 }
 
 impl Server {
+    /// Starts a server. Its looks count for a minute, so that a slow machine does not change what a test sees.
     async fn start(store: &Store) -> Self {
+        let minute = Duration::from_secs(60);
+        let pace = Pace { fresh: minute, stale_after: minute, ..Pace::default().times(TIMES) };
+        Self::start_at(store, pace).await
+    }
+
+    async fn start_at(store: &Store, pace: Pace) -> Self {
         let settings = ServerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -150,17 +157,18 @@ impl Server {
             loaded: AtomicU32::new(0),
         });
         app.slot.set(Arc::new(versions.served("champion")), None);
-        let (journal, log) = Journal::open(store.clone(), "production").await.unwrap();
+        let Opened { journal, tip, environment, entries } =
+            Journal::open(store.clone(), "production").await.unwrap();
         let parts = Parts {
             app: Arc::clone(&app),
             versions: Arc::clone(&versions) as Arc<dyn Versions>,
             journal,
-            pace: Pace::default().times(TIMES),
+            pace,
             unit_key: app.unit_key.clone(),
             champions: Champions::default(),
         };
         let canary = Arc::new(Canary::new(parts, false));
-        canary.open(log, digest("champion")).await.unwrap();
+        canary.open((environment, tip), entries, digest("champion")).await.unwrap();
         Self { app, canary, versions }
     }
 
