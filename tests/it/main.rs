@@ -41,6 +41,7 @@ mod readme;
 mod reference;
 mod registry;
 mod rollout_plan;
+mod registry_verbs;
 mod runs;
 mod servers;
 mod serving;
