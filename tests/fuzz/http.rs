@@ -3,7 +3,9 @@
 use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
 use botops_models::{IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
-use botops_serving::{AccessSettings, RequestLog, Running, ServerSettings, Source, start};
+use botops_serving::{
+    AccessSettings, Replication, RequestLog, Running, ServerSettings, Source, start,
+};
 use botops_spec::Spec as _;
 use serde_json::Value;
 use std::{
@@ -33,6 +35,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             allowed_hosts: Vec::new(),
             request_log: RequestLog::Off,
             access: AccessSettings::default(),
+            replication: Replication::default(),
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await
     });

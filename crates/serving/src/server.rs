@@ -357,7 +357,7 @@ impl Running {
         self.admin_socket.as_ref().map(SocketFile::path)
     }
 
-    /// Returns whether another server controlled the rollouts when this one started. It takes over when that one is gone.
+    /// Returns whether another server ticked the open rollout when this one started. It takes over when that one is gone.
     #[must_use]
     pub fn was_second(&self) -> bool {
         self.second

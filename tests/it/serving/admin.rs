@@ -1,17 +1,15 @@
 //! The admin API: authorization, rollouts, refusals, and restarts.
 
 use super::{
-    TOKEN, admin, converse, corpus, http, models, plan, post, registry, serve, serve_file,
-    settings, wait_for,
+    TOKEN, admin, converse, corpus, decisions, deployments, http, models, phase, plan, post,
+    registry, serve, serve_file, settings, wait_for, wait_for_challenger,
 };
 use crate::support::{Folder, terminal_output};
 use botops_findings::{Fault, FaultKind};
 use botops_models::IntentModel;
 use botops_registry::CHAMPION;
-use botops_rollout::Phase;
-use botops_serving::{
-    AdminClient, RequestLog, Running, ServerSettings, Source, deployment_log, start,
-};
+use botops_rollout::{Phase, Rollout};
+use botops_serving::{AdminClient, RequestLog, Running, ServerSettings, Source, start};
 use botops_workspace::Secret;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -211,6 +209,7 @@ async fn a_rollout_splits_by_weight_keeps_conversations_and_is_promoted() {
     let again =
         client.start("support", "support@2", &plan(30.0, 100_000), "bob", "too").await.unwrap();
     assert_eq!(again, id, "the same version joins");
+    wait_for_challenger(&running).await;
     let first = converse(&running, 0, 600).await;
     let digests = [&champion, &challenger].map(|m| botops_digest::Digest::of(&m.to_bytes()));
     for (_, arm, digest) in &first {
@@ -290,6 +289,7 @@ async fn a_plan_runs_to_its_promotion_by_itself() {
     let running = serve(&registry).await;
     let client = admin(&running);
     client.start("support", "support@2", &plan(50.0, 10), "ada", "try").await.unwrap();
+    wait_for_challenger(&running).await;
     converse(&running, 0, 60).await;
     let status = wait_for(&client, |status| status.rollout.is_over()).await;
     assert_eq!(status.decision.verdict, "promoted", "{}", status.decision.reason);
@@ -404,7 +404,7 @@ async fn an_actor_and_a_reason_have_bounded_lengths_in_the_log() {
     let fault = client.command("support", "pause", &actor, "").await.unwrap_err();
     assert_eq!(fault.code(), "BOT-1034");
     running.shutdown().await;
-    let log = deployment_log(registry.store(), "test").entries().await.unwrap();
+    let log = deployments(&registry).await;
     let longest = serde_json::to_string(&log.iter().map(|e| &e.payload).collect::<Vec<_>>());
     assert!(!longest.unwrap().contains("aaaaaaaaaa"), "it is in the log");
 }
@@ -436,6 +436,7 @@ async fn a_restart_resumes_the_rollout_with_its_split_and_its_counts() {
     let running = serve(&registry).await;
     let client = admin(&running);
     let id = client.start("support", "support@2", &plan(40.0, 10_000), "ada", "try").await.unwrap();
+    wait_for_challenger(&running).await;
     let before = converse(&running, 0, 80).await;
     let counted = wait_for(&client, |s| s.decision.units.iter().sum::<u64>() == 80).await;
     running.shutdown().await;
@@ -452,15 +453,12 @@ async fn a_restart_resumes_the_rollout_with_its_split_and_its_counts() {
     assert_eq!(end.decision.verdict, "rolled_back");
     running.shutdown().await;
 
-    let log = deployment_log(registry.store(), "test").entries().await.unwrap();
-    let phases: Vec<&str> = log
-        .iter()
-        .filter(|entry| !entry.payload.reason.is_empty())
-        .map(|entry| entry.payload.phase.as_str())
-        .collect();
+    let log = decisions(&registry).await;
+    let phases: Vec<&str> = log.iter().map(phase).collect();
     assert_eq!(phases, ["pending", "loading", "ramping", "rolling_back", "rolled_back"]);
-    assert!(log.iter().all(|entry| entry.payload.primary == versions[0].manifest_digest));
-    assert!(log.is_sorted_by_key(|entry| entry.payload.rollout.as_ref().unwrap().revision));
+    let rollouts: Vec<&Rollout> = log.iter().filter_map(|it| it.payload.rollout()).collect();
+    assert!(rollouts.iter().all(|it| it.primary() == versions[0].manifest_digest));
+    assert!(rollouts.is_sorted_by_key(|it| it.revision));
 
     // A finished rollout is remembered, and not resumed.
     let running = serve(&registry).await;
@@ -471,7 +469,7 @@ async fn a_restart_resumes_the_rollout_with_its_split_and_its_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_champion_moved_while_no_server_ran_rolls_the_rollout_back() {
+async fn nobody_moves_the_champion_beside_a_rollout_whose_server_stopped() {
     let [champion, challenger, third] = models();
     let (registry, versions) = registry(&[&champion, &challenger, &third]).await;
     let running = serve(&registry).await;
@@ -479,15 +477,20 @@ async fn a_champion_moved_while_no_server_ran_rolls_the_rollout_back() {
     running.shutdown().await;
     let proof = registry.proof(&versions[2]).await.unwrap();
     let expected = Some(versions[0].manifest_digest);
-    registry.promote(&versions[2], expected, &proof, &super::act()).await.unwrap();
+    let promoted = registry.promote(&versions[2], expected, &proof, &super::act()).await;
+    let fault = promoted.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6042", FaultKind::Conflict));
 
+    // The next server goes on with it, and a rollback of the model ends it.
     let running = serve(&registry).await;
-    let status = admin(&running).rollout("support", None).await.unwrap();
-    assert_eq!(status.decision.verdict, "rolled_back");
-    assert!(status.decision.reason.contains("moved"), "{}", status.decision.reason);
-    let digest = botops_digest::Digest::of(&third.to_bytes()).to_string();
+    wait_for_challenger(&running).await;
+    let restored = admin(&running).roll_back("support", None, "ada", "enough").await.unwrap();
+    assert_eq!((restored.from.as_str(), restored.to.as_str()), ("support@1", "support@1"));
+    assert!(restored.ended.is_some());
+    let digest = botops_digest::Digest::of(&champion.to_bytes()).to_string();
     assert!(converse(&running, 0, 20).await.iter().all(|(_, _, served)| *served == digest));
     running.shutdown().await;
+    registry.promote(&versions[2], expected, &proof, &super::act()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,9 @@
 //! Servers whose store is full, hangs or is damaged, or that cannot write their log.
 
 use super::{
-    TOKEN, admin, converse, get, http, models, plan, registry_in, serve,
+    TOKEN, admin, converse, deployments, get, http, models, phase, plan, registry_in, serve,
     server_process::{Server, folder_with_registry},
-    wait_for,
+    wait_for, wait_for_challenger,
 };
 use crate::{
     store::Bench,
@@ -11,9 +11,9 @@ use crate::{
     switched::{Condition, Switched},
 };
 use botops_findings::FaultKind;
-use botops_registry::{Action, Registry};
+use botops_registry::{Registry, deployment_log};
 use botops_rollout::Phase;
-use botops_serving::{Running, deployment_log, verify_deployments};
+use botops_serving::{RolloutStatus, Running, verify_deployments};
 use botops_store::{Retries, Store};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -28,6 +28,11 @@ fn call(running: &Running, method: Method, path: &str) -> RequestBuilder {
     http().request(method, url).bearer_auth(TOKEN)
 }
 
+/// Returns whether the log records that the rollout was rolled back, and that its requests have ended.
+fn is_recorded(status: &RolloutStatus) -> bool {
+    status.durable && matches!(status.rollout.phase, Phase::RolledBack { .. })
+}
+
 /// Returns a server of two versions on a store with a switch, with a rollout at 50 %.
 async fn ramping() -> (Arc<Switched>, Registry, Running) {
     let [champion, challenger, _] = models();
@@ -36,6 +41,7 @@ async fn ramping() -> (Arc<Switched>, Registry, Running) {
     let (registry, _) = registry_in(store, &[&champion, &challenger]).await;
     let running = serve(&registry).await;
     admin(&running).start("support", "support@2", &plan(50.0, 100_000), "ada", "").await.unwrap();
+    wait_for_challenger(&running).await;
     (switch, registry, running)
 }
 
@@ -49,7 +55,7 @@ async fn an_abort_on_a_full_disk_is_in_effect_and_not_acknowledged_as_durable() 
     assert_eq!(answer.status(), 202);
     let answer: Value = answer.json().await.unwrap();
     assert_eq!(answer["durable"], false);
-    assert_eq!(answer["rollout"]["phase"]["phase"], "rolled_back");
+    assert_eq!(answer["rollout"]["phase"]["phase"], "rolling_back");
     assert!(converse(&running, 0, 40).await.iter().all(|(_, arm, _)| arm == "primary"));
     // A client that did not get the answer asks again.
     let again = call(&running, Method::POST, "/rollouts/latest/rollback").json(&body);
@@ -58,14 +64,11 @@ async fn an_abort_on_a_full_disk_is_in_effect_and_not_acknowledged_as_durable() 
     let again: Value = again.json().await.unwrap();
     assert_eq!((&again["durable"], &again["rollout"]), (&answer["durable"], &answer["rollout"]));
     // After a kill, the next server would continue at the recorded state: that is why it is not durable.
-    let log = deployment_log(registry.store(), "test").entries().await.unwrap();
-    assert_eq!(log.last().unwrap().payload.phase, "ramping");
+    assert_eq!(phase(deployments(&registry).await.last().unwrap()), "ramping");
 
     switch.set(Condition::Sound);
-    let status = wait_for(&admin(&running), |status| status.durable).await;
-    assert!(matches!(status.rollout.phase, Phase::RolledBack { .. }));
-    let log = deployment_log(registry.store(), "test").entries().await.unwrap();
-    assert_eq!(log.last().unwrap().payload.phase, "rolled_back");
+    wait_for(&admin(&running), is_recorded).await;
+    assert_eq!(phase(deployments(&registry).await.last().unwrap()), "rolled_back");
     running.shutdown().await;
 }
 
@@ -118,8 +121,7 @@ async fn a_hanging_store_delays_neither_an_abort_nor_the_status() {
     assert!(converse(&running, 0, 40).await.iter().all(|(_, arm, _)| arm == "primary"));
 
     switch.set(Condition::Sound);
-    let status = wait_for(&admin(&running), |status| status.durable).await;
-    assert!(matches!(status.rollout.phase, Phase::RolledBack { .. }), "{:?}", status.rollout.phase);
+    wait_for(&admin(&running), is_recorded).await;
     running.shutdown().await;
 }
 
@@ -141,7 +143,8 @@ async fn a_registry_that_vanished_is_not_created_again_and_an_abort_waits_for_it
     let folder = folder_with_registry().await;
     let place = folder.path().join("registry");
     let store = Store::open(place.to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
-    let running = serve(&Registry::open(store.with_retries(Retries::none()))).await;
+    let store = store.with_retries(Retries::none());
+    let running = serve(&Registry::open(store).in_environment("test").unwrap()).await;
     admin(&running).start("support", "support@2", &plan(50.0, 100_000), "ada", "").await.unwrap();
     let moved = folder.path().join("moved");
     std::fs::rename(&place, &moved).unwrap();
@@ -153,8 +156,7 @@ async fn a_registry_that_vanished_is_not_created_again_and_an_abort_waits_for_it
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(!place.exists(), "the server started a second history");
     std::fs::rename(&moved, &place).unwrap();
-    let status = wait_for(&admin(&running), |status| status.durable).await;
-    assert!(matches!(status.rollout.phase, Phase::RolledBack { .. }));
+    wait_for(&admin(&running), is_recorded).await;
     running.shutdown().await;
 }
 
@@ -204,7 +206,7 @@ async fn verification_finds_a_forged_entry_in_the_deployment_log() {
     // The forger knows the format: digests and links are right.
     let log = deployment_log(registry.store(), "test");
     let entries = log.entries().await.unwrap();
-    let ramping = entries.iter().find(|entry| entry.payload.phase == "ramping").unwrap();
+    let ramping = entries.iter().find(|entry| phase(entry) == "ramping").unwrap();
     log.append(entries.last(), ramping.payload.clone()).await.unwrap();
     assert_eq!(registry.verify(None).await.unwrap().problems, [], "the chain is intact");
     let problems = verify_deployments(&registry).await.unwrap();
@@ -250,7 +252,7 @@ async fn a_server_does_not_continue_a_forged_rollout() {
     roll_out(&registry).await;
     let log = deployment_log(registry.store(), "test");
     let entries = log.entries().await.unwrap();
-    let ramping = entries.iter().find(|entry| entry.payload.phase == "ramping").unwrap();
+    let ramping = entries.iter().find(|entry| phase(entry) == "ramping").unwrap();
     log.append(entries.last(), ramping.payload.clone()).await.unwrap();
     let running = serve(&registry).await;
     assert!(running.degraded()[0].contains("which was over"), "{:?}", running.degraded());
@@ -261,18 +263,12 @@ async fn a_server_does_not_continue_a_forged_rollout() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_starts_on_the_champion_of_the_entries_before_the_damage() {
     let (bench, registry) = two_versions().await;
-    let history = registry.history("support").await.unwrap();
-    let moved = history
-        .iter()
-        .position(|entry| matches!(entry.payload.action, Action::AliasMoved { .. }))
-        .unwrap();
     let second = registry.resolve(&"support@2".parse().unwrap()).await.unwrap();
     registry.move_alias("blue", &second, None, &super::act()).await.unwrap();
-    let newest = history.len() + 1;
-    assert!(moved + 1 < newest, "the champion was set before");
+    let newest = registry.history("support").await.unwrap().len();
     bench.alter(&format!("models/support/log/{newest:020}.json"), flip).await;
     // Another process, which has not read the log before.
-    let registry = Registry::open(bench.store.clone());
+    let registry = Registry::open(bench.store.clone()).in_environment("test").unwrap();
     let running = serve(&registry).await;
     let (_, ready) = get(&running, "/readiness").await;
     let ready: Value = serde_json::from_str(&ready).unwrap();
@@ -286,7 +282,7 @@ async fn verify_reports_a_pipe_and_a_damaged_deployment_log() {
     let place = folder.path().join("registry");
     let location = place.to_str().unwrap().to_owned();
     let store = Store::open(&location, &std::collections::BTreeMap::new()).unwrap();
-    let registry = Registry::open(store);
+    let registry = Registry::open(store).in_environment("test").unwrap();
     roll_out(&registry).await;
     let verify = || {
         let mut command = Command::new(program());

@@ -16,14 +16,14 @@ use botops_dialogue::DialogueSpec;
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::{GateReport, GateResult, PassedGates};
 use botops_models::{FallbackSpec, IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
-use botops_registry::{Act, Manifest, ManifestFile, Registry, Version};
+use botops_registry::{Act, Deployment, Manifest, ManifestFile, Registry, Version, deployment_log};
 use botops_rollout::{RolloutSpec, StepSpec};
 use botops_serving::{
-    AccessSettings, AdminClient, RequestLog, Running, ServerSettings, Source, start,
+    AccessSettings, AdminClient, Replication, RequestLog, Running, ServerSettings, Source, start,
 };
 use botops_spec::Spec as _;
 use botops_stats::random::Random;
-use botops_store::Store;
+use botops_store::{Entry, Store};
 use botops_workspace::Secret;
 use chrono::{DateTime, Utc};
 use reqwest::{Client, Response, StatusCode};
@@ -32,6 +32,9 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
 };
+
+/// By what number the waits for other servers are divided: a higher share takes effect after 1.25 s.
+const TIMES: u32 = 4;
 
 /// The admin token of every server in these tests.
 pub(crate) const TOKEN: &str = "correct horse battery staple, twice";
@@ -114,6 +117,11 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         environment: "test".to_owned(),
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
+        replication: Replication {
+            identity_key: Some(Secret::new("the identity key of every server in these tests")),
+            times: TIMES,
+            ..Replication::default()
+        },
     }
 }
 
@@ -167,14 +175,14 @@ pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Versi
     (registry.register(manifest, files, &act()).await.unwrap().version, proof)
 }
 
-/// Returns a registry with the given models as versions 1, 2, and so on. The first is the champion.
+/// Returns a registry with the given models as versions 1, 2, and so on. The first is the champion in `test`.
 pub(crate) async fn registry(models: &[&IntentModel]) -> (Registry, Vec<Version>) {
     registry_in(Store::in_memory(), models).await
 }
 
 /// Returns the registry in `store`, filled as by [`registry`].
 pub(crate) async fn registry_in(store: Store, models: &[&IntentModel]) -> (Registry, Vec<Version>) {
-    let registry = Registry::open(store);
+    let registry = Registry::open(store).in_environment("test").unwrap();
     let mut versions = Vec::new();
     for model in models {
         let (version, proof) = register(&registry, model).await;
@@ -233,6 +241,37 @@ pub(crate) fn plan(weight: f64, min_units: u64) -> RolloutSpec {
         interval: "30ms".to_owned(),
         stale_after: "1m".to_owned(),
         ..RolloutSpec::default()
+    }
+}
+
+/// Returns the entries of the deployment log of `test`.
+pub(crate) async fn deployments(registry: &Registry) -> Vec<Entry<Deployment>> {
+    deployment_log(registry.store(), "test").entries().await.unwrap()
+}
+
+/// Returns the phase of the rollout after an entry; empty for an entry that is no step of one.
+pub(crate) fn phase(entry: &Entry<Deployment>) -> &'static str {
+    entry.payload.rollout().map_or("", |rollout| rollout.phase.name())
+}
+
+/// Returns the steps of rollouts that were decided, and not only counted.
+pub(crate) async fn decisions(registry: &Registry) -> Vec<Entry<Deployment>> {
+    let mut log = deployments(registry).await;
+    log.retain(|entry| entry.payload.step().is_some() && !entry.payload.reason.is_empty());
+    log
+}
+
+/// Waits until requests reach the challenger: only conversations that begin from then on are judged.
+pub(crate) async fn wait_for_challenger(running: &Running) {
+    let begun = std::time::Instant::now();
+    loop {
+        // Without a conversation, it is not counted.
+        let answer = post(running, "/v1/predict", &json!({"text": "where is my parcel"})).await;
+        if answer.headers()["x-botops-arm"] == "canary" {
+            return;
+        }
+        assert!(begun.elapsed().as_secs() < 20, "no request reaches the challenger");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
 

@@ -1,12 +1,12 @@
 //! Rollbacks of the model: during a rollout, to versions that may not serve, and beside a server.
 
-use super::{TOKEN, act, admin, converse, http, models, plan, registry, serve};
+use super::{TOKEN, act, admin, converse, deployments, http, models, plan, registry, serve};
 use crate::support::Folder;
 use botops_digest::Digest;
 use botops_models::IntentModel;
 use botops_registry::{CHAMPION, Registry, Version};
 use botops_rollout::Phase;
-use botops_serving::{Running, deployment_log};
+use botops_serving::Running;
 use botops_store::Store;
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn on_disk(models: &[&IntentModel]) -> (Folder, Registry, Vec<Version>) {
     folder.write("botops.yaml", "version: 1\nmodel: support\n");
     let place = folder.path().join("registry");
     let store = Store::open(place.to_str().unwrap(), &BTreeMap::new()).unwrap();
-    let registry = Registry::open(store);
+    let registry = Registry::open(store).in_environment("test").unwrap();
     let mut versions = Vec::new();
     for model in models {
         versions.push(super::register(&registry, model).await.0);
@@ -134,7 +134,7 @@ async fn a_rollback_to_a_version_that_was_never_champion_changes_nothing() {
     // Version 2 has a gate report, and the other one has none.
     check("support@2", false).await;
     check(&ungated.reference(), false).await;
-    assert!(deployment_log(registry.store(), "test").entries().await.unwrap().is_empty());
+    assert_eq!(deployments(&registry).await.len(), 1, "the first champion only");
     client.start("support", "support@2", &plan(50.0, 9_999), "ada", "try").await.unwrap();
     check("support@3", true).await;
     let status = client.rollout("support", None).await.unwrap();
@@ -244,10 +244,11 @@ async fn without_an_admin_url_an_open_rollout_is_refused_and_its_admin_api_is_na
         client.rollout("support", None).await.unwrap().rollout.phase,
         Phase::Ramping { .. }
     ));
-    // The rollout ends, and the registry is the authority again.
+    // The rollout ends, and the log takes the entries of others again.
     let (exit, text) = botops(&folder, Some(&running), &["rollback", "--reason", "x"]).await;
     assert_eq!(exit, 0, "{text}");
-    let (exit, text) = botops(&folder, None, &["rollback", "--reason", "x"]).await;
+    let rollback = ["rollback", "--reason", "x", "--environment", "test"];
+    let (exit, text) = botops(&folder, None, &rollback).await;
     assert_eq!((exit, text.contains("from support@2 back to support@1")), (0, true), "{text}");
     running.shutdown().await;
 }

@@ -2,16 +2,22 @@
 
 use super::{models, registry_in};
 use crate::support::{clean, program};
+use botops_registry::Registry;
 use botops_serving::AdminClient;
 use botops_store::Store;
 use botops_workspace::Secret;
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, ChildStderr, Command, Stdio},
     time::{Duration, Instant},
 };
 
 const PROCESS_TOKEN: &str = "a token of thirty-two characters!!";
+
+/// By what number the waits of these servers for each other are divided.
+pub(super) const TIMES: u32 = super::TIMES;
 
 /// A `botops serve` in its own process.
 pub(super) struct Server {
@@ -24,7 +30,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts it on the registry of `folder`, and waits until it is ready.
-    pub(super) fn start(folder: &std::path::Path) -> Self {
+    pub(super) fn start(folder: &Path) -> Self {
         let mut command = Command::new(program());
         let registry = folder.join("registry");
         clean(&mut command, folder)
@@ -32,6 +38,7 @@ impl Server {
             .args(["serve", "support", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .arg("--registry")
             .arg(registry)
+            .args(["--environment", "test", "--times", &TIMES.to_string()])
             .env("BOTOPS_ADMIN_TOKEN", PROCESS_TOKEN)
             .stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
@@ -82,12 +89,17 @@ impl Drop for Server {
     }
 }
 
+/// Opens the registry at `place` in the environment `test`.
+pub(super) fn registry_of(place: &Path) -> Registry {
+    let store = Store::open(place.to_str().unwrap(), &BTreeMap::new()).unwrap();
+    Registry::open(store).in_environment("test").unwrap()
+}
+
 /// Returns a folder with a registry of two versions.
 pub(super) async fn folder_with_registry() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let location = folder.path().join("registry");
-    let store =
-        Store::open(location.to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
+    let store = Store::open(location.to_str().unwrap(), &BTreeMap::new()).unwrap();
     let [champion, challenger, _] = models();
     registry_in(store, &[&champion, &challenger]).await;
     folder

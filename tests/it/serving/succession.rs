@@ -1,155 +1,164 @@
-//! Two servers of one model: the second one waits, takes over, and is not overruled by the first.
+//! Two servers of one environment: either takes commands, both split alike, and one takes over from the other.
 
 use super::{
-    admin, converse, get, http, models, plan, registry, serve,
-    server_process::{Server, folder_with_registry},
-    wait_for,
+    admin, converse, decisions, deployments, get, http, models, plan, registry, serve,
+    server_process::{Server, TIMES, folder_with_registry, registry_of},
+    wait_for, wait_for_challenger,
 };
-use botops_findings::FaultKind;
 use botops_registry::Registry;
 use botops_rollout::Phase;
-use botops_serving::{AdminClient, verify_deployments};
-use botops_store::Store;
+use botops_serving::{AdminClient, RolloutStatus, verify_deployments};
+use serde_json::json;
 use std::{
-    io::BufRead as _,
     path::Path,
     time::{Duration, Instant},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_server_says_that_it_is_second_and_takes_over() {
+async fn either_server_takes_commands_and_both_split_alike() {
     let [champion, challenger, _] = models();
     let (registry, _) = registry(&[&champion, &challenger]).await;
-    let first = serve(&registry).await;
-    assert!(!first.was_second());
-    admin(&first).start("support", "support@2", &plan(40.0, 100_000), "ada", "").await.unwrap();
-    let split = converse(&first, 0, 60).await;
-
-    let second = serve(&registry).await;
-    assert!(second.was_second());
-    let fault = admin(&second)
-        .start("support", "support@2", &plan(40.0, 100_000), "ada", "")
+    let (first, second) = (serve(&registry).await, serve(&registry).await);
+    let id = admin(&first)
+        .start("support", "support@2", &plan(40.0, 100_000), "ada", "try")
         .await
-        .unwrap_err();
-    assert_eq!((fault.code(), fault.kind()), ("BOT-6061", FaultKind::Conflict));
-    let fault = admin(&second).command("support", "rollback", "ada", "no").await.unwrap_err();
-    assert_eq!(fault.code(), "BOT-6061");
-    let status = admin(&second).rollout("support", None).await.unwrap();
-    assert!(!status.driven && status.weight_percent == 0.0, "{status:?}");
+        .unwrap();
+    wait_for_challenger(&first).await;
+    wait_for_challenger(&second).await;
+    let split = converse(&first, 0, 60).await;
+    assert_eq!(converse(&second, 0, 60).await, split, "a conversation stays on its arm");
+    // A conversation that both servers saw is one conversation.
+    let counted = |status: &RolloutStatus| status.decision.units.iter().sum::<u64>() == 60;
+    let status = wait_for(&admin(&second), counted).await;
+    assert_eq!((status.rollout.id.as_str(), status.driven), (id.as_str(), false));
     let (_, metrics) = get(&second, "/metrics").await;
-    assert!(metrics.contains("\nbotops_canary_weight 0.0"), "{metrics}");
     assert!(metrics.contains("\nbotops_rollout_controller 0"), "{metrics}");
-    assert!(converse(&second, 0, 60).await.iter().all(|(_, arm, _)| arm == "primary"));
     let (_, metrics) = get(&first, "/metrics").await;
     assert!(metrics.contains("\nbotops_rollout_controller 1"), "{metrics}");
 
-    first.shutdown().await;
-    let status = wait_for(&admin(&second), |status| status.driven).await;
-    assert!((status.weight_percent - 40.0).abs() < 1e-9);
-    assert_eq!(converse(&second, 0, 60).await, split, "the split is the same");
+    // The server that does not tick pauses, the other one resumes, and each reads what the other one did.
+    let paused = admin(&second).command("support", "pause", "bob", "wait").await.unwrap();
+    assert!(matches!(paused.rollout.phase, Phase::Paused { .. }));
+    let is_paused = |status: &RolloutStatus| matches!(status.rollout.phase, Phase::Paused { .. });
+    wait_for(&admin(&first), is_paused).await;
+    assert!(converse(&first, 0, 60).await.iter().all(|(_, arm, _)| arm == "primary"));
+    admin(&first).command("support", "resume", "eve", "go on").await.unwrap();
     let end = admin(&second).command("support", "rollback", "ada", "enough").await.unwrap();
     assert_eq!(end.decision.verdict, "rolled_back");
+    wait_for(&admin(&first), |status| status.decision.verdict == "rolled_back").await;
+    for server in [&first, &second] {
+        assert!(converse(server, 0, 60).await.iter().all(|(_, arm, _)| arm == "primary"));
+    }
+    let actors = decisions(&registry).await;
+    let named = |actor: &str| actors.iter().any(|entry| entry.payload.actor == actor);
+    assert!(
+        ["bob", "eve", "ada"].map(|it| named(&format!("admin on behalf of {it}"))) == [true; 3]
+    );
     assert_eq!(verify_deployments(&registry).await.unwrap(), []);
+    first.shutdown().await;
     second.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_server_is_replaced_at_once_and_a_living_one_when_it_stops() {
-    let folder = folder_with_registry().await;
-    let mut killed = Server::start(folder.path());
-    killed.signal("-KILL");
-    killed.end(Duration::from_secs(5));
-    let first = Server::start(folder.path());
-    let mut second = Server::start(folder.path());
-    // The line about the standing follows those about the addresses.
-    let mut line = String::new();
-    second.stderr.read_line(&mut line).unwrap();
-    assert!(line.starts_with("second: another server of this environment"), "{line}");
-    first.signal("-KILL");
-    wait_until_first(second.address()).await;
+async fn a_server_that_stops_hands_over_with_the_split_and_the_counts() {
+    let [champion, challenger, _] = models();
+    let (registry, _) = registry(&[&champion, &challenger]).await;
+    let (first, second) = (serve(&registry).await, serve(&registry).await);
+    admin(&first).start("support", "support@2", &plan(40.0, 100_000), "ada", "").await.unwrap();
+    wait_for_challenger(&first).await;
+    wait_for_challenger(&second).await;
+    let split = converse(&first, 0, 60).await;
+    first.shutdown().await;
+    let status = wait_for(&admin(&second), |status| status.driven).await;
+    assert!((status.weight_percent - 40.0).abs() < 1e-9);
+    assert_eq!(converse(&second, 0, 60).await, split, "the split is the same");
+    // The last observation of the server that stopped is counted, and its conversations only once.
+    converse(&second, 60, 20).await;
+    let status =
+        wait_for(&admin(&second), |status| status.decision.units.iter().sum::<u64>() >= 80).await;
+    assert_eq!(status.decision.units.iter().sum::<u64>(), 80);
+    second.shutdown().await;
 }
 
-/// Waits until the server at `address` is first.
-async fn wait_until_first(address: &str) {
+/// Starts a rollout at `server`, which ticks it from then on.
+async fn start(server: &Server) {
+    let client = server.admin();
+    client.start("support", "support@2", &plan(50.0, 100_000), "ada", "try").await.unwrap();
+    assert!(client.rollout("support", None).await.unwrap().driven);
+}
+
+/// Waits until the server of `client` ticks. Without a sign of life, that takes 10 s, divided by [`TIMES`].
+async fn wait_until_it_ticks(client: &AdminClient) {
     let began = Instant::now();
-    loop {
-        let metrics = http().get(format!("{address}/metrics")).send().await.unwrap();
-        if metrics.text().await.unwrap().contains("\nbotops_rollout_controller 1") {
-            return;
-        }
-        assert!(began.elapsed().as_secs() < 40, "it does not take over");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    while !client.rollout("support", None).await.unwrap().driven {
+        // The last sign of life, and the time between two looks, come on top.
+        let longest = Duration::from_secs(15) / TIMES;
+        assert!(began.elapsed() < longest, "it does not take over: {:?}", began.elapsed());
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// Returns the number of the champion.
-async fn champion(registry: &Registry) -> u64 {
-    registry.alias("support", "champion").await.unwrap().unwrap().number
+/// Sends `n` conversations to the server at `address`. Returns how many of them the challenger answered.
+async fn on_challenger(address: &str, n: usize) -> usize {
+    let (client, url) = (http(), format!("{address}/v1/predict"));
+    let mut answered = 0;
+    for index in 0..n {
+        let body = json!({"text": "where is my parcel", "conversation_id": format!("c-{index}")});
+        let answer = client.post(&url).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answered += usize::from(answer.headers()["x-botops-arm"] == "canary");
+    }
+    answered
 }
 
-/// Makes `support@2` champion by a rollout.
-async fn promote(client: &AdminClient) {
-    client.start("support", "support@2", &plan(50.0, 100_000), "ada", "try").await.unwrap();
-    client.command("support", "promote", "ada", "good").await.unwrap();
-    let status = client.rollout("support", None).await.unwrap();
-    assert_eq!(status.rollout.phase, Phase::Promoted);
+/// Waits until the server at `address` sends requests to the challenger.
+async fn wait_for_canary(address: &str) {
+    let began = Instant::now();
+    while on_challenger(address, 20).await == 0 {
+        assert!(began.elapsed().as_secs() < 20, "no request reaches the challenger");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_server_that_was_suspended_and_replaced_changes_nothing() {
+async fn a_killed_server_is_replaced_within_seconds() {
     let folder = folder_with_registry().await;
-    let place = folder.path().join("registry");
-    let registry = Registry::open(open(&place));
-    let first = Server::start(folder.path());
-    promote(&first.admin()).await;
-    let second = Server::start(folder.path());
-    first.signal("-STOP");
-    wait_until_first(second.address()).await;
-    first.signal("-CONT");
-    let fault = first.admin().roll_back("support", None, "ada", "bad").await.unwrap_err();
-    assert_eq!((fault.code(), fault.kind()), ("BOT-6061", FaultKind::Conflict));
-    assert_eq!(champion(&registry).await, 2, "a command that reports failure has changed nothing");
-    let plan = plan(50.0, 100_000);
-    let fault = first.admin().start("support", "support@1", &plan, "ada", "").await.unwrap_err();
-    assert_eq!(fault.code(), "BOT-6061");
-    let done = second.admin().roll_back("support", None, "ada", "bad").await.unwrap();
-    assert_eq!((done.to.as_str(), done.durable), ("support@1", true));
-    assert_eq!(champion(&registry).await, 1);
+    let (first, second) = (Server::start(folder.path()), Server::start(folder.path()));
+    start(&first).await;
+    wait_for_canary(second.address()).await;
+    assert!(!second.admin().rollout("support", None).await.unwrap().driven);
+    first.signal("-KILL");
+    wait_until_it_ticks(&second.admin()).await;
+    let end = second.admin().command("support", "promote", "ada", "good").await.unwrap();
+    assert_eq!(end.rollout.phase, Phase::Promoted, "{}", end.decision.reason);
+    let registry = registry_in(folder.path());
+    assert_eq!(registry.champion("support").await.unwrap().unwrap().number, 2);
     assert_eq!(verify_deployments(&registry).await.unwrap(), []);
 }
 
-fn open(place: &Path) -> Store {
-    Store::open(place.to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap()
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_suspended_and_replaced_changes_nothing_when_it_continues() {
+    let folder = folder_with_registry().await;
+    let (first, second) = (Server::start(folder.path()), Server::start(folder.path()));
+    start(&first).await;
+    wait_for_canary(first.address()).await;
+    first.signal("-STOP");
+    wait_until_it_ticks(&second.admin()).await;
+    let end = second.admin().command("support", "rollback", "ada", "bad").await.unwrap();
+    assert_eq!(end.decision.verdict, "rolled_back");
+    let registry = registry_in(folder.path());
+    let recorded = deployments(&registry).await.len();
+    first.signal("-CONT");
+    assert_eq!(on_challenger(first.address(), 60).await, 0, "it routes by an old entry");
+    tokio::time::sleep(Duration::from_secs(10) / TIMES).await;
+    assert_eq!(deployments(&registry).await.len(), recorded);
+    let status = first.admin().rollout("support", None).await.unwrap();
+    assert_eq!((status.decision.verdict.as_str(), status.driven), ("rolled_back", false));
+    // It is a server as any other: it takes the next command.
+    start(&first).await;
+    assert_eq!(verify_deployments(&registry).await.unwrap(), []);
 }
 
-/// The signs of life of the servers of `support`.
-const SERVERS: &str = "deployments/test/servers/support";
-/// The sign of life of another server.
-const OTHER: &str = "other.0000000001";
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_server_whose_sign_was_removed_is_second_while_another_one_lives() {
-    let [champion_model, challenger, _] = models();
-    let (registry, _) = registry(&[&champion_model, &challenger]).await;
-    let first = serve(&registry).await;
-    promote(&admin(&first)).await;
-    let store = registry.store();
-    let forget = async || {
-        for path in store.objects(SERVERS, None).await.unwrap() {
-            if !path.ends_with(OTHER) {
-                store.remove(&path).await.unwrap();
-            }
-        }
-    };
-    // Nobody else is there: a cleaned folder is no reason to refuse.
-    forget().await;
-    admin(&first).would_roll_back("support", None, "ada", "bad").await.unwrap();
-    store.create(&format!("{SERVERS}/{OTHER}"), b"{}".as_slice().into()).await.unwrap();
-    forget().await;
-    let fault = admin(&first).would_roll_back("support", None, "ada", "bad").await.unwrap_err();
-    assert_eq!(fault.code(), "BOT-6061", "a dry run makes the same checks");
-    let fault = admin(&first).roll_back("support", None, "ada", "bad").await.unwrap_err();
-    assert_eq!(fault.code(), "BOT-6061");
-    assert_eq!(champion(&registry).await, 2);
-    first.shutdown().await;
+fn registry_in(folder: &Path) -> Registry {
+    registry_of(&folder.join("registry"))
 }

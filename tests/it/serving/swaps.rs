@@ -1,6 +1,6 @@
 //! A hundred hot swaps under load: no request fails, and each answer comes from the model whose digest it names.
 
-use super::{admin, assert_number, corpus, http, models, registry, serve};
+use super::{admin, assert_number, corpus, deployments, http, models, registry, serve};
 use botops_digest::Digest;
 use serde_json::{Value, json};
 use std::{
@@ -69,11 +69,8 @@ async fn a_hundred_swaps_under_load_fail_nothing_and_every_answer_names_its_mode
         }
     }
     assert_eq!(seen.len(), 3, "each model answered: {seen:?}");
-    let log = registry.history("support").await.unwrap();
-    let moves = log
-        .iter()
-        .filter(|entry| matches!(entry.payload.action, botops_registry::Action::AliasMoved { .. }))
-        .count();
-    assert_eq!(moves, 103, "the registry records each move");
+    let log = deployments(&registry).await;
+    let moves = log.iter().filter(|entry| entry.payload.champion().is_some()).count();
+    assert_eq!(moves, 103, "the log records each move");
     running.shutdown().await;
 }

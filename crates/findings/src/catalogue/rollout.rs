@@ -305,12 +305,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The server acted on the command at once, but its store cannot record it: the store is full or does not answer. The server keeps trying. If the server is killed before it succeeds, its next start continues at the last recorded state, so the change is lost. Repair the store, then look at the rollout with `botops rollout status`.",
     },
     Entry {
-        code: "BOT-6061",
-        kind: Some(FaultKind::Conflict),
-        title: "this server is second",
-        explanation: "Another server of the same model and environment controls its rollouts. This one serves the champion only, and takes over when the other one has stopped or has given no sign of life for 15 seconds. Send the command to the first server.",
-    },
-    Entry {
         code: "BOT-6062",
         kind: Some(FaultKind::Unreachable),
         title: "the store vanished",
