@@ -3,6 +3,7 @@
 mod history;
 mod list;
 mod plan;
+mod replay;
 mod status;
 mod watch;
 
@@ -34,6 +35,8 @@ enum Verb {
     List(list::Args),
     /// Follow a rollout until it is over, or pauses in doubt
     Watch(watch::Args),
+    /// Decide a recorded rollout again: exit code 3 if this program decides anything differently
+    Replay(replay::Args),
     /// Pause at the current weight
     Pause(Order),
     /// Continue after a pause
@@ -89,6 +92,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::History(target) => return history::run(target, context),
         Verb::List(args) => return list::run(args, context),
         Verb::Watch(args) => return watch::run(args, context),
+        Verb::Replay(args) => return replay::run(args, context),
         Verb::Pause(order) => ("pause", order),
         Verb::Resume(order) => ("resume", order),
         Verb::Approve(order) => ("approve", order),

@@ -8,6 +8,7 @@ mod oidc;
 mod public;
 mod rehearsal;
 mod rollback;
+mod rollout_verbs;
 mod server_process;
 mod succession;
 mod swaps;

@@ -340,4 +340,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the rollout is no longer watched, because the command was terminated",
         explanation: "SIGTERM ended a command that watched a rollout. The rollout itself goes on: its servers decide, not the command. Follow it again with `botops rollout watch`, or end it with `botops rollout abort --reason TEXT`.",
     },
+    Entry {
+        code: "BOT-6082",
+        kind: Some(FaultKind::Gate),
+        title: "the file is not a deployment log",
+        explanation: "`botops rollout replay --log FILE` reads the entries of a deployment log, JSON documents one after the other and in their order, such as `cat deployments/production/log/*.json` in the folder of the registry gives. The message names the entry that is missing or cannot be read.",
+    },
 ];

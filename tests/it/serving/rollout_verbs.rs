@@ -1,0 +1,231 @@
+//! The verbs that look at rollouts: from the deployment log that a real server wrote, and while it goes on.
+
+use super::{TOKEN, act, admin, converse, models, plan, register, settings, wait_for};
+use crate::support::Folder;
+use botops_models::IntentModel;
+use botops_registry::{Registry, deployment_log};
+use botops_rollout::Phase;
+use botops_serving::{Replication, Running, ServerSettings, Source, start};
+use botops_store::Store;
+use botops_workspace::Secret;
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+/// Returns a workspace whose registry has the given models as versions; the first is the champion of `test`.
+async fn workspace(models: &[&IntentModel]) -> (Folder, Registry) {
+    let folder = Folder::empty();
+    folder.write("botops.yaml", "version: 1\nmodel: support\nenvironment: test\n");
+    let place = folder.path().join("registry");
+    let store = Store::open(place.to_str().unwrap(), &BTreeMap::new()).unwrap();
+    let registry = Registry::open(store).in_environment("test").unwrap();
+    for (index, model) in models.iter().enumerate() {
+        let (version, proof) = register(&registry, model).await;
+        if index == 0 {
+            registry.promote(&version, None, &proof, &act()).await.unwrap();
+        }
+    }
+    (folder, registry)
+}
+
+/// Serves the champion; waits for other servers take a twentieth of their time.
+async fn serve(registry: &Registry) -> Running {
+    let identity_key = Some(Secret::new("the identity key of every server in these tests"));
+    let replication = Replication { identity_key, times: 20, ..Replication::default() };
+    let settings = ServerSettings { replication, ..settings(true) };
+    let (registry, model) = (registry.clone(), "support".to_owned());
+    start(settings, Source::Registry { registry, model, pinned: None }).await.unwrap()
+}
+
+/// Runs the program in `folder`, with the admin API of `server` or without one.
+async fn botops(folder: &Folder, server: Option<&Running>, line: &str) -> (i32, String) {
+    let mut command = folder.botops(line.split_whitespace());
+    if let Some(server) = server {
+        let url = format!("http://{}", server.admin_address().unwrap());
+        command.env("BOTOPS_ADMIN_URL", url).env("BOTOPS_ADMIN_TOKEN", TOKEN);
+    }
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    said(output)
+}
+
+fn said(output: Output) -> (i32, String) {
+    let Output { status, stdout, stderr } = output;
+    let text = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (status.code().unwrap(), text)
+}
+
+async fn json_of(folder: &Folder, line: &str) -> (i32, Value) {
+    let (exit, text) = botops(folder, None, &format!("{line} --format json")).await;
+    let document: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
+    (exit, document["data"].clone())
+}
+
+/// Sends conversations until the rollout is over.
+async fn until_over(running: &Running) -> String {
+    let client = admin(running);
+    for round in 0..100 {
+        let status = client.rollout("support", None).await.unwrap();
+        if status.rollout.is_over() {
+            return status.rollout.id;
+        }
+        converse(running, round * 40, 40).await;
+    }
+    panic!("it does not end");
+}
+
+/// Writes the log to a file of the folder, one document after the other, each changed by `change`.
+fn log_file(folder: &Folder, name: &str, change: impl Fn(&mut Value)) {
+    let place = folder.path().join("registry/deployments/test/log");
+    let mut paths: Vec<_> = fs::read_dir(place).unwrap().map(|it| it.unwrap().path()).collect();
+    paths.sort();
+    let mut text = String::new();
+    for path in paths {
+        let mut entry: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        change(&mut entry);
+        text += &entry.to_string();
+    }
+    folder.write(name, &text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_a_real_server_is_shown_and_decided_again_without_it() {
+    let [first, second, _] = models();
+    let (folder, registry) = workspace(&[&first, &second]).await;
+    let (exit, none) = json_of(&folder, "rollout list").await;
+    assert_eq!((exit, &none["total"]), (0, &Value::from(0)));
+    let (exit, text) = botops(&folder, None, "rollout status").await;
+    assert_eq!((exit, text.contains("BOT-6034")), (2, true), "{text}");
+
+    let running = serve(&registry).await;
+    let client = admin(&running);
+    client.start("support", "support@2", &plan(50.0, 40), "ada", "weekly").await.unwrap();
+    let promoted = until_over(&running).await;
+    client.start("support", "support@1", &plan(50.0, 9_999), "bob", "back").await.unwrap();
+    wait_for(&client, |status| matches!(status.rollout.phase, Phase::Ramping { .. })).await;
+    let (exit, open) = json_of(&folder, "rollout status").await;
+    assert_eq!((exit, &open["rollout"]["phase"]["phase"]), (0, &Value::from("ramping")), "{open}");
+    assert_eq!(open["missing"][0], "9,999 more conversations");
+    assert!(open["lease"]["holder"].is_string() && open["from_log"] == true, "{open}");
+    client.command("support", "rollback", "eve", "enough").await.unwrap();
+    wait_for(&client, |status| status.rollout.is_over()).await;
+    running.shutdown().await;
+
+    let (_, list) = json_of(&folder, "rollout list").await;
+    let [newest, oldest] = list["rollouts"].as_array().unwrap().as_slice() else {
+        panic!("{list}")
+    };
+    assert_eq!(
+        (&newest["verdict"], &oldest["verdict"]),
+        (&"rolled_back".into(), &"promoted".into())
+    );
+    assert_eq!(
+        (&oldest["id"], &oldest["challenger"]),
+        (&promoted.as_str().into(), &"support@2".into())
+    );
+    let (_, one) = json_of(&folder, "rollout list --limit 1").await;
+    assert_eq!((one["rollouts"].as_array().unwrap().len(), &one["total"]), (1, &Value::from(2)));
+    assert_eq!(botops(&folder, None, "rollout status").await.0, 3, "the exit code of the verdict");
+    let line = format!("rollout status --id {promoted}");
+    let (exit, text) = botops(&folder, None, &line).await;
+    assert_eq!((exit, text.contains("promoted")), (0, true), "{text}");
+
+    let (_, history) = json_of(&folder, &format!("rollout history --id {promoted}")).await;
+    let decisions = history["decisions"].as_array().unwrap();
+    assert_eq!(decisions.first().unwrap()["phase"], "pending", "{history}");
+    assert_eq!(decisions.last().unwrap()["phase"], "promoted", "{history}");
+    assert!(
+        decisions.iter().all(|it| it["entry"].is_u64() && it["actor"].is_string()),
+        "{history}"
+    );
+
+    for id in [promoted.as_str(), newest["id"].as_str().unwrap()] {
+        let (exit, again) = json_of(&folder, &format!("rollout replay --id {id}")).await;
+        assert_eq!((exit, &again["difference"]), (0, &Value::Null), "{again}");
+        assert!(again["decisions"].as_u64().unwrap() >= 3, "{again}");
+    }
+    replayed_from_a_file(&folder, &promoted).await;
+}
+
+/// Replays a log that was written to a file: as it is, changed, and damaged.
+async fn replayed_from_a_file(folder: &Folder, promoted: &str) {
+    log_file(folder, "same.log", |_| ());
+    let line = format!("rollout replay --id {promoted} --log");
+    let (exit, text) = botops(folder, None, &format!("{line} same.log")).await;
+    assert_eq!((exit, text.contains("all the same")), (0, true), "{text}");
+    let twice = botops(folder, None, &format!("{line} same.log")).await;
+    assert_eq!(twice, (exit, text), "the same log gives the same answer");
+    // One more conversation on the champion in the state of the promotion: no tick leads there.
+    let mut changed_entry = 0;
+    log_file(folder, "changed.log", |entry| {
+        let rollout = &mut entry["payload"]["change"]["rollout"];
+        if rollout["id"] == promoted && rollout["phase"]["phase"] == "promoting" {
+            rollout["revision"] = Value::from(rollout["revision"].as_u64().unwrap() + 1);
+        }
+    });
+    let log = fs::read_to_string(folder.path().join("changed.log")).unwrap();
+    for entry in serde_json::Deserializer::from_str(&log).into_iter::<Value>() {
+        let entry = entry.unwrap();
+        let rollout = &entry["payload"]["change"]["rollout"];
+        if rollout["phase"]["phase"] == "promoting" && changed_entry == 0 {
+            changed_entry = entry["seq"].as_u64().unwrap();
+        }
+    }
+    let (exit, answer) = json_of(folder, &format!("{line} changed.log")).await;
+    assert_eq!(exit, 3);
+    assert_eq!(answer["difference"]["entry"], changed_entry, "{answer}");
+    assert_eq!(answer["difference"]["recorded"]["phase"], "promoting", "{answer}");
+    let text = fs::read_to_string(folder.path().join("same.log")).unwrap();
+    folder.write("cut.log", &text[..text.len() - 40]);
+    folder.write("empty.log", "");
+    for (name, exit, code) in
+        [("cut.log", 3, "BOT-6082"), ("empty.log", 3, "BOT-6082"), ("none.log", 2, "BOT-1001")]
+    {
+        let (got, text) = botops(folder, None, &format!("{line} {name}")).await;
+        assert_eq!((got, text.contains(code)), (exit, true), "{text}");
+    }
+    let (exit, text) = botops(folder, None, "rollout replay --id nothing").await;
+    assert_eq!((exit, text.contains("BOT-6034")), (2, true), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_is_watched_through_the_server_or_the_log_and_goes_on_without_the_watcher() {
+    let [first, second, _] = models();
+    let (folder, registry) = workspace(&[&first, &second]).await;
+    let running = serve(&registry).await;
+    let client = admin(&running);
+    let id = client.start("support", "support@2", &plan(50.0, 60), "ada", "weekly").await.unwrap();
+    let (exit, text) = botops(&folder, None, "rollout watch --timeout 700ms").await;
+    assert_eq!((exit, text.contains("BOT-6040")), (4, true), "{text}");
+
+    let mut command = folder.botops(["rollout", "watch"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let interrupted = command.spawn().unwrap();
+    let mut other = folder.botops(["rollout", "watch"]);
+    let url = format!("http://{}", running.admin_address().unwrap());
+    other.env("BOTOPS_ADMIN_URL", url).env("BOTOPS_ADMIN_TOKEN", TOKEN);
+    other.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (by_server, by_log) = (other.spawn().unwrap(), command.spawn().unwrap());
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let pid = interrupted.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let (exit, text) = said(interrupted.wait_with_output().unwrap());
+    assert_eq!((exit, text.contains("BOT-6080")), (130, true), "{text}");
+    assert!(!client.rollout("support", None).await.unwrap().rollout.is_over(), "it goes on");
+
+    assert_eq!(until_over(&running).await, id);
+    for child in [by_server, by_log] {
+        let (exit, text) =
+            tokio::task::spawn_blocking(|| said(child.wait_with_output().unwrap())).await.unwrap();
+        assert_eq!(exit, 0, "{text}");
+        for line in ["ramping at 50 %: ", "promoted at 100 %: "] {
+            assert!(text.contains(line), "no `{line}` in {text}");
+        }
+    }
+    let log = deployment_log(registry.store(), "test").entries().await.unwrap();
+    assert!(log.len() > 3, "the rollout is in the log");
+    running.shutdown().await;
+}
