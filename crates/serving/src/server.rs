@@ -5,7 +5,7 @@ use super::{
     admin_listeners::{AdminListeners, Credentials},
     admin_socket::SocketFile,
     app::App,
-    canary::{Canary, Journal, Opened, Pace, Parts, RegistryVersions, load_version},
+    canary::{Canary, Journal, Opened, Pace, Parts, RegistryVersions, Versions, load_version},
     chat::chat,
     clock::{Clock, WallClock},
     control_threads::ControlThreads,
@@ -34,8 +34,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_registry::Registry;
+use botops_registry::{Deployed, Registry};
+use botops_rollout::Phase;
 use serde::Serialize;
 use std::{
     net::SocketAddr,
@@ -161,8 +163,7 @@ async fn follow_champion(
         let problem = format!("`{}` is the last verified champion: {fault}", version.reference());
         app.degrade(fault.code(), problem);
     }
-    let manifest = version.manifest_digest;
-    app.slot.set(Arc::new(load_version(&registry, version).await?), None);
+    let champion = Arc::new(load_version(&registry, version).await?);
     // From here on, a store that vanishes is noticed, and not created again.
     if let Err(fault) = registry.store().identify().await {
         app.degrade(fault.code(), fault.message().to_owned());
@@ -180,18 +181,52 @@ async fn follow_champion(
         app.degrade(code, format!("no rollout starts or continues: {problem}"));
     }
     let replication = &settings.replication;
+    let champions = registry.champions(model).await.unwrap_or_default();
+    let versions: Arc<dyn Versions> = Arc::new(RegistryVersions::new(registry, model));
+    let others = match journal.damage() {
+        None => others_in_use(app, &versions, environment.model(model)).await,
+        Some(_) => Vec::new(),
+    };
+    // Ready: every model that the log asks for is loaded and tested, as far as it can be.
+    app.slot.set(champion, None);
     let parts = Parts {
         app: Arc::clone(app),
-        champions: registry.champions(model).await.unwrap_or_default(),
-        versions: Arc::new(RegistryVersions::new(registry, model)),
+        champions,
+        versions,
         journal: journal.with_admin(admin),
         pace: Pace::default().stale_after(replication.stale_after).times(replication.times),
         unit_key: app.unit_key.clone(),
     };
     let canary = Arc::new(Canary::new(parts, false));
-    canary.open((environment, tip), entries, manifest).await?;
+    canary.open((environment, tip), entries, others).await?;
     canary.show_loaded();
     Ok(canary)
+}
+
+/// Loads the models of an open rollout besides the champion: the challenger if it has a share, and the version before if a
+/// rollback needs it without a download.
+///
+/// One that cannot be loaded does not keep the server from starting: it answers with the champion, and tries again.
+async fn others_in_use(
+    app: &App,
+    versions: &Arc<dyn Versions>,
+    deployed: Option<&Deployed>,
+) -> Vec<(Digest, Arc<Served>)> {
+    let Some(step) = deployed.and_then(Deployed::open) else { return Vec::new() };
+    let rollout = &step.rollout;
+    let wanted = match rollout.phase {
+        Phase::Pending | Phase::Loading | Phase::RollingBack { .. } => return Vec::new(),
+        Phase::Settling { .. } => rollout.champion,
+        _ => rollout.challenger,
+    };
+    match versions.load(&wanted).await {
+        Ok(served) => vec![(wanted, Arc::new(served))],
+        Err(fault) => {
+            let message = format!("a model of the open rollout: {}: {fault}", fault.code());
+            app.log.event(app.clock.now(), "error", "load", message);
+            Vec::new()
+        }
+    }
 }
 
 /// Makes the state that requests share; `shadow_capacity` mirrored requests may wait for the challenger.

@@ -9,7 +9,7 @@ use super::{
     state::{InEffect, Published, Reverted, State},
     versions::Versions,
 };
-use crate::{app::App, deployment_rules::broken_rule, unit_key::UnitKey};
+use crate::{app::App, deployment_rules::broken_rule, routing::Served, unit_key::UnitKey};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::{Champions, Deployment, Environment};
@@ -110,7 +110,7 @@ impl Canary {
         }
     }
 
-    /// Takes the log that the server starts with; `champion` is the model that serves.
+    /// Takes the log that the server starts with, and the `models` that are loaded besides the one that serves.
     ///
     /// # Errors
     /// `BOT-1048` (exit 2) the servers of the open rollout name conversations under another key.
@@ -118,10 +118,13 @@ impl Canary {
         self: &Arc<Self>,
         (environment, tip): (Environment, Option<Entry<Deployment>>),
         entries: Vec<Entry<Deployment>>,
-        champion: Digest,
+        models: Vec<(Digest, Arc<Served>)>,
     ) -> Result<()> {
         let mut state = self.lock().await;
-        state.resident.insert(champion, self.primary()?);
+        let primary = self.primary()?;
+        let champion = primary.manifest.expect("a model of a registry has its manifest");
+        state.resident.insert(champion, primary);
+        state.resident.extend(models);
         if self.journal.damage().is_some() {
             return Ok(());
         }

@@ -40,5 +40,5 @@ pub(crate) use pace::Pace;
 pub use state::{EndedRollout, Restored};
 pub(crate) use state::{Mode, Requester, Started, under_way};
 pub(crate) use versions::{
-    RegistryVersions, RehearsedVersions, load_version, no_rollouts, no_rollouts_of,
+    RegistryVersions, RehearsedVersions, Versions, load_version, no_rollouts, no_rollouts_of,
 };

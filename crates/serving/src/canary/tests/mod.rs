@@ -168,7 +168,7 @@ impl Server {
             champions: Champions::default(),
         };
         let canary = Arc::new(Canary::new(parts, false));
-        canary.open((environment, tip), entries, digest("champion")).await.unwrap();
+        canary.open((environment, tip), entries, Vec::new()).await.unwrap();
         Self { app, canary, versions }
     }
 
