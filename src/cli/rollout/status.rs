@@ -55,6 +55,9 @@ fn state(seen: &Seen) -> String {
     } else if seen.from_log {
         line("ticked by", "no server has taken the lease yet");
     }
+    for (server, units) in &seen.status.lost {
+        line("lost", &format!("{units} open conversations of server {}", display(server, 80)));
+    }
     if let Some(freeze) = &seen.freeze {
         line("held", &freeze.words());
     }

@@ -11,7 +11,7 @@ use botops_store::Entry;
 use botops_text::{display, shell_line};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The place from which the state of a rollout is read.
 pub(crate) enum RolloutSource {
@@ -114,7 +114,7 @@ impl Seen {
             rollout,
             durable: true,
             driven: true,
-            lost: std::collections::BTreeMap::new(),
+            lost: BTreeMap::new(),
         };
         let effective_at = step.effective_at.filter(|at| *at > now);
         Self { effective_at, from_log: true, ..Self::of(status, now) }
