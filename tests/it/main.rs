@@ -41,6 +41,7 @@ mod readme;
 mod reference;
 mod registry;
 mod registry_verbs;
+mod replicas;
 mod rollout_plan;
 mod runs;
 mod servers;
