@@ -266,7 +266,7 @@ async fn with_model(
         None => None,
     };
     let routing = exchange.routing()?;
-    let split = routing.split.as_ref();
+    let split = routing.split();
     let degraded = admin.app.degradations();
     let weight = split.map_or(0.0, |split| split.weight);
     Ok(show(ModelStatus {

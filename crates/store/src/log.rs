@@ -105,6 +105,10 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
     /// As [`Self::entries`].
     pub async fn poll(&self, known: Option<&Entry<T>>) -> Result<Vec<Entry<T>>> {
         let stored = self.probe(known.map_or(0, |known| known.seq), false).await?;
+        if stored.is_empty() {
+            // A folder that was unmounted has no next entry either, and says nothing about the log.
+            self.store.check_present().await?;
+        }
         self.verified(self.check(known, stored).await?)
     }
 

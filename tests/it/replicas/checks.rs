@@ -82,8 +82,7 @@ fn check_lease(log: &[Entry<Deployment>]) {
     for entry in log {
         let payload = &entry.payload;
         let holder = environment.model(MODEL).and_then(|it| it.lease.clone()).map(|it| it.holder);
-        let is_automatic =
-            payload.by.as_ref().is_some_and(|by| by.kind == IdentityKind::Automatic);
+        let is_automatic = payload.by.as_ref().is_some_and(|by| by.kind == IdentityKind::Automatic);
         if let (Some(step), Some(writer)) = (payload.step(), &payload.writer) {
             let id = &step.rollout.id;
             if is_automatic {
@@ -183,8 +182,8 @@ fn check_arms(fleet: &Fleet, rollout: &History<'_>, answers: &[Answer]) {
     let challenger = &last.versions.as_ref().unwrap().challenger;
     for answer in answers {
         let Ok((arm, model)) = &answer.result else { continue };
-        let is_during = answer.ended >= first_entry.payload.at
-            && answer.began <= end + scaled(STALE_AFTER);
+        let is_during =
+            answer.ended >= first_entry.payload.at && answer.began <= end + scaled(STALE_AFTER);
         if arm != "canary" || !is_during || model != challenger {
             continue;
         }

@@ -58,7 +58,13 @@ pub(super) struct Process {
 }
 
 impl Process {
-    fn start(place: usize, start: usize, home: &Path, registry: &str, extra: &BTreeMap<String, String>) -> Self {
+    fn start(
+        place: usize,
+        start: usize,
+        home: &Path,
+        registry: &str,
+        extra: &BTreeMap<String, String>,
+    ) -> Self {
         let mut command = Command::new(program());
         clean(&mut command, home)
             .current_dir(home)
@@ -391,7 +397,8 @@ impl Drop for Fleet {
         for said in self.ended.lock().into_iter().flat_map(|it| it.clone()) {
             println!("an earlier process:\n{said}");
         }
-        for process in self.processes.lock().into_iter().flat_map(|mut it| std::mem::take(&mut *it)) {
+        for process in self.processes.lock().into_iter().flat_map(|mut it| std::mem::take(&mut *it))
+        {
             println!("server {}, start {}:\n{}", process.place, process.start, process.said());
         }
     }

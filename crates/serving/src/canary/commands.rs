@@ -246,7 +246,7 @@ impl Canary {
             }
             self.learn_policy(&mut state).await?;
             self.pause_after_jump(&mut state).await?;
-            self.check_approver(command, requester).await?;
+            self.check_approver(&state, id, command, requester).await?;
             let transition = self.checked(&state, id, command, requester, if_match)?;
             if self.step(&mut state, &transition, requester, None).await? {
                 break;
@@ -256,16 +256,35 @@ impl Canary {
         self.drive().await
     }
 
-    /// Checks that the policy of the environment lets the author of an approval approve. The rollout itself refuses an
-    /// approval by its requester.
+    /// Checks that the author of an approval may approve. The rollout itself refuses an approval by its requester; nobody
+    /// approves either what was requested on their behalf, or on behalf of the requester: a name that nothing proves is
+    /// good enough to refuse.
     ///
     /// # Errors
-    /// `BOT-6055` (exit 6) the policy names others as approvers; those of the store.
-    async fn check_approver(&self, command: &Command, requester: &Requester) -> Result<()> {
-        match command {
-            Command::Approve { .. } => self.versions.check_approver(&requester.by.name).await,
-            _ => Ok(()),
+    /// `BOT-6006` (exit 6) the rollout was requested on behalf of the author, or the other way round; `BOT-6055` (exit 6)
+    /// the policy names others as approvers; those of the store.
+    async fn check_approver(
+        &self,
+        state: &State,
+        id: &str,
+        command: &Command,
+        requester: &Requester,
+    ) -> Result<()> {
+        if !matches!(command, Command::Approve { .. }) {
+            return Ok(());
         }
+        let rollout = &named(state.step(&self.app.model), id, &self.app.model)?.rollout;
+        let name = requester.by.name.as_str();
+        let for_them = rollout.actor.rsplit_once(" on behalf of ").map(|(_, other)| other);
+        let by_them = requester.by.on_behalf_of.as_deref();
+        if !rollout.policy.approval().is_some_and(|approval| approval.allow_self_approval)
+            && (for_them == Some(name) || by_them == Some(rollout.requester()))
+        {
+            let message = format!("the rollout was requested by `{}`", rollout.actor);
+            return Err(Fault::policy("BOT-6006", message)
+                .hint("ask somebody else to approve it: `botops rollout approve --reason TEXT`"));
+        }
+        self.versions.check_approver(name).await
     }
 
     /// Freezes the environment until `until`, or ends its freeze. A dry run checks only.
@@ -314,7 +333,7 @@ impl Canary {
     ) -> Result<Transition> {
         let mut state = self.lock().await;
         self.catch_up(&mut state).await?;
-        self.check_approver(command, requester).await?;
+        self.check_approver(&state, id, command, requester).await?;
         self.checked(&state, id, command, requester, if_match)
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{app::App, deployment_rules::broken_rule, routing::Served, unit_key::UnitKey};
 use botops_digest::Digest;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, FaultKind, Result};
 use botops_registry::{Champions, Deployment, Environment};
 use botops_store::Entry;
 use std::{
@@ -170,8 +170,11 @@ impl Canary {
                 () = self.woken.notified() => {}
                 _ = stop.wait_for(|stop| *stop) => break,
             }
-            let problem = self.turn().await.err();
-            let problem = problem.map(|fault| format!("{}: {fault}", fault.code()));
+            let fault = self.turn().await.err();
+            if let Some(fault) = fault.as_ref().filter(|it| it.kind() != FaultKind::Unreachable) {
+                self.note_unreadable(fault);
+            }
+            let problem = fault.map(|fault| format!("{}: {fault}", fault.code()));
             // A problem that stays is reported once.
             if let Some(problem) = problem.clone().filter(|_| problem != reported) {
                 self.event("error", "follow", problem);
@@ -181,6 +184,14 @@ impl Canary {
         if let Err(fault) = self.leave().await {
             let message = format!("stopped before all was recorded: {}: {fault}", fault.code());
             self.event("error", "stop", message);
+        }
+    }
+
+    /// Reports a log that cannot be followed, such as one that a newer botops wrote to. A rollback still works.
+    fn note_unreadable(&self, fault: &Fault) {
+        let problem = format!("the deployment log cannot be followed: {fault}");
+        if !self.app.degradations().iter().any(|known| known.problem == problem) {
+            self.app.degrade(fault.code(), problem);
         }
     }
 

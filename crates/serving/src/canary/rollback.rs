@@ -105,9 +105,9 @@ impl Canary {
         requester: &Requester,
     ) -> Result<Option<Restored>> {
         let Ok(mut state) = self.state.try_lock() else { return Ok(None) };
-        match self.catch_up(&mut state).await {
-            Err(fault) if fault.kind() != FaultKind::Unreachable => return Err(fault),
-            _ => self.route(&mut state),
+        // A log that cannot be read is no reason to refuse: a rollback needs no registry.
+        if self.catch_up(&mut state).await.is_ok() {
+            self.route(&mut state);
         }
         if !self.repeated(&state, requester)? {
             return Ok(None);
@@ -206,9 +206,10 @@ impl Canary {
         loop {
             let Some(act) = self.in_effect().into_iter().next() else { return Ok(()) };
             let recorded = self.record_act(state, &act).await;
+            // A log that cannot be read or written keeps the act in effect; only a conflict with what it says ends it.
             let is_over = match &recorded {
                 Ok(()) => true,
-                Err(fault) => !matches!(fault.kind(), FaultKind::Unreachable | FaultKind::Internal),
+                Err(fault) => fault.kind() == FaultKind::Conflict,
             };
             if is_over {
                 let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -95,3 +95,48 @@ async fn a_challenger_that_was_withdrawn_is_rolled_back() {
     let Phase::RolledBack { reason } = a.phase() else { panic!("{:?}", a.phase()) };
     assert!(reason.contains("is yanked"), "{reason}");
 }
+
+#[tokio::test]
+async fn an_abort_acts_although_a_newer_botops_wrote_to_the_log() {
+    let store = Store::in_memory();
+    let a = Server::start(&store).await;
+    a.begin(plan()).await;
+    raised().await;
+    a.turns(1).await;
+    assert_eq!(a.share(), 0.5);
+    let seq = log(&store).await.len() + 1;
+    let newer = format!(r#"{{"schema":"botops.log/9","seq":{seq}}}"#);
+    let path = format!("deployments/production/log/{seq:020}.json");
+    assert!(store.create(&path, newer.into()).await.unwrap());
+    a.canary.abort("latest", "enough".to_owned(), ada(), None).await.unwrap();
+    assert_eq!((a.share(), a.canary.is_durable()), (0.0, false));
+    // The turns cannot follow the log, and do not give the share back.
+    assert_eq!(a.canary.turn().await.unwrap_err().code(), "BOT-5007");
+    assert_eq!(a.share(), 0.0);
+}
+
+#[tokio::test]
+async fn nobody_approves_what_was_requested_on_their_behalf() {
+    let store = Store::in_memory();
+    let a = Server::start(&store).await;
+    let mut plan = plan();
+    plan.approval = botops_spec::parse("quorum: 1", "approval").ok();
+    let request = StartRequest {
+        version: "challenger".to_owned(),
+        plan,
+        supersede: false,
+        accept_labels: true,
+    };
+    let ci = Identity::new(IdentityKind::Key, "ci").on_behalf_of(Some("ada".to_owned()));
+    a.canary.start(&request, Requester::new(ci, "weekly"), Mode::Real).await.unwrap();
+    let approve = |by: &str| Command::Approve { by: by.to_owned(), comment: String::new() };
+    let refused = a.canary.command("latest", &approve("ada"), &ada(), None).await.unwrap_err();
+    assert_eq!((refused.code(), refused.kind().exit_code()), ("BOT-6006", 6));
+    let for_ci = Identity::new(IdentityKind::Key, "ben").on_behalf_of(Some("ci".to_owned()));
+    let refused = a
+        .canary
+        .command("latest", &approve("ben"), &Requester::new(for_ci, ""), None)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), "BOT-6006");
+}
