@@ -23,6 +23,8 @@ pub(super) enum Call {
     Decision,
     /// Gives a rollout the command with this word.
     Command(&'static str),
+    /// Gives the challenger another share.
+    Weight,
     /// Approves or rejects the promotion of a rollout.
     Approvals,
     /// Freezes the environment.
@@ -75,7 +77,7 @@ const fn administer(method: Method, path: &'static str, call: Call) -> Endpoint 
 /// Every endpoint of the admin API.
 ///
 /// Whoever may start a rollout may end it. To roll back the model is more: it replaces a champion that others promoted.
-pub(super) const ENDPOINTS: [Endpoint; 17] = [
+pub(super) const ENDPOINTS: [Endpoint; 19] = [
     read("/admin/v1/models", Call::Models),
     read("/admin/v1/models/{model}", Call::Model),
     operate("/admin/v1/models/{model}/rollouts", Call::Start),
@@ -84,6 +86,14 @@ pub(super) const ENDPOINTS: [Endpoint; 17] = [
     read("/admin/v1/rollouts/{id}/decision", Call::Decision),
     operate("/admin/v1/rollouts/{id}/pause", Call::Command("pause")),
     operate("/admin/v1/rollouts/{id}/resume", Call::Command("resume")),
+    operate("/admin/v1/rollouts/{id}/advance", Call::Command("advance")),
+    Endpoint {
+        method: Method::PUT,
+        path: "/admin/v1/rollouts/{id}/weight",
+        call: Call::Weight,
+        any_of: &[Scope::Operate],
+        with_old_keys: false,
+    },
     operate("/admin/v1/rollouts/{id}/promote", Call::Command("promote")),
     go_back(
         "/admin/v1/rollouts/{id}/rollback",

@@ -21,8 +21,11 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 #[cfg(test)]
 mod access_tests;
 mod admin;
+mod admin_changes;
 mod admin_gate;
 mod admin_listeners;
+mod admin_request;
+mod admin_shared;
 mod admin_socket;
 mod app;
 mod attempt;

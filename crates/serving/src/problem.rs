@@ -62,6 +62,7 @@ impl From<Fault> for Problem {
         let status = match fault.code() {
             "BOT-5011" | "BOT-5012" | "BOT-6016" | "BOT-6034" => StatusCode::NOT_FOUND,
             "BOT-6022" => StatusCode::PRECONDITION_FAILED,
+            "BOT-6046" => StatusCode::UNPROCESSABLE_ENTITY,
             "BOT-6033" => StatusCode::UNAUTHORIZED,
             _ => match fault.kind() {
                 FaultKind::Usage => StatusCode::BAD_REQUEST,

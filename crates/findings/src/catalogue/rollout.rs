@@ -227,6 +227,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The same `Idempotency-Key` came with another method, path or body in the last 24 hours. Nothing was changed. A client that repeats a request sends the same key and the same body; another request needs another key. HTTP status 422.",
     },
     Entry {
+        code: "BOT-6048",
+        kind: Some(FaultKind::Usage),
+        title: "the idempotency key is not valid",
+        explanation: "`Idempotency-Key` is one header of 1 to 255 visible characters of ASCII, best a random UUID. Nothing was changed. Send a new key with each request, and the same key when you repeat it.",
+    },
+    Entry {
+        code: "BOT-6049",
+        kind: Some(FaultKind::Conflict),
+        title: "the request was carried out before, and its rollout was replaced",
+        explanation: "A request with the same `Idempotency-Key` and body started a rollout in the last 24 hours, and another rollout has been started since. Nothing was changed. Send a new key to start a rollout once more; `GET /admin/v1/audit` shows what happened.",
+    },
+    Entry {
         code: "BOT-6047",
         kind: None,
         title: "the champion was withdrawn",

@@ -12,7 +12,10 @@ use crate::routing::Served;
 use botops_access::Identity;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_registry::{Act, ChampionMove, Change, Deployment, RolloutStep, Version, check_labels};
+use botops_registry::{
+    ChampionMove, Change, Deployment, RolloutStep, Version, check_labels, freeze_change,
+    unfreeze_change,
+};
 use botops_rollout::{
     self as rollout, Command, Effect, Observation, Phase, Rollout, RolloutPolicy, RolloutRequest,
     RolloutSpec, Transition, Versions as Names,
@@ -59,7 +62,7 @@ impl Canary {
             let mut state = self.lock().await;
             self.catch_up(&mut state).await?;
             self.route(&mut state);
-            if let Some(joined) = self.joined(&state, &version, &requester)? {
+            if let Some(joined) = self.joined(&state, &version, &requester).await? {
                 return Ok(joined);
             }
             self.check_held(&state)?;
@@ -117,7 +120,7 @@ impl Canary {
     ///
     /// # Errors
     /// `BOT-6037` it is the champion already, or the same model; those of a repeated request.
-    fn joined(
+    async fn joined(
         &self,
         state: &State,
         version: &Version,
@@ -125,14 +128,17 @@ impl Canary {
     ) -> Result<Option<(Transition, Started)>> {
         let primary = self.primary()?;
         let champion = state.champions.current();
-        let repeated = self.repeated(state, requester)?;
+        if self.repeated(state, requester)? {
+            let rollout = self.started_by(state, requester).await?;
+            return Ok(Some((unchanged(rollout, Effect::None), Started::Repeated)));
+        }
         if let Some(step) = state.step(&self.app.model) {
             let rollout = &step.rollout;
             let is_same = rollout.challenger == version.manifest_digest;
             let joins = is_same
                 && (!rollout.is_over()
                     || rollout.phase == Phase::Promoted && champion == Some(rollout.challenger));
-            if joins || repeated {
+            if joins {
                 return Ok(Some((unchanged(rollout, Effect::None), Started::Joined)));
             }
         }
@@ -141,6 +147,29 @@ impl Canary {
             return Err(already_champion(version, &primary));
         }
         Ok(None)
+    }
+
+    /// Returns the rollout that an earlier request with the mark of `requester` started.
+    ///
+    /// # Errors
+    /// `BOT-6049` (exit 5) another rollout has been started since; those of the store.
+    async fn started_by<'a>(&self, state: &'a State, requester: &Requester) -> Result<&'a Rollout> {
+        let mark = requester.request.as_ref();
+        let known =
+            mark.and_then(|mark| state.environment.request(&mark.key, self.app.clock.now()));
+        let seq = known.map_or(0, |(_, seq)| seq);
+        let entries = self.entries_after(seq.saturating_sub(1), 1).await?;
+        let started = entries.first().and_then(|entry| entry.payload.rollout());
+        let step = state
+            .step(&self.app.model)
+            .filter(|step| started.is_some_and(|started| started.id == step.rollout.id));
+        step.map(|step| &step.rollout).ok_or_else(|| {
+            let message = format!(
+                "this request was carried out before, as entry {seq} of the deployment log, and another rollout has been started since"
+            );
+            Fault::conflict("BOT-6049", message)
+                .hint("send a new `Idempotency-Key` to start a rollout once more")
+        })
     }
 
     /// Returns the rollout that `requester` asks for.
@@ -290,16 +319,36 @@ impl Canary {
     /// Freezes the environment until `until`, or ends its freeze. A dry run checks only.
     ///
     /// # Errors
-    /// `BOT-6053`, `BOT-6054`, those of the store.
+    /// `BOT-6053`, `BOT-6054`, those of a repeated request and of the store.
     pub(crate) async fn freeze(
-        &self,
-        freeze: (bool, Option<DateTime<Utc>>),
+        self: &Arc<Self>,
+        (frozen, until): (bool, Option<DateTime<Utc>>),
         requester: Requester,
         mode: Mode,
     ) -> Result<()> {
-        let Requester { by, reason, .. } = requester;
-        let act = Act { actor: by.label(), by, reason, at: self.app.clock.now() };
-        self.versions.freeze(freeze, &act, matches!(mode, Mode::Dry)).await
+        self.journal.check()?;
+        loop {
+            let mut state = self.lock().await;
+            self.catch_up(&mut state).await?;
+            if self.repeated(&state, &requester)? {
+                return Ok(());
+            }
+            let now = self.app.clock.now();
+            let change = if frozen {
+                freeze_change(until, now)?
+            } else {
+                unfreeze_change((self.journal.environment(), &state.environment), now)?.1
+            };
+            if matches!(mode, Mode::Dry) {
+                return Ok(());
+            }
+            let by = (requester.by.clone(), requester.reason.clone());
+            let mut entry = Deployment::new(by, now, "", change);
+            entry.request.clone_from(&requester.request);
+            if self.append(&mut state, entry).await? {
+                return Ok(());
+            }
+        }
     }
 
     /// Returns the transition that `command` would make, with the reason that the request gives.
@@ -333,6 +382,10 @@ impl Canary {
     ) -> Result<Transition> {
         let mut state = self.lock().await;
         self.catch_up(&mut state).await?;
+        if self.repeated(&state, requester)? {
+            let step = named(state.step(&self.app.model), id, &self.app.model)?;
+            return Ok(unchanged(&step.rollout, Effect::None));
+        }
         self.check_approver(&state, id, command, requester).await?;
         self.checked(&state, id, command, requester, if_match)
     }
@@ -342,7 +395,7 @@ impl Canary {
     /// A store that fails is no error: the answer says that the abort is not durable, and the server keeps trying.
     ///
     /// # Errors
-    /// `BOT-6034`, `BOT-6022`, `BOT-6002`: nothing has changed then.
+    /// `BOT-6034`, `BOT-6022`, `BOT-6002`, those of a repeated request: nothing has changed then.
     pub(crate) async fn abort(
         self: &Arc<Self>,
         id: &str,
@@ -352,6 +405,12 @@ impl Canary {
     ) -> Result<()> {
         self.journal.check()?;
         let view = self.view(id)?;
+        // What is known without the store: an abort does not wait for it.
+        if let Ok(state) = self.state.try_lock()
+            && self.repeated(&state, &requester)?
+        {
+            return Ok(());
+        }
         if let Some(asked) = if_match
             && asked > view.rollout.revision
         {

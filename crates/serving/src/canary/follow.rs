@@ -328,6 +328,23 @@ impl Canary {
         complete.then(|| recent.iter().filter(|entry| entry.seq > seq).cloned().collect())
     }
 
+    /// Returns up to `limit` entries after `since`, the oldest first.
+    ///
+    /// # Errors
+    /// Those of the store, if this server no longer has them.
+    pub(crate) async fn entries_after(
+        &self,
+        since: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry<Deployment>>> {
+        if let Some(mut recent) = self.recent(since) {
+            recent.truncate(limit);
+            return Ok(recent);
+        }
+        let last = since.saturating_add(limit as u64).min(self.shown().seq);
+        self.journal.page(since, last).await
+    }
+
     /// Returns a receiver of the number of the newest entry.
     pub(crate) fn events(&self) -> watch::Receiver<u64> {
         self.tip.subscribe()

@@ -7,6 +7,7 @@ use botops_findings::{Fault, FaultKind, Result};
 use botops_registry::{Deployment, Environment, log_path};
 use botops_store::{Appended, Entry, Folded, Store};
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use std::{net::SocketAddr, time::Duration};
 
 /// The longest time of a small request with its retries.
@@ -16,6 +17,8 @@ const REQUEST: Duration = Duration::from_secs(8);
 pub(crate) struct Journal {
     store: Store,
     log: Folded<Deployment, Environment>,
+    /// The environment.
+    environment: String,
     /// The folder of the observations.
     observations: String,
     /// The id of this server, new at each start.
@@ -41,6 +44,9 @@ pub(crate) struct Opened {
 /// The number of entries from which on a log is opened at a checkpoint, and not read again.
 const LONG: u64 = 1_000;
 
+/// The number of entries that are read at the same time.
+const AT_ONCE: usize = 16;
+
 /// Waits for `call`, but no longer than [`REQUEST`]. A write that it gave up may still have its effect.
 async fn within<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(REQUEST, call).await.unwrap_or_else(|_| {
@@ -65,6 +71,7 @@ impl Journal {
             journal: Self {
                 store,
                 log,
+                environment: environment.to_owned(),
                 observations: format!("deployments/{environment}/observations"),
                 writer: ulid::Ulid::generate().to_string(),
                 admin: None,
@@ -90,6 +97,22 @@ impl Journal {
     /// Sets the address of the admin listener, which the entries of this server name.
     pub(crate) fn with_admin(self, admin: Option<SocketAddr>) -> Self {
         Self { admin: admin.map(|at| at.to_string()), ..self }
+    }
+
+    /// Returns the name of the environment.
+    pub(super) fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// Returns the entries `since + 1` to `last`, which are known to be in the log.
+    ///
+    /// # Errors
+    /// As [`Self::newer`].
+    pub(super) async fn page(&self, since: u64, last: u64) -> Result<Vec<Entry<Deployment>>> {
+        self.check()?;
+        let log = self.log.log();
+        let entries = futures::stream::iter(since + 1..=last).map(|seq| log.entry(seq));
+        within(entries.buffered(AT_ONCE).try_collect()).await
     }
 
     /// Returns the id of this server.

@@ -236,6 +236,8 @@ pub(crate) enum Mode {
 pub(crate) enum Started {
     /// A rollout began.
     New,
+    /// A request with the same `Idempotency-Key` began it before.
+    Repeated,
     /// A rollout of the same version is under way, or was the last one and made it champion.
     Joined,
 }

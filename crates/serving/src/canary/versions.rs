@@ -6,10 +6,7 @@ use botops_access::Policy;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
-use botops_registry::{
-    Act, ChampionMove, Environment, FormerChampion, Reference, Registry, Version, freeze_change,
-    unfreeze_change,
-};
+use botops_registry::{ChampionMove, Environment, FormerChampion, Reference, Registry, Version};
 use botops_rollout::RolloutPolicy;
 use botops_text::shell_line;
 use chrono::{DateTime, Utc};
@@ -46,15 +43,6 @@ pub(crate) trait Versions: Send + Sync {
     /// Checks that the policy of the environment lets `name` approve.
     async fn check_approver(&self, _name: &str) -> Result<()> {
         Ok(())
-    }
-    /// Freezes the environment, or ends its freeze; a dry run checks only.
-    async fn freeze(
-        &self,
-        _freeze: (bool, Option<DateTime<Utc>>),
-        _act: &Act,
-        _is_dry: bool,
-    ) -> Result<()> {
-        Err(no_rollouts("a rehearsal"))
     }
     /// Returns the move that makes `challenger` champion after `from`, and stores the evidence behind it; `None` in a
     /// rehearsal, which moves nothing.
@@ -169,27 +157,6 @@ impl Versions for RegistryVersions {
             }
             _ => Ok(()),
         }
-    }
-
-    async fn freeze(
-        &self,
-        (frozen, until): (bool, Option<DateTime<Utc>>),
-        act: &Act,
-        is_dry: bool,
-    ) -> Result<()> {
-        within(REQUEST, async {
-            match (frozen, is_dry) {
-                (true, true) => freeze_change(until, act.at).map(drop),
-                (true, false) => self.registry.freeze(until, act).await,
-                (false, true) => {
-                    let name = self.registry.environment_name();
-                    let environment = self.registry.environment().await?;
-                    unfreeze_change((name, &environment), act.at).map(drop)
-                }
-                (false, false) => self.registry.unfreeze(act).await,
-            }
-        })
-        .await
     }
 
     async fn promotion(&self, challenger: &Digest, from: Digest) -> Result<Option<ChampionMove>> {

@@ -37,6 +37,7 @@ use std::{
     time::Duration,
 };
 
+mod admin_api;
 mod following;
 mod takeover;
 

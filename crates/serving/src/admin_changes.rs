@@ -1,0 +1,337 @@
+//! The requests of the admin API that change something.
+
+use super::{
+    admin_request::{Asked, Asking},
+    admin_shared::{Shared, reply_with_rollout, run_to_end},
+    canary::{Canary, Mode, Requester, StartRequest as Start, Started},
+    exchange::{Exchange, parse},
+    problem::Problem,
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use botops_findings::{Fault, Result};
+use botops_rollout::{Command, RolloutSpec};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+
+/// The time that an answer waits for the record of an abort, which is in effect before.
+const RECORDED_WITHIN: Duration = Duration::from_secs(2);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StartRequest {
+    /// The version to promote, such as `support@3`.
+    version: String,
+    /// The rollout plan.
+    #[serde(default)]
+    plan: RolloutSpec,
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
+    /// The reason, for the audit trail.
+    #[serde(default)]
+    reason: String,
+    /// Whether a rollout that is under way is rolled back first.
+    #[serde(default)]
+    supersede: bool,
+    /// Whether to start although the version adds or removes intents, or cannot answer some.
+    #[serde(default)]
+    accept_labels: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommandRequest {
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
+    /// The reason, for the audit trail.
+    #[serde(default)]
+    reason: String,
+    /// With `rollback` of a model: the version to go back to; without it, the previous champion.
+    #[serde(default)]
+    version: Option<String>,
+}
+
+/// Starts a rollout, or joins one.
+pub(super) async fn start(
+    State(admin): Shared,
+    Path(name): Path<String>,
+    asked: Asked,
+) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = async {
+        admin.check_model(&name)?;
+        let asking = asked.read()?;
+        let mode = asking.mode;
+        let request: StartRequest = parse(&asking.body)?;
+        let canary = admin.canary()?;
+        let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
+        let driver = Arc::clone(canary);
+        let StartRequest { version, plan, supersede, accept_labels, .. } = request;
+        let start = Start { version, plan, supersede, accept_labels };
+        let (transition, started) =
+            run_to_end(async move { driver.start(&start, requester, mode).await }).await?;
+        if matches!(mode, Mode::Dry) {
+            return Ok(exchange.reply(StatusCode::OK, &transition));
+        }
+        let status = match started {
+            Started::New | Started::Repeated => StatusCode::CREATED,
+            Started::Joined => StatusCode::OK,
+        };
+        let id = transition.next.id;
+        let mut response = reply_with_rollout(&exchange, canary, &id, status).await?;
+        let location = HeaderValue::from_str(&format!("/admin/v1/rollouts/{id}"))
+            .expect("the id of a rollout is ASCII");
+        response.headers_mut().insert(header::LOCATION, location);
+        Ok(response)
+    };
+    let answer: Result<Response, Problem> = answer.await;
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+/// Answers a command that is in effect: with 202 while the deployment log does not record it.
+async fn reply_to_command(
+    exchange: &Exchange<'_>,
+    canary: &Canary,
+    id: &str,
+) -> Result<Response, Problem> {
+    let durable = canary.read(id, |view, _| view.durable)?;
+    let status = if durable { StatusCode::OK } else { StatusCode::ACCEPTED };
+    reply_with_rollout(exchange, canary, id, status).await
+}
+
+/// The body of a weight.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WeightRequest {
+    /// The share of the challenger in percent, above 0 and at most that of the step.
+    percent: f64,
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
+    /// The reason, for the audit trail.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Gives the rollout `id` the command `word`.
+pub(super) async fn command(
+    State(admin): Shared,
+    (id, word): (String, String),
+    asked: Asked,
+) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = async {
+        let asking = asked.read()?;
+        let request: CommandRequest =
+            if asking.body.is_empty() { CommandRequest::default() } else { parse(&asking.body)? };
+        let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
+        let command = command_of(&word, &requester)?;
+        if request.version.is_some() {
+            let message = "a command of a rollout takes no `version`";
+            return Err(Fault::usage("BOT-6013", message)
+                .hint("to go back to a version: `POST /admin/v1/models/{model}/rollback`")
+                .into());
+        }
+        carry_out((&exchange, admin.canary()?), &id, command, requester, &asking).await
+    };
+    let answer: Result<Response, Problem> = answer.await;
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+/// Returns the command that a word of a path names.
+fn command_of(word: &str, requester: &Requester) -> Result<Command> {
+    let (by, comment) = (requester.by.name.clone(), requester.reason.clone());
+    Ok(match word {
+        "pause" => Command::Pause,
+        "resume" => Command::Resume,
+        "advance" => Command::Advance,
+        "promote" => Command::Promote,
+        "approve" => Command::Approve { by, comment },
+        "reject" => Command::Reject { by, comment },
+        "rollback" => Command::Abort {
+            reason: if comment.is_empty() {
+                format!("asked for by `{}`", requester.by.label())
+            } else {
+                format!("asked for by `{}`: {comment}", requester.by.label())
+            },
+        },
+        other => {
+            let message = format!("`{}` is not a rollout command", botops_text::display(other, 80));
+            return Err(Fault::usage("BOT-6016", message).hint("the commands are `pause`, `resume`, `advance`, `promote`, `approve`, `reject` and `rollback`"));
+        }
+    })
+}
+
+/// Carries a command out, and answers with the rollout; a dry run answers with the transition.
+async fn carry_out(
+    (exchange, canary): (&Exchange<'_>, &Arc<Canary>),
+    id: &str,
+    command: Command,
+    requester: Requester,
+    asking: &Asking,
+) -> Result<Response, Problem> {
+    let if_match = asking.if_match;
+    if matches!(asking.mode, Mode::Dry) {
+        let transition = canary.preview(id, &command, &requester, if_match).await?;
+        return Ok(exchange.reply(StatusCode::OK, &transition));
+    }
+    let (driver, rollout) = (Arc::clone(canary), id.to_owned());
+    if let Command::Abort { reason } = command {
+        let work =
+            run_to_end(async move { driver.abort(&rollout, reason, requester, if_match).await });
+        // An abort is in effect before it is recorded, and the store may hang.
+        tokio::time::timeout(RECORDED_WITHIN, work).await.unwrap_or(Ok(()))?;
+    } else {
+        run_to_end(async move { driver.command(&rollout, &command, &requester, if_match).await })
+            .await?;
+    }
+    reply_to_command(exchange, canary, id).await
+}
+
+/// Gives the challenger another share.
+pub(super) async fn weight(State(admin): Shared, Path(id): Path<String>, asked: Asked) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = async {
+        let asking = asked.read()?;
+        let request: WeightRequest = parse(&asking.body)?;
+        let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
+        let command = Command::SetWeight { percent: request.percent };
+        carry_out((&exchange, admin.canary()?), &id, command, requester, &asking).await
+    };
+    let answer: Result<Response, Problem> = answer.await;
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+/// The body of an approval.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApprovalRequest {
+    /// The decision on the promotion.
+    decision: ApprovalDecision,
+    /// The comment, for the audit trail.
+    #[serde(default)]
+    comment: String,
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
+}
+
+/// The decision on a promotion.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ApprovalDecision {
+    /// Approve it.
+    Approve,
+    /// Reject it, and roll back.
+    Reject,
+}
+
+/// Approves or rejects a promotion: the commands `approve` and `reject`, with the decision in the body.
+pub(super) async fn approvals(
+    State(admin): Shared,
+    Path(id): Path<String>,
+    asked: Asked,
+) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = async {
+        let asking = asked.read()?;
+        let request: ApprovalRequest = parse(&asking.body)?;
+        let requester = asking.requester(request.actor.as_deref(), &request.comment)?;
+        let word = match request.decision {
+            ApprovalDecision::Approve => "approve",
+            ApprovalDecision::Reject => "reject",
+        };
+        let command = command_of(word, &requester)?;
+        carry_out((&exchange, admin.canary()?), &id, command, requester, &asking).await
+    };
+    let answer: Result<Response, Problem> = answer.await;
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+/// The body of a freeze, and of its end.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FreezeRequest {
+    /// The end of the freeze; without it, until somebody ends it. Not for the end of a freeze.
+    #[serde(default)]
+    until: Option<DateTime<Utc>>,
+    /// The reason, for the audit trail.
+    reason: String,
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
+}
+
+/// The freeze of the environment after a request.
+#[derive(Serialize)]
+struct FreezeStatus {
+    /// Whether the environment is frozen.
+    frozen: bool,
+    /// The end of the freeze, if it has one.
+    until: Option<DateTime<Utc>>,
+}
+
+/// Freezes the environment.
+pub(super) async fn freeze(admin: Shared, asked: Asked) -> Response {
+    change_freeze(admin, asked, true).await
+}
+
+/// Ends the freeze of the environment.
+pub(super) async fn unfreeze(admin: Shared, asked: Asked) -> Response {
+    change_freeze(admin, asked, false).await
+}
+
+/// Freezes the environment, or ends its freeze.
+async fn change_freeze(State(admin): Shared, asked: Asked, frozen: bool) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = async {
+        let asking = asked.read()?;
+        let mode = asking.mode;
+        let request: FreezeRequest = parse(&asking.body)?;
+        if !frozen && request.until.is_some() {
+            return Err(Fault::usage("BOT-6013", "the end of a freeze takes no `until`").into());
+        }
+        let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
+        let driver = Arc::clone(admin.canary()?);
+        let until = request.until;
+        run_to_end(async move { driver.freeze((frozen, until), requester, mode).await }).await?;
+        let frozen = frozen && matches!(mode, Mode::Real);
+        Ok(exchange.reply(StatusCode::OK, &FreezeStatus { frozen, until }))
+    };
+    let answer: Result<Response, Problem> = answer.await;
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+/// Rolls the model back.
+pub(super) async fn roll_back(
+    State(admin): Shared,
+    Path(name): Path<String>,
+    asked: Asked,
+) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = async {
+        admin.check_model(&name)?;
+        let asking = asked.read()?;
+        let mode = asking.mode;
+        let request: CommandRequest = parse(&asking.body)?;
+        let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
+        if requester.reason.is_empty() {
+            return Err(Fault::usage("BOT-6013", "a rollback needs a `reason`").into());
+        }
+        let driver = Arc::clone(admin.canary()?);
+        let restored = run_to_end(async move {
+            driver.roll_back_model(request.version.as_deref(), &requester, mode).await
+        })
+        .await?;
+        let status = if restored.durable { StatusCode::OK } else { StatusCode::ACCEPTED };
+        Ok(exchange.reply(status, &restored))
+    };
+    let answer: Result<Response, Problem> = answer.await;
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}

@@ -1,0 +1,105 @@
+//! What the handlers of the admin API share: the server, its rollouts, and the answer with a rollout.
+
+use crate::{
+    RolloutStatus,
+    app::App,
+    canary::{Canary, no_rollouts, no_rollouts_of},
+    exchange::Exchange,
+    problem::{Problem, internal},
+};
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use botops_findings::{Fault, Result};
+use botops_text::shell_line;
+use std::sync::Arc;
+
+/// The server behind the admin API.
+pub(super) struct Admin {
+    /// The server.
+    pub(super) app: Arc<App>,
+    /// Its rollouts; `None` if it serves a file, or one version.
+    pub(super) canary: Option<Arc<Canary>>,
+}
+
+/// The server, as a handler gets it.
+pub(super) type Shared = State<Arc<Admin>>;
+
+impl Admin {
+    /// Checks that the server serves `model`.
+    ///
+    /// # Errors
+    /// `BOT-6036`.
+    pub(super) fn check_model(&self, model: &str) -> Result<()> {
+        if model == self.app.model {
+            return Ok(());
+        }
+        Err(Fault::usage(
+            "BOT-6036",
+            format!(
+                "this server serves `{}`, not `{}`",
+                self.app.model,
+                botops_text::display(model, 80)
+            ),
+        ))
+    }
+
+    /// Returns the rollouts of the server.
+    ///
+    /// # Errors
+    /// The server has no rollouts.
+    pub(super) fn canary(&self) -> Result<&Arc<Canary>> {
+        self.canary.as_ref().ok_or_else(|| {
+            let model = self.app.model.as_str();
+            match model.ends_with(".botops") {
+                true => no_rollouts("a server of one file").hint(format!(
+                    "first register the file, from its folder: `{}`",
+                    shell_line([
+                        "botops",
+                        "push",
+                        model,
+                        "--name",
+                        model.trim_end_matches(".botops")
+                    ])
+                )),
+                // The name of the model is known.
+                false => no_rollouts_of("a server of one version", model),
+            }
+        })
+    }
+}
+
+/// Runs `work` to its end, even if the client disconnects before. It begins at once.
+pub(super) async fn run_to_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work).await.map_err(|_| internal())?
+}
+
+/// Returns the `ETag` of a revision, for `If-Match`.
+pub(super) fn tag_of(revision: u64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{revision}\"")).expect("digits are a valid header")
+}
+
+/// Answers with the rollout `id` and its `ETag`.
+pub(super) async fn reply_with_rollout(
+    exchange: &Exchange<'_>,
+    canary: &Canary,
+    id: &str,
+    status: StatusCode,
+) -> Result<Response, Problem> {
+    let rollout = canary.read(id, |view, decision| RolloutStatus {
+        weight_percent: view.weight_percent(),
+        rollout: view.rollout.clone(),
+        decision,
+        durable: view.durable,
+        driven: view.driven,
+        lost: canary.lost_units(),
+    })?;
+    let tag = tag_of(rollout.rollout.revision);
+    let mut response = exchange.reply(status, &rollout);
+    response.headers_mut().insert(header::ETAG, tag);
+    Ok(response)
+}

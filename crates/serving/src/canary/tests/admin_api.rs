@@ -1,0 +1,193 @@
+//! The admin API over HTTP, on servers of one environment.
+
+use super::*;
+use crate::{
+    admin,
+    listening::{address, bind, serve_with_peers},
+    login::{AdminToken, Logins},
+};
+use botops_http::{Client, Method};
+use botops_workspace::Secret;
+use serde_json::{Value, json};
+use tokio::{runtime::Handle, sync::watch};
+
+const TOKEN: &str = "the shared token of these tests, long enough";
+
+/// The admin listener of a server.
+struct Api {
+    url: String,
+    http: Client,
+    /// The listener stops when this is dropped.
+    _stop: watch::Sender<bool>,
+}
+
+/// An answer: its status, its headers and its body.
+struct Answer {
+    status: u16,
+    tag: Option<String>,
+    body: Value,
+}
+
+impl Api {
+    async fn of(server: &Server) -> Self {
+        let token = AdminToken::new(&Secret::new(TOKEN)).unwrap();
+        let clock = Arc::clone(&server.app.clock);
+        let logins = Logins { token: Some(token), keys: None, issuers: None, users: None, clock };
+        let (stop, stopped) = watch::channel(false);
+        let canary = Some(Arc::clone(&server.canary));
+        let routes = admin::routes(Arc::clone(&server.app), canary, logins);
+        let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+        let url = format!("http://{}/admin/v1/", address(&listener).unwrap());
+        serve_with_peers(&Handle::current(), listener, routes, stopped);
+        Self { url, http: crate::client::http().unwrap(), _stop: stop }
+    }
+
+    /// Sends a request with `headers`.
+    async fn ask(
+        &self,
+        (method, path): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let url = format!("{}{path}", self.url);
+        let mut request = self.http.request(method.clone(), url).bearer_auth(TOKEN);
+        if method != Method::GET {
+            request = request.json(body);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        let header = |name: &str| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let (status, tag) = (answer.status().as_u16(), header("etag"));
+        assert!(header("x-request-id").is_some(), "{path}");
+        let body = answer.text().await.unwrap();
+        Answer { status, tag, body: serde_json::from_str(&body).unwrap_or(Value::String(body)) }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(("GET", path), &[], &Value::Null).await
+    }
+}
+
+fn start_body() -> Value {
+    json!({
+        "version": "challenger", "reason": "try it", "accept_labels": true,
+        "plan": {
+            "steps": [{"weight": 50, "deadline": "7d", "min_units": 100_000}],
+            "interval": "10ms", "stale_after": "6h",
+        },
+    })
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_answered_again_at_every_server_and_changes_nothing() {
+    let store = Store::in_memory();
+    let (a, b) = (Server::start(&store).await, Server::start(&store).await);
+    let (api, other) = (Api::of(&a).await, Api::of(&b).await);
+    let key: &[(&str, &str)] = &[("idempotency-key", "start-1")];
+    let start = ("POST", "models/m/rollouts");
+    let first = api.ask(start, key, &start_body()).await;
+    assert_eq!(first.status, 201, "{}", first.body);
+    let id = first.body["rollout"]["id"].as_str().unwrap().to_owned();
+    for api in [&api, &other] {
+        let again = api.ask(start, key, &start_body()).await;
+        assert_eq!((again.status, &again.body["rollout"]["id"]), (201, &json!(id)));
+    }
+    let mut changed = start_body();
+    changed["reason"] = json!("another one");
+    let refused = other.ask(start, key, &changed).await;
+    assert_eq!((refused.status, &refused.body["code"]), (422, &json!("BOT-6046")));
+
+    let path = format!("rollouts/{id}/pause");
+    let key = &[("idempotency-key", "pause-1")];
+    let (pause, why) = (("POST", path.as_str()), json!({"reason": "look closer"}));
+    let paused = other.ask(pause, key, &why).await;
+    assert_eq!((paused.status, &paused.body["rollout"]["phase"]["phase"]), (200, &json!("paused")));
+    let entries = log(&store).await.len();
+    let again = api.ask(pause, key, &why).await;
+    assert_eq!((again.status, again.tag), (200, paused.tag.clone()));
+    let path = format!("rollouts/{id}/pause?dry_run=true");
+    let would = api.ask(("POST", &path), key, &why).await;
+    assert_eq!(would.status, 200, "{}", would.body);
+    // The same words without the key are a second command.
+    let refused = api.ask(pause, &[], &why).await;
+    assert_eq!((refused.status, &refused.body["code"]), (409, &json!("BOT-6002")));
+    assert_eq!(log(&store).await.len(), entries);
+
+    let path = format!("rollouts/{id}/rollback");
+    let key = &[("idempotency-key", "abort-1")];
+    for _ in 0..2 {
+        let aborted = api.ask(("POST", &path), key, &json!({"reason": "enough"})).await;
+        assert_eq!(aborted.status, 200, "{}", aborted.body);
+        a.turns(3).await;
+        assert!(matches!(a.phase(), Phase::RolledBack { .. }), "{:?}", a.phase());
+    }
+    let refused = api.ask(("POST", &path), &[], &json!({"reason": "enough"})).await;
+    assert_eq!((refused.status, &refused.body["code"]), (409, &json!("BOT-6002")));
+
+    // The first request again, after another rollout: it does not start a third one.
+    let second = api.ask(start, &[("idempotency-key", "start-2")], &start_body()).await;
+    assert_eq!(second.status, 201, "{}", second.body);
+    let late = api.ask(start, &[("idempotency-key", "start-1")], &start_body()).await;
+    assert_eq!((late.status, &late.body["code"]), (409, &json!("BOT-6049")));
+    let bad = api.ask(start, &[("idempotency-key", "two words")], &start_body()).await;
+    assert_eq!((bad.status, &bad.body["code"]), (400, &json!("BOT-6048")));
+}
+
+#[tokio::test]
+async fn a_freeze_is_one_entry_however_often_it_is_asked_for() {
+    let store = Store::in_memory();
+    let (a, b) = (Server::start(&store).await, Server::start(&store).await);
+    let (api, other) = (Api::of(&a).await, Api::of(&b).await);
+    let key = &[("idempotency-key", "freeze-1")];
+    let why = json!({"reason": "holidays"});
+    let dry = api.ask(("PUT", "freeze?dry_run=true"), key, &why).await;
+    assert_eq!((dry.status, log(&store).await.len()), (200, 0), "{}", dry.body);
+    for api in [&api, &other, &api] {
+        let frozen = api.ask(("PUT", "freeze"), key, &why).await;
+        assert_eq!((frozen.status, &frozen.body["frozen"]), (200, &json!(true)));
+        assert_eq!(log(&store).await.len(), 1);
+    }
+    let thawed = other.ask(("DELETE", "freeze"), &[], &why).await;
+    assert_eq!(thawed.status, 200, "{}", thawed.body);
+    let refused = api.ask(("DELETE", "freeze"), &[], &why).await;
+    assert_eq!((refused.status, &refused.body["code"]), (409, &json!("BOT-6054")));
+}
+
+#[tokio::test]
+async fn a_weight_and_the_next_step_need_the_current_revision_and_a_rollback_does_not() {
+    let store = Store::in_memory();
+    let a = Server::start(&store).await;
+    let api = Api::of(&a).await;
+    let mut body = start_body();
+    body["plan"]["steps"] = json!([
+        {"weight": 20, "deadline": "7d", "min_units": 100_000},
+        {"weight": 50, "deadline": "7d", "min_units": 100_000},
+    ]);
+    assert_eq!(api.ask(("POST", "models/m/rollouts"), &[], &body).await.status, 201);
+    raised().await;
+    a.turns(2).await;
+    let tag = api.get("rollouts/latest").await.tag.unwrap();
+    let decision = api.get("rollouts/latest/decision").await;
+    assert_eq!(decision.tag.as_ref(), Some(&tag));
+    let (weight, to) = (("PUT", "rollouts/latest/weight"), json!({"percent": 5, "reason": "slow"}));
+    let stale = api.ask(weight, &[("if-match", "\"999\"")], &to).await;
+    assert_eq!((stale.status, &stale.body["code"]), (412, &json!("BOT-6022")));
+    let high = api.ask(weight, &[], &json!({"percent": 30})).await;
+    assert_eq!((high.status, &high.body["code"]), (400, &json!("BOT-6009")));
+    let lower = api.ask(weight, &[("if-match", &tag)], &to).await;
+    assert_eq!((lower.status, &lower.body["weight_percent"]), (200, &json!(5.0)));
+    assert_ne!(lower.tag, Some(tag.clone()));
+    let next = ("POST", "rollouts/latest/advance");
+    let stale = api.ask(next, &[("if-match", &tag)], &json!({"reason": "go on"})).await;
+    assert_eq!(stale.status, 412, "{}", stale.body);
+    let would = api.ask(("POST", "rollouts/latest/advance?dry_run=true"), &[], &json!({})).await;
+    assert_eq!((would.status, &would.body["next"]["phase"]["step"]), (200, &json!(1)));
+    let advanced = api.ask(next, &[], &json!({"reason": "go on"})).await;
+    assert_eq!((advanced.status, &advanced.body["rollout"]["phase"]["step"]), (200, &json!(1)));
+    let abort = ("POST", "rollouts/latest/rollback");
+    let aborted = api.ask(abort, &[("if-match", &tag)], &json!({"reason": "enough"})).await;
+    assert_eq!(aborted.status, 200, "a stale revision does not block a rollback");
+}
