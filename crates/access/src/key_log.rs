@@ -9,6 +9,10 @@ use botops_findings::{Fault, Result};
 use botops_store::{Appended, Entry, Log, Store};
 use chrono::{DateTime, TimeDelta, Utc};
 
+/// Names that stand for someone else in the audit trail: the shared token, the administrator on the socket, a server that
+/// decides by itself.
+const RESERVED_NAMES: [&str; 3] = ["admin", "root", Identity::AUTOMATIC];
+
 /// The most tries to append while others append, too.
 const TRIES: usize = 10;
 
@@ -121,14 +125,18 @@ impl KeyLog {
 
     /// Makes a key. Returns it with its secret, which cannot be read again; without the secret in a dry run.
     ///
+    /// A log may already have a key with a name that is refused here; it is still read.
+    ///
     /// # Errors
-    /// Those of [`Keys::apply`], of [`Self::refresh`] and of the store; `BOT-1060`.
+    /// `BOT-1041` (exit 2) the name is `admin`, `root` or `botops`, in any case of letters; those of [`Keys::apply`], of
+    /// [`Self::refresh`] and of the store; `BOT-1060`.
     pub async fn create(
         &mut self,
         spec: &KeySpec,
         act: &KeyAct,
         writing: Writing,
     ) -> Result<(Key, Option<NewKey>)> {
+        refuse_reserved(&spec.name)?;
         let secret = NewKey::random()?;
         let scopes = spec.scopes.iter().map(|scope| scope.name().to_owned()).collect();
         let expires_at = expiry(act.at, spec.lifetime)?;
@@ -141,7 +149,7 @@ impl KeyLog {
     /// Gives the key `name` a new secret; the old ones are accepted for `grace` more.
     ///
     /// # Errors
-    /// As [`Self::create`].
+    /// Those of [`Keys::apply`], of [`Self::refresh`] and of the store; `BOT-1060`.
     pub async fn rotate(
         &mut self,
         name: &str,
@@ -167,8 +175,12 @@ impl KeyLog {
     /// Revokes the key `name`, with all its secrets.
     ///
     /// # Errors
-    /// As [`Self::create`].
+    /// `BOT-1034` (exit 2) no reason is given; those of [`Keys::apply`], of [`Self::refresh`] and of the store.
     pub async fn revoke(&mut self, name: &str, act: &KeyAct, writing: Writing) -> Result<Key> {
+        if act.reason.trim().is_empty() {
+            return Err(Fault::usage("BOT-1034", "a revocation needs a reason")
+                .hint("say why, for the audit trail: `--reason \"ada left\"`"));
+        }
         self.change(name, act, writing, |_| Ok(KeyAction::Revoked)).await
     }
 
@@ -205,6 +217,17 @@ impl KeyLog {
         Err(Fault::conflict("BOT-1042", "others changed keys at the same time, again and again")
             .hint("nothing was changed: run the command again"))
     }
+}
+
+/// Refuses a name that the audit trail and the approvals know as that of somebody else.
+fn refuse_reserved(name: &str) -> Result<()> {
+    if !RESERVED_NAMES.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
+        return Ok(());
+    }
+    Err(Fault::usage("BOT-1041", format!("`{name}` cannot be the name of a key")).hint(format!(
+        "name the person or the job that uses it: {} stand for the shared token, the socket and the server itself",
+        RESERVED_NAMES.map(|reserved| format!("`{reserved}`")).join(", ")
+    )))
 }
 
 /// Returns the time `lifetime` after `at`.

@@ -95,6 +95,55 @@ async fn a_revoked_key_is_refused_and_its_name_is_not_used_again() {
 }
 
 #[tokio::test]
+async fn a_key_does_not_get_the_name_of_the_shared_token_the_socket_or_the_server() {
+    let store = Store::in_memory();
+    let mut log = KeyLog::open(&store, "test").unwrap();
+    for name in ["admin", "root", "botops", "Admin", "BOTOPS"] {
+        for writing in [Writing::Dry, Writing::Real] {
+            let fault = log.create(&spec(name, None), &act(day(0)), writing).await.unwrap_err();
+            assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1041", 2), "{name}");
+            assert!(fault.message().contains(&format!("`{name}`")), "{fault}");
+            assert!(fault.hints()[0].contains("`admin`, `root`, `botops`"), "{fault}");
+        }
+    }
+    assert!(log.last().is_none(), "nothing was written");
+    created(&mut log, "admin-ada", None).await;
+
+    // A key of a log that is older than the rule still works, and can be revoked.
+    let key = NewKey::random().unwrap();
+    let event = KeyEvent {
+        schema: SCHEMA.to_owned(),
+        at: day(0),
+        by: Identity::new(IdentityKind::Claimed, "ada@laptop"),
+        name: "admin".to_owned(),
+        reason: String::new(),
+        action: KeyAction::Created {
+            id: key.id.clone(),
+            hash: key.hash,
+            scopes: BTreeSet::from(["read".to_owned()]),
+            expires_at: None,
+        },
+    };
+    store.log::<KeyEvent>("access/test/log").append(log.last(), event).await.unwrap();
+    log.revoke("admin", &act(day(1)), Writing::Real).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_is_not_revoked_without_a_reason() {
+    let mut log = KeyLog::open(&Store::in_memory(), "test").unwrap();
+    let key = created(&mut log, "ci", None).await;
+    for reason in ["", " \n"] {
+        let act = KeyAct { reason: reason.to_owned(), ..act(day(1)) };
+        for writing in [Writing::Dry, Writing::Real] {
+            let fault = log.revoke("ci", &act, writing).await.unwrap_err();
+            assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1034", 2), "{reason:?}");
+            assert!(fault.message().contains("needs a reason"), "{fault}");
+        }
+    }
+    log.keys().verify(key.expose(), day(1)).unwrap();
+}
+
+#[tokio::test]
 async fn a_dry_run_makes_the_same_checks_and_writes_nothing() {
     let store = Store::in_memory();
     let mut log = KeyLog::open(&store, "test").unwrap();

@@ -164,7 +164,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-1034",
         kind: Some(FaultKind::Usage),
         title: "an actor or a reason cannot be kept",
-        explanation: "The audit trail keeps who changed something, and why, for ever. An actor has at most 256 bytes and no control characters; a reason has at most 4,096 bytes, and may have several lines.",
+        explanation: "The audit trail keeps who changed something, and why, for ever. An actor has at most 256 bytes and no control characters; a reason has at most 4,096 bytes, and may have several lines. The revocation of a key needs a reason that is not empty.",
     },
     Entry {
         code: "BOT-1035",
@@ -194,7 +194,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-1041",
         kind: Some(FaultKind::Usage),
         title: "a key cannot be made so",
-        explanation: "A key has a name of at most 64 ASCII letters, digits and `.`, `-`, `_`, `@`, at least one scope, and a time to live that is not over. Roles are `viewer`, `operator`, `approver`, `responder`, `auditor` and `admin`; scopes are `read`, `operate`, `approve`, `emergency`, `audit`, `knowledge` and `admin`, which stands for all of them. Nothing was changed.",
+        explanation: "A key has a name of at most 64 ASCII letters, digits and `.`, `-`, `_`, `@`, at least one scope, and a time to live that is not over. `admin`, `root` and `botops`, in any case of letters, are no names of keys, because the audit trail and the approvals know the shared token, the socket and the server by them. Roles are `viewer`, `operator`, `approver`, `responder`, `auditor` and `admin`; scopes are `read`, `operate`, `approve`, `emergency`, `audit`, `knowledge` and `admin`, which stands for all of them. Nothing was changed.",
     },
     Entry {
         code: "BOT-1042",
