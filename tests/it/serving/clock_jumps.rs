@@ -58,6 +58,7 @@ impl Server {
         let mut process = command
             .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .env("BOTOPS_ADMIN_TOKEN", TOKEN)
+            .env("BOTOPS_TIMES", super::TIMES.to_string())
             .env("LD_PRELOAD", preload)
             .env("FAKETIME_TIMESTAMP_FILE", folder.path().join("offset"))
             .env("FAKETIME_NO_CACHE", "1")
@@ -87,6 +88,21 @@ impl Server {
 
     fn admin(&self) -> AdminClient {
         AdminClient::new(&self.addresses[1], Some(&Secret::new(TOKEN))).unwrap()
+    }
+
+    /// Waits until requests reach the challenger: only conversations that begin from then on are judged.
+    async fn wait_for_challenger(&self) {
+        let (url, client) = (format!("{}/v1/predict", self.addresses[0]), http());
+        let begun = Instant::now();
+        loop {
+            // Without a conversation, it is not counted.
+            let answer = client.post(&url).json(&json!({"text": "where is my parcel"}));
+            if answer.send().await.unwrap().headers()["x-botops-arm"] == "canary" {
+                return;
+            }
+            assert!(begun.elapsed().as_secs() < 30, "no request reaches the challenger");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Sends one message in each of `n` new conversations.
@@ -166,6 +182,7 @@ async fn a_wall_clock_that_jumps_ahead_promotes_nothing() {
     let server = Server::start(&preload).await;
     let client = server.admin();
     client.start("support", "support@2", &plan("12h"), "ada", "try").await.unwrap();
+    server.wait_for_challenger().await;
     server.converse(60).await;
     server.wait_for(|status| status.decision.units.iter().sum::<u64>() == 60).await;
     for offset in ["+13h", "+38h"] {
@@ -202,6 +219,7 @@ async fn a_wall_clock_that_went_ten_years_ahead_and_back_stops_no_rollout() {
     let soon = chrono::Utc::now() + chrono::TimeDelta::hours(1);
     server.wait_for(|status| status.rollout.updated_at < soon).await;
     client.command("support", "resume", "ada", "the clock is back").await.unwrap();
+    server.wait_for_challenger().await;
     server.converse(60).await;
     let end = server.wait_for(|status| status.rollout.is_over()).await;
     assert_eq!(end.rollout.phase, Phase::Promoted, "{}", end.decision.reason);
