@@ -34,7 +34,7 @@ struct State {
     last: BTreeMap<String, Reached>,
 }
 
-/// What a model reached.
+/// The result of a model.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Reached {
     phase: String,

@@ -40,7 +40,7 @@ pub fn freeze_change(until: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result
         };
         return Err(Fault::usage("BOT-6053", format!("the end of the freeze, {shown}, {problem}"))
             .hint("name a later time, such as `--until 2026-12-27T08:00:00Z` or `--for 12h`")
-            .hint("or leave it out: `botops unfreeze` ends the freeze"));
+            .hint("or leave it out: `botops unfreeze --reason TEXT` ends the freeze"));
     }
     Ok(Change::Frozen { until: None })
 }

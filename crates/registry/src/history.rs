@@ -1,4 +1,4 @@
-//! What a reference meant at a time in the past.
+//! The meaning of a reference at a time in the past.
 
 use super::{
     Action, CHAMPION, Champions, DEFAULT_ENVIRONMENT, Environment, Reference, Registry, Selector,

@@ -291,7 +291,7 @@ fn set_weight(mut next: Rollout, given: f64, now: DateTime<Utc>) -> Result<Trans
             "BOT-6009",
             format!("the weight is `{given}`: expected a percentage above 0 and at most {planned}, the weight of the step"),
         )
-        .hint("for more, take the next step: `botops rollout advance --reason TEXT`; for none: `botops rollout pause`"));
+        .hint("for more, take the next step: `botops rollout advance --reason TEXT`; for none: `botops rollout pause --reason TEXT`"));
     }
     let before = next.weight_percent();
     let manual_percent = (share < planned).then_some(share);

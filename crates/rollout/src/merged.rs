@@ -60,7 +60,7 @@ pub struct Merged {
     pub(crate) conflicts: u64,
 }
 
-/// What has been merged of one replica.
+/// The part of one replica that has been merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Replica {
     pub(crate) id: String,

@@ -54,7 +54,7 @@ struct Difference {
     recorded: State,
     /// The reason of the recorded decision; empty if it only counted.
     recorded_reason: String,
-    /// What this program decides.
+    /// The decision of this program.
     now: String,
 }
 

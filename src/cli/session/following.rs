@@ -127,7 +127,7 @@ pub(crate) async fn left_alone(model: &str, id: &str) -> Fault {
         .hint(format!("follow it again: `{watch}`"))
 }
 
-/// What is shown of a rollout while it is followed.
+/// The view of a rollout that is followed.
 struct Screen {
     printer: Printer,
     /// The block; hidden without a terminal.

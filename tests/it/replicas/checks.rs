@@ -1,4 +1,4 @@
-//! What must be true of the log and of the answers.
+//! The checks of the log and of the answers.
 
 use super::{
     campaign::Acknowledged,
@@ -19,7 +19,7 @@ use std::{
 
 /// The name of the model.
 const MODEL: &str = "support";
-/// What a busy machine adds to a time that is stated.
+/// The time that a busy machine adds to one that is stated.
 const SLACK: TimeDelta = TimeDelta::milliseconds(1_500);
 /// How late a server that can read the store follows a rollback.
 const FOLLOWS: Duration = Duration::from_secs(2);

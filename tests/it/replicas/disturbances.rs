@@ -1,4 +1,4 @@
-//! What happens to the servers: one disturbance after another.
+//! The disturbances of the servers, one after another.
 
 use super::fleet::{Fleet, SERVERS};
 use botops_stats::random::Random;

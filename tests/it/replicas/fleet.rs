@@ -144,7 +144,7 @@ enum Place {
     Moto { moto: Moto, gates: Vec<Gate> },
 }
 
-/// What the load and the commands need to know about a server.
+/// The facts about a server that the load and the commands need.
 #[derive(Debug, Clone)]
 pub(super) struct Address {
     /// The place of the server.

@@ -1,4 +1,4 @@
-//! What references meant in the past.
+//! The meaning of references in the past.
 
 use super::*;
 

@@ -219,7 +219,7 @@ impl Draws {
 struct Writer {
     inner: Arc<Observed>,
     log: Folded<u64, Sum>,
-    /// What it read last, which may be stale.
+    /// The last value that it read, which may be stale.
     last: Option<Arc<Entry<u64>>>,
 }
 
