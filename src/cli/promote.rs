@@ -5,6 +5,7 @@ use crate::cli::{
     arguments::{model_arg::workspace_model, out_path::OutPath},
     session::{
         context::Context,
+        following::{Following, Until},
         outputs,
         promoter::{Promotion, say_warnings},
     },
@@ -55,6 +56,15 @@ pub(crate) struct Args {
     /// Stop watching the rollout on a server after this time; the rollout continues
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
+    /// Start the rollout on the server, and return without watching it
+    #[arg(long, conflicts_with_all = ["traffic", "timeout", "wait_for", "html", "dry_run"])]
+    detach: bool,
+    /// Watch the rollout on a server until then
+    #[arg(long, value_name = "STATE", value_enum, default_value = "promoted")]
+    wait_for: Until,
+    /// Roll back the rollout of another version that is under way on the server
+    #[arg(long)]
+    supersede: bool,
     /// Promote although the version adds or removes intents, or cannot answer some
     #[arg(long)]
     accept_labels: bool,
@@ -71,6 +81,9 @@ struct Answer {
     moved: bool,
     decision: Option<Decision>,
     self_test: Option<evaluation::GateReport>,
+    /// The rollout that goes on without this command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detached: Option<String>,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
@@ -84,7 +97,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let traffic = args.traffic.as_deref().map(datasets::read_traffic).transpose()?;
     let here = context.registry()?;
     let registry = args.to.as_deref().map_or(Ok(here.clone()), |name| here.in_environment(name))?;
-    let promotion = Promotion::of(context, args.timeout)?.in_registry(&registry);
+    let following = Following {
+        until: args.wait_for,
+        timeout: args.timeout,
+        // Beside the bar of replayed traffic there is no place for a block.
+        is_live: traffic.is_none(),
+        ends_on_signal: true,
+    };
+    let promotion = Promotion::of(context, following, args.supersede)?.in_registry(&registry);
+    check_server_flags(args, &promotion)?;
     if args.dry_run && !matches!(promotion, Promotion::Rehearsal(..)) {
         return Err(Fault::usage("BOT-1007", "a server cannot rehearse a promotion")
             .hint("rehearse it in this process, without `server.admin_url`: `botops promote --dry-run --traffic FILE`"));
@@ -112,13 +133,34 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let (Some(page), Some(decision), false) = (page, &answer.decision, args.dry_run) {
         page.write(report::decision_html(decision).as_bytes())?;
     }
-    let mut outcome = outcome(&answer);
+    let mut outcome = outcome(&answer, args.wait_for);
     if let (true, Some(decision)) = (context.printer.is_markdown(), &answer.decision) {
         outcome.text = report::decision_markdown(decision);
     }
     let (warnings, words) = warnings;
     outcome.text.push_str(&words);
     Ok(outcome.findings(warnings))
+}
+
+/// Refuses flags that only a server can follow.
+fn check_server_flags(args: &Args, promotion: &Promotion) -> Result<()> {
+    if matches!(promotion, Promotion::Server(_)) {
+        return Ok(());
+    }
+    let flags = [
+        (args.detach, "--detach"),
+        (args.supersede, "--supersede"),
+        (args.wait_for == Until::Approval, "--wait-for approval"),
+    ];
+    match flags.into_iter().find(|(is_given, _)| *is_given) {
+        None => Ok(()),
+        Some((_, flag)) => Err(Fault::usage(
+            "BOT-6083",
+            format!("`{flag}` needs a server, and none is configured"),
+        )
+        .hint("set `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL")
+        .hint("a rehearsal runs in this process, and ends with its decision")),
+    }
 }
 
 /// Refuses recorded traffic that would not be replayed: without a message, the rollout would wait in vain.
@@ -177,6 +219,7 @@ impl Work<'_> {
                 moved: false,
                 decision: None,
                 self_test: None,
+                detached: None,
             }),
             Some(champion) => self.replace(&champion, &challenger, model, passed?).await,
         }
@@ -219,6 +262,7 @@ impl Work<'_> {
             moved,
             decision: None,
             self_test: Some(report),
+            detached: None,
         })
     }
 
@@ -249,6 +293,18 @@ impl Work<'_> {
                 self.bar.set_position(done);
             },
         };
+        if let (true, Promotion::Server(server)) = (self.args.detach, self.promotion) {
+            let status = server.start(&request).await?;
+            return Ok(Answer {
+                version: challenger.reference(),
+                environment: self.registry.environment_name().to_owned(),
+                champion_before: Some(champion.reference()),
+                moved: false,
+                decision: Some(status.decision),
+                self_test: None,
+                detached: Some(status.rollout.id),
+            });
+        }
         let decision =
             self.promotion.promote(request).await.map_err(|fault| match fault.code() {
                 "BOT-8005" => {
@@ -268,12 +324,27 @@ impl Work<'_> {
             moved: promoted && !self.args.dry_run,
             decision: Some(decision),
             self_test: None,
+            detached: None,
         })
     }
 }
 
-fn outcome(answer: &Answer) -> Outcome {
+fn outcome(answer: &Answer, wait_for: Until) -> Outcome {
+    if let Some(id) = &answer.detached {
+        let model = model_of(&answer.version);
+        let champion = answer.champion_before.as_deref().unwrap_or("none");
+        let text = format!(
+            "rollout {id} of {} against {champion}{} goes on at the server\n",
+            answer.version,
+            elsewhere(&answer.environment)
+        );
+        return Outcome::done(answer, text)
+            .next(shell_line(["botops", "rollout", "watch", model, "--id", id]));
+    }
     let (text, exit) = match (&answer.decision, &answer.self_test) {
+        (Some(decision), _) if wait_for == Until::Approval && is_at_approval(decision) => {
+            (decision_text(answer, decision), Exit::Done)
+        }
         (Some(decision), _) => (decision_text(answer, decision), verdict_exit(&decision.verdict)),
         (None, Some(report)) if report.passed => (
             format!(
@@ -304,11 +375,21 @@ fn outcome(answer: &Answer) -> Outcome {
     if answer.moved { outcome.next(undo(&answer.version, &answer.environment)) } else { outcome }
 }
 
+/// Returns the model of `version` (a reference).
+fn model_of(version: &str) -> &str {
+    version.split_once('@').map_or(version, |(model, _)| model)
+}
+
+/// Returns whether the rollout waits for approvals, or is promoting without any.
+fn is_at_approval(decision: &Decision) -> bool {
+    let latest = decision.transitions.last().map(|latest| latest.phase.as_str());
+    matches!(latest, Some("awaiting_approval" | "promoting" | "settling"))
+}
+
 /// Returns the command that takes the promotion of `version` (a reference) back. It names the model, which may be another
 /// one than the workspace's.
 fn undo(version: &str, environment: &str) -> String {
-    let model = version.split_once('@').map_or(version, |(model, _)| model);
-    let mut words = vec!["botops", "rollback", model];
+    let mut words = vec!["botops", "rollback", model_of(version)];
     if environment != DEFAULT_ENVIRONMENT {
         words.extend(["--environment", environment]);
     }
@@ -336,11 +417,15 @@ pub(crate) fn verdict_exit(verdict: &str) -> Exit {
 fn decision_text(answer: &Answer, decision: &Decision) -> String {
     let how = if decision.rehearsal { ", rehearsed on recorded traffic" } else { "" };
     let champion = answer.champion_before.as_deref().unwrap_or("none");
+    let state = match is_at_approval(decision) {
+        true => decision.transitions.last().map_or("", |latest| latest.phase.as_str()),
+        false => decision.verdict.as_str(),
+    };
     let mut text = format!(
         "{} against {champion}{}{how}: {}\n",
         answer.version,
         elsewhere(&answer.environment),
-        decision.verdict.replace('_', " ")
+        state.replace('_', " ")
     );
     text.push_str(&format!("  {}\n", decision.reason));
     text.push_str(&transitions(decision));

@@ -69,7 +69,7 @@ fn host_and_port(url: &Url) -> String {
 }
 
 /// The body of a command.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct CommandBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
@@ -79,8 +79,19 @@ struct CommandBody<'a> {
     until: Option<DateTime<Utc>>,
     actor: &'a str,
     reason: &'a str,
+    #[serde(flatten)]
+    options: StartOptions,
+}
+
+/// What a request for a rollout allows, beside the plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StartOptions {
+    /// Start although the version adds or removes intents, or cannot answer some.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    accept_labels: bool,
+    pub accept_labels: bool,
+    /// Roll the rollout that is under way back first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub supersede: bool,
 }
 
 /// A change of the freeze of an environment.
@@ -147,28 +158,25 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<String> {
-        self.start_with_labels((model, challenger), spec, actor, reason, false).await
+        let options = StartOptions::default();
+        let by = (actor, reason);
+        Ok(self.start_with((model, challenger), Some(spec), by, options).await?.rollout.id)
     }
 
-    /// Starts a rollout as [`Self::start`] does; with `accept_labels`, also of a version that adds or removes intents, or
-    /// cannot answer some.
+    /// Starts a rollout as [`Self::start`] does, with `options` and without a plan by the default one. Returns its status.
     ///
     /// # Errors
     /// Those of [`Self::start`].
-    pub async fn start_with_labels(
+    pub async fn start_with(
         &self,
         (model, challenger): (&str, &str),
-        spec: &RolloutSpec,
-        actor: &str,
-        reason: &str,
-        accept_labels: bool,
-    ) -> Result<String> {
+        plan: Option<&RolloutSpec>,
+        (actor, reason): (&str, &str),
+        options: StartOptions,
+    ) -> Result<RolloutStatus> {
         let version = Some(challenger);
-        let body =
-            CommandBody { version, plan: Some(spec), until: None, actor, reason, accept_labels };
-        let path = ["models", model, "rollouts"];
-        let status: RolloutStatus = self.send(Method::POST, &path, Some(&body)).await?;
-        Ok(status.rollout.id)
+        let body = CommandBody { version, plan, actor, reason, options, ..CommandBody::default() };
+        self.send(Method::POST, &["models", model, "rollouts"], Some(&body)).await
     }
 
     /// Returns the status of rollout `id`; without one, that of the current or the last rollout.
@@ -221,14 +229,7 @@ impl AdminClient {
     ) -> Result<RolloutStatus> {
         // This read refuses a rollout of another model.
         let status = self.rollout(model, None).await?;
-        let body = CommandBody {
-            version: None,
-            plan: None,
-            until: None,
-            actor,
-            reason,
-            accept_labels: false,
-        };
+        let body = CommandBody { actor, reason, ..CommandBody::default() };
         let id = status.rollout.id;
         let mut status: RolloutStatus =
             self.send(Method::POST, &["rollouts", &id, command], Some(&body)).await?;
@@ -259,8 +260,7 @@ impl AdminClient {
             FreezeRequest::Freeze(until) => (Method::PUT, until),
             FreezeRequest::Unfreeze => (Method::DELETE, None),
         };
-        let body =
-            CommandBody { version: None, plan: None, until, actor, reason, accept_labels: false };
+        let body = CommandBody { until, actor, reason, ..CommandBody::default() };
         let query = dry_run.then_some("dry_run=true");
         self.ask::<serde::de::IgnoredAny>(method, &["freeze"], query, Some(&body)).await.map(drop)
     }
@@ -314,14 +314,7 @@ impl AdminClient {
         reason: &str,
     ) -> Result<Transition> {
         let status = self.rollout(model, None).await?;
-        let body = CommandBody {
-            version: None,
-            plan: None,
-            until: None,
-            actor,
-            reason,
-            accept_labels: false,
-        };
+        let body = CommandBody { actor, reason, ..CommandBody::default() };
         let path = ["rollouts", &status.rollout.id, command];
         self.ask(Method::POST, &path, Some("dry_run=true"), Some(&body)).await
     }
@@ -339,8 +332,7 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<Restored> {
-        let body =
-            CommandBody { version, plan: None, until: None, actor, reason, accept_labels: false };
+        let body = CommandBody { version, actor, reason, ..CommandBody::default() };
         let path = ["models", model, "rollback"];
         let restored: Restored = self.send(Method::POST, &path, Some(&body)).await?;
         if restored.durable { Ok(restored) } else { self.recorded(model, restored).await }
@@ -357,8 +349,7 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<Restored> {
-        let body =
-            CommandBody { version, plan: None, until: None, actor, reason, accept_labels: false };
+        let body = CommandBody { version, actor, reason, ..CommandBody::default() };
         let path = ["models", model, "rollback"];
         self.ask(Method::POST, &path, Some("dry_run=true"), Some(&body)).await
     }

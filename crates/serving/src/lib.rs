@@ -63,7 +63,7 @@ mod tests;
 mod unit_key;
 
 pub use canary::{EndedRollout, Restored};
-pub use client::{AdminClient, FreezeRequest};
+pub use client::{AdminClient, FreezeRequest, StartOptions};
 pub use deployment_rules::verify_deployments;
 pub use rehearsal::rehearse;
 pub use replay::replay;

@@ -6,7 +6,7 @@ use crate::cli::{
     promote::verdict_exit,
     session::{
         context::Context,
-        following::{Following, Until, left_alone},
+        following::{Following, Until},
         rollouts::RolloutSource,
     },
 };
@@ -28,14 +28,13 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let model = named(args.model.as_deref(), context)?;
     let source = RolloutSource::of(context)?;
-    let following = Following { until: Until::Promoted, timeout: args.timeout, is_live: true };
-    let seen = context.wait(async {
-        // The id is fixed here: a rollout that begins later is another one.
-        let id = source.look(&model, args.id.as_deref()).await?.status.rollout.id;
-        tokio::select! {
-            seen = following.follow(&source, context.printer, (&model, Some(&id))) => seen,
-            fault = left_alone(&model, &id) => Err(fault),
-        }
-    })??;
+    let following = Following {
+        until: Until::Promoted,
+        timeout: args.timeout,
+        is_live: true,
+        ends_on_signal: true,
+    };
+    let place = (model.as_str(), args.id.as_deref());
+    let seen = context.wait(following.follow(&source, context.printer, place))??;
     Ok(seen_outcome(&seen).exit(verdict_exit(&seen.status.decision.verdict)))
 }

@@ -50,6 +50,8 @@ pub(crate) struct Following {
     pub(crate) timeout: Option<Duration>,
     /// Whether a terminal gets a block that is redrawn.
     pub(crate) is_live: bool,
+    /// Whether SIGINT and SIGTERM end it. If not, the caller attends to them.
+    pub(crate) ends_on_signal: bool,
 }
 
 impl Following {
@@ -58,17 +60,31 @@ impl Following {
     ///
     /// # Errors
     /// `BOT-6034` (exit 2) there is none; `BOT-6040` (exit 4) the time is over; those of the server or of the store, if it
-    /// cannot be reached for 15 s.
+    /// cannot be reached for 15 s; `BOT-6080`, `BOT-6081` (exit 130, 143) a signal ended it.
     pub(crate) async fn follow(
         &self,
         source: &RolloutSource,
         printer: Printer,
         (model, id): (&str, Option<&str>),
     ) -> Result<Seen> {
+        let seen = source.look(model, id).await?;
+        // The id is fixed here: a rollout that begins later is another one.
+        let id = seen.status.rollout.id.clone();
+        tokio::select! {
+            seen = self.follow_from(seen, source, printer, (model, &id)) => seen,
+            fault = left_alone(model, &id), if self.ends_on_signal => Err(fault),
+        }
+    }
+
+    async fn follow_from(
+        &self,
+        mut seen: Seen,
+        source: &RolloutSource,
+        printer: Printer,
+        (model, id): (&str, &str),
+    ) -> Result<Seen> {
         let began = Instant::now();
         let mut screen = Screen::new(printer, self.is_live);
-        let mut seen = source.look(model, id).await?;
-        let id = seen.status.rollout.id.clone();
         let mut seen_at = Instant::now();
         loop {
             screen.show(&seen);
@@ -82,13 +98,13 @@ impl Following {
                 return Ok(seen);
             }
             if self.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
-                let watch = shell_line(["botops", "rollout", "watch", model, "--id", &id]);
+                let watch = shell_line(["botops", "rollout", "watch", model, "--id", id]);
                 let message = format!("rollout {id} is still in progress");
                 return Err(Fault::insufficient("BOT-6040", message)
                     .hint(format!("it continues on the server; follow it with `{watch}`")));
             }
             tokio::time::sleep(pause(source, &seen)).await;
-            match source.look(model, Some(&id)).await {
+            match source.look(model, Some(id)).await {
                 Ok(now) => (seen, seen_at) = (now, Instant::now()),
                 Err(fault)
                     if fault.kind() == FaultKind::Unreachable
@@ -112,7 +128,7 @@ fn pause(source: &RolloutSource, seen: &Seen) -> Duration {
 }
 
 /// Waits for the first SIGINT or SIGTERM and returns the fault that ends the command. The rollout `id` of `model` goes on.
-pub(crate) async fn left_alone(model: &str, id: &str) -> Fault {
+async fn left_alone(model: &str, id: &str) -> Fault {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {

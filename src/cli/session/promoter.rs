@@ -2,18 +2,18 @@
 //!
 //! Without a server, a promotion is rehearsed in this process; else it goes through the admin API of the server.
 
-use super::{context::Context, provenance};
+use super::{context::Context, following::Following, provenance, rollouts::RolloutSource};
 use crate::cli::Printer;
 use botops_datasets::Traffic;
 use botops_findings::{Fault, Finding, Result};
 use botops_http::PlainHttp;
 use botops_pipelines::{Promoter, PromotionRequest, Prospect};
 use botops_registry::Registry;
-use botops_rollout::{Decision, PauseReason, Phase, RolloutSpec};
-use botops_serving::{self as serving, AdminClient, Message, Side};
+use botops_rollout::{Decision, RolloutSpec};
+use botops_serving::{self as serving, AdminClient, Message, RolloutStatus, Side, StartOptions};
 use botops_workspace::{SecretSource, Workspace};
 use futures::future::{BoxFuture, FutureExt as _, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The way in which a challenger goes through its canary.
 pub(crate) enum Promotion {
@@ -32,13 +32,15 @@ pub(crate) struct Server {
     plain_http: PlainHttp,
     actor: String,
     printer: Printer,
-    /// The time after which watching ends; the rollout itself continues.
-    timeout: Option<Duration>,
+    following: Following,
+    /// Whether the rollout of another version that is under way is rolled back first.
+    supersede: bool,
 }
 
 impl Promotion {
-    /// Returns the server at `server.admin_url`, or a rehearsal if that is not set.
-    pub(crate) fn of(context: &Context, timeout: Option<Duration>) -> Result<Self> {
+    /// Returns the server at `server.admin_url`, or a rehearsal if that is not set. A rollout on the server is followed as
+    /// `following` says; with `supersede`, that of another version is rolled back first.
+    pub(crate) fn of(context: &Context, following: Following, supersede: bool) -> Result<Self> {
         let workspace: &Workspace = context.workspace()?;
         Ok(match &workspace.admin_url.value {
             None => Self::Rehearsal(context.registry()?, context.printer),
@@ -49,7 +51,8 @@ impl Promotion {
                 plain_http: context.plain_http(),
                 actor: workspace.actor.value.clone(),
                 printer: context.printer,
-                timeout,
+                following,
+                supersede,
             }),
         })
     }
@@ -186,20 +189,31 @@ impl Server {
         }
     }
 
-    async fn promote(&self, request: PromotionRequest<'_>) -> Result<Decision> {
-        let client = self.client()?;
-        let model = &request.challenger.model;
+    /// Starts the rollout of `request`, or joins that of the same version. Returns its status.
+    pub(crate) async fn start(&self, request: &PromotionRequest<'_>) -> Result<RolloutStatus> {
         let reference = request.challenger.reference();
-        let id = client
-            .start_with_labels(
-                (model, &reference),
-                request.plan,
-                &self.actor,
-                request.reason,
-                request.accept_labels,
+        let options = StartOptions {
+            accept_labels: request.accept_labels,
+            supersede: self.supersede,
+        };
+        let status = self
+            .client()?
+            .start_with(
+                (&request.challenger.model, &reference),
+                Some(request.plan),
+                (&self.actor, request.reason),
+                options,
             )
             .await?;
+        let id = &status.rollout.id;
         self.printer.say(&format!("rollout {id} of {reference} on {}", self.admin_url));
+        Ok(status)
+    }
+
+    async fn promote(&self, request: PromotionRequest<'_>) -> Result<Decision> {
+        let model = &request.challenger.model;
+        let id = self.start(&request).await?.rollout.id;
+        let source = RolloutSource::Server(self.client()?);
         if request.traffic.is_some() && self.url.is_none() {
             // In a pipeline, the traffic may be meant for rehearsals.
             self.printer.say(
@@ -208,12 +222,12 @@ impl Server {
             );
         }
         let (Some(traffic), Some(url)) = (request.traffic, &self.url) else {
-            return self.watch(&client, model, &id, request.plan).await;
+            return self.watch(&source, model, &id).await;
         };
         // The traffic is spread over the shortest time that the steps can take: sent at once, it would all reach the
         // first step. After the last message nothing new can be observed, so the watch ends soon after it.
         let messages = messages(traffic);
-        let watch = self.watch(&client, model, &id, request.plan);
+        let watch = self.watch(&source, model, &id);
         let replay = async {
             const CHUNK: usize = 25;
             let chunks = messages.len().div_ceil(CHUNK).max(1);
@@ -235,55 +249,17 @@ impl Server {
         match tokio::time::timeout(grace, &mut watch).await {
             Ok(decision) => decision,
             Err(_) => {
-                let mut decision = client.rollout(model, Some(&id)).await?.decision;
+                let mut decision = source.look(model, Some(&id)).await?.status.decision;
                 decision.reason = format!("the recorded traffic is used up: {}", decision.reason);
                 Ok(decision)
             }
         }
     }
 
-    /// Follows a rollout until it ends or pauses for lack of evidence. A pause that a person requested, or that a hold
-    /// causes, is waited for.
-    async fn watch(
-        &self,
-        client: &AdminClient,
-        model: &str,
-        id: &str,
-        plan: &RolloutSpec,
-    ) -> Result<Decision> {
-        let began = Instant::now();
-        let interval =
-            parsed(&plan.interval).clamp(Duration::from_millis(50), Duration::from_secs(5));
-        let mut n_shown = 0;
-        loop {
-            let status = client.rollout(model, Some(id)).await?;
-            for transition in status.decision.transitions.iter().skip(n_shown) {
-                self.printer.say(&format!(
-                    "{} UTC  {} at {} %: {}",
-                    transition.at.format("%H:%M:%S"),
-                    transition.phase,
-                    transition.weight_percent,
-                    transition.reason
-                ));
-            }
-            n_shown = status.decision.transitions.len();
-            let in_doubt = matches!(
-                &status.rollout.phase,
-                Phase::Paused { reason, .. }
-                    if !matches!(reason, PauseReason::Requested | PauseReason::Held)
-            );
-            if status.rollout.is_over() || in_doubt {
-                return Ok(status.decision);
-            }
-            if self.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
-                return Err(Fault::insufficient(
-                    "BOT-6040",
-                    format!("rollout {id} is still in progress"),
-                )
-                .hint("it continues on the server; follow it with `botops rollout status`"));
-            }
-            tokio::time::sleep(interval).await;
-        }
+    /// Follows a rollout.
+    async fn watch(&self, source: &RolloutSource, model: &str, id: &str) -> Result<Decision> {
+        let seen = self.following.follow(source, self.printer, (model, Some(id))).await?;
+        Ok(seen.status.decision)
     }
 }
 

@@ -1,6 +1,11 @@
 //! The services that a pipeline works with, made from the settings in force.
 
-use super::{context::Context, promoter::Promotion, provenance};
+use super::{
+    context::Context,
+    following::{Following, Until},
+    promoter::Promotion,
+    provenance,
+};
 use botops_findings::Result;
 use botops_pipelines::{Listener, Services};
 
@@ -12,7 +17,10 @@ pub(crate) fn with_services<T>(
 ) -> Result<T> {
     let workspace = context.workspace()?;
     let (registry, experiments) = (context.registry()?, context.experiments()?);
-    let promoter = Promotion::of(context, None)?;
+    // A pipeline has a screen of its own, and attends to signals.
+    let following =
+        Following { until: Until::Promoted, timeout: None, is_live: false, ends_on_signal: false };
+    let promoter = Promotion::of(context, following, false)?;
     let encoders = context.encoders()?;
     act(&Services {
         root: workspace.root.clone(),

@@ -1,18 +1,23 @@
 //! The verbs that look at rollouts: from the deployment log that a real server wrote, and while it goes on.
 
-use super::{TOKEN, act, admin, converse, models, plan, register, settings, wait_for};
+use super::{TOKEN, act, admin, converse, corpus, models, plan, register, settings, wait_for};
 use crate::support::Folder;
+use botops_digest::Digest;
 use botops_models::IntentModel;
 use botops_registry::{Registry, deployment_log};
-use botops_rollout::Phase;
-use botops_serving::{Replication, Running, ServerSettings, Source, start};
+use botops_rollout::{Phase, RolloutSpec};
+use botops_serving::{
+    Message, Replication, Running, ServerSettings, Side, Source, rehearse, start,
+};
 use botops_store::Store;
 use botops_workspace::Secret;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs,
     process::{Output, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -158,25 +163,23 @@ async fn replayed_from_a_file(folder: &Folder, promoted: &str) {
     assert_eq!((exit, text.contains("all the same")), (0, true), "{text}");
     let twice = botops(folder, None, &format!("{line} same.log")).await;
     assert_eq!(twice, (exit, text), "the same log gives the same answer");
-    // One more conversation on the champion in the state of the promotion: no tick leads there.
-    let mut changed_entry = 0;
+    // A revision is left out at the promotion: no tick leads there.
+    let is_promotion = |entry: &Value| {
+        let rollout = entry.pointer("/payload/change/rollout/rollout").unwrap_or(&Value::Null);
+        rollout["id"] == promoted && rollout["phase"]["phase"] == "promoting"
+    };
     log_file(folder, "changed.log", |entry| {
-        let rollout = &mut entry["payload"]["change"]["rollout"];
-        if rollout["id"] == promoted && rollout["phase"]["phase"] == "promoting" {
-            rollout["revision"] = Value::from(rollout["revision"].as_u64().unwrap() + 1);
+        if is_promotion(entry) {
+            let revision = entry.pointer_mut("/payload/change/rollout/rollout/revision").unwrap();
+            *revision = Value::from(revision.as_u64().unwrap() + 1);
         }
     });
     let log = fs::read_to_string(folder.path().join("changed.log")).unwrap();
-    for entry in serde_json::Deserializer::from_str(&log).into_iter::<Value>() {
-        let entry = entry.unwrap();
-        let rollout = &entry["payload"]["change"]["rollout"];
-        if rollout["phase"]["phase"] == "promoting" && changed_entry == 0 {
-            changed_entry = entry["seq"].as_u64().unwrap();
-        }
-    }
+    let mut entries = serde_json::Deserializer::from_str(&log).into_iter::<Value>();
+    let changed_entry = entries.find(|entry| entry.as_ref().is_ok_and(is_promotion));
+    let changed_entry = changed_entry.unwrap_or_else(|| panic!("{log}")).unwrap()["seq"].clone();
     let (exit, answer) = json_of(folder, &format!("{line} changed.log")).await;
-    assert_eq!(exit, 3);
-    assert_eq!(answer["difference"]["entry"], changed_entry, "{answer}");
+    assert_eq!((exit, &answer["difference"]["entry"]), (3, &changed_entry), "{answer}");
     assert_eq!(answer["difference"]["recorded"]["phase"], "promoting", "{answer}");
     let text = fs::read_to_string(folder.path().join("same.log")).unwrap();
     folder.write("cut.log", &text[..text.len() - 40]);
@@ -228,4 +231,95 @@ async fn a_rollout_is_watched_through_the_server_or_the_log_and_goes_on_without_
     let log = deployment_log(registry.store(), "test").entries().await.unwrap();
     assert!(log.len() > 3, "the rollout is in the log");
     running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promotion_is_left_to_the_server_joined_and_waited_for_until_its_approval() {
+    let [first, second, third] = models();
+    let (folder, registry) = workspace(&[&first, &second, &third]).await;
+    for flag in ["--detach", "--supersede", "--wait-for approval"] {
+        let (exit, text) = botops(&folder, None, &format!("promote support@2 {flag}")).await;
+        assert_eq!((exit, text.contains("BOT-6083")), (2, true), "{text}");
+    }
+    let running = serve(&registry).await;
+    let client = admin(&running);
+    let server = Some(&running);
+    folder.write(
+        "slow.yaml",
+        "interval: 50ms\nsteps: [{ weight: 50, min_units: 999999, deadline: 1h }]\n",
+    );
+    let line = "promote support@3 --plan slow.yaml --accept-labels --detach --format json";
+    let (exit, text) = botops(&folder, server, line).await;
+    assert_eq!(exit, 0, "{text}");
+    let mut documents = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+    let document = documents.next().unwrap().unwrap();
+    let id = document["data"]["detached"].as_str().unwrap();
+    assert_eq!(document["next"][0], format!("botops rollout watch support --id {id}"));
+    assert_eq!(client.rollout("support", None).await.unwrap().rollout.id, id);
+    let (exit, text) = botops(&folder, server, line).await;
+    assert_eq!((exit, text.contains(id)), (0, true), "it is joined: {text}");
+
+    folder.write(
+        "approved.yaml",
+        "interval: 50ms\nsteps: [{ weight: 50, min_units: 20, deadline: 1h }]\napproval: { quorum: 1 }\n",
+    );
+    let line = "promote support@2 --plan approved.yaml --accept-labels --timeout 60s";
+    let (exit, text) = botops(&folder, server, line).await;
+    assert_eq!((exit, text.contains("BOT-6032")), (5, true), "{text}");
+    let line = format!("{line} --supersede --wait-for approval");
+    let waiting = botops(&folder, server, &line);
+    let talking = async {
+        for round in 0..200 {
+            let status = client.rollout("support", None).await.unwrap();
+            if matches!(status.rollout.phase, Phase::AwaitingApproval { .. }) {
+                break;
+            }
+            converse(&running, round * 20, 20).await;
+        }
+    };
+    let ((exit, text), ()) = tokio::join!(waiting, talking);
+    assert_eq!(exit, 0, "{text}");
+    for part in ["awaiting approval", "conversations on the challenger", "ramping at 50 %: "] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+    let (_, list) = json_of(&folder, "rollout list").await;
+    assert_eq!(list["rollouts"][1]["phase"], "superseded", "{list}");
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blue_green_plan_is_rehearsed_through_its_settling_window() {
+    let [first, second, _] = models();
+    let side = |model: &Arc<IntentModel>| {
+        let digest = Digest::of(&model.to_bytes());
+        Side { model: Arc::clone(model), digest, manifest: Digest::of(digest.as_bytes()) }
+    };
+    let rehearsed = async |window: &str| {
+        let yaml = format!(
+            "strategy: blue-green\nsteps: []\nlimits: {{ error: 5, fallback: 99 }}\n\
+             settle: {{ window: {window}, min_units: 50 }}\n"
+        );
+        let plan: RolloutSpec = botops_spec::parse(&yaml, "plan.yaml").unwrap();
+        let begin: DateTime<Utc> = "2026-03-02T06:00:00Z".parse().unwrap();
+        let messages: Vec<Message> = corpus(300, 5)
+            .into_iter()
+            .enumerate()
+            .map(|(index, (text, _))| Message {
+                at: begin + TimeDelta::minutes(2 * index as i64),
+                conversation_id: format!("c{index}"),
+                text,
+                truth: None,
+            })
+            .collect();
+        let (first, second) = (side(&first), side(&second));
+        rehearse("support", first, second, &plan, &messages, &|_, _| ()).await.unwrap()
+    };
+    let decision = rehearsed("6h").await;
+    assert_eq!(decision.verdict, "promoted", "{}", decision.reason);
+    let phases: Vec<&str> = decision.transitions.iter().map(|it| it.phase.as_str()).collect();
+    assert!(phases.contains(&"settling"), "{phases:?}");
+    // Ten hours of traffic do not settle a window of two days.
+    let decision = rehearsed("2d").await;
+    assert_eq!(decision.verdict, "insufficient", "{}", decision.reason);
+    assert!(decision.reason.contains("settling"), "{}", decision.reason);
 }

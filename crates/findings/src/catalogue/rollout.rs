@@ -358,4 +358,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the file is not a deployment log",
         explanation: "`botops rollout replay --log FILE` reads the entries of a deployment log, JSON documents one after the other and in their order, such as `cat deployments/production/log/*.json` in the folder of the registry gives. The message names the entry that is missing or cannot be read.",
     },
+    Entry {
+        code: "BOT-6083",
+        kind: Some(FaultKind::Usage),
+        title: "this flag of a promotion needs a server",
+        explanation: "Without a server, a promotion is a rehearsal in this process, on recorded traffic: there is nothing to detach from, no other rollout to supersede, and no approval to wait for. Set `server.admin_url` in botops.yaml or `BOTOPS_ADMIN_URL`, or leave the flag out. Nothing was started.",
+    },
 ];
