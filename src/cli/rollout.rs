@@ -1,5 +1,6 @@
 //! `botops rollout`.
 
+mod drill;
 mod history;
 mod list;
 mod plan;
@@ -37,6 +38,8 @@ enum Verb {
     Watch(watch::Args),
     /// Decide a recorded rollout again: exit code 3 if this program decides anything differently
     Replay(replay::Args),
+    /// Roll out the champion's own version and abort it, to prove that a rollback works and how long it takes
+    Drill(drill::Args),
     /// Pause at the current weight
     Pause(Order),
     /// Continue after a pause
@@ -93,6 +96,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::List(args) => return list::run(args, context),
         Verb::Watch(args) => return watch::run(args, context),
         Verb::Replay(args) => return replay::run(args, context),
+        Verb::Drill(args) => return drill::run(args, context),
         Verb::Pause(order) => ("pause", order),
         Verb::Resume(order) => ("resume", order),
         Verb::Approve(order) => ("approve", order),
@@ -103,14 +107,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     give(command, order, context)
 }
 
+/// Returns the address of the server that is configured.
+fn server_url(context: &Context) -> Result<String> {
+    context.workspace()?.admin_url.value.clone().ok_or_else(|| {
+        Fault::usage("BOT-6038", "no server is configured")
+            .hint("set `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL")
+    })
+}
+
 /// Gives the rollout a command, at the server.
 fn give(command: &str, order: &Order, context: &Context) -> Result<Outcome> {
     let workspace = context.workspace()?;
-    let url = workspace.admin_url.value.clone().ok_or_else(|| {
-        Fault::usage("BOT-6038", "no server is configured")
-            .hint("set `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL")
-    })?;
-    let client = context.admin_client(&url)?;
+    let client = context.admin_client(&server_url(context)?)?;
     let (model, actor) = (named(order.model.as_deref(), context)?, &workspace.actor.value);
     let reason = &order.reason.reason;
     if order.dry_run {

@@ -3,7 +3,7 @@
 use super::{
     admin_request::{Asked, Asking},
     admin_shared::{Shared, reply_with_rollout, run_to_end},
-    canary::{Canary, Mode, Requester, StartRequest as Start, Started},
+    canary::{Canary, Mode, Requester, StartRequest as Start, Started, drill_plan},
     exchange::{Exchange, parse},
     problem::Problem,
 };
@@ -26,9 +26,9 @@ const RECORDED_WITHIN: Duration = Duration::from_secs(2);
 struct StartRequest {
     /// The version to promote, such as `support@3`.
     version: String,
-    /// The rollout plan.
+    /// The rollout plan; without it, the default one.
     #[serde(default)]
-    plan: RolloutSpec,
+    plan: Option<RolloutSpec>,
     /// The person or job on whose behalf the request is made, for the audit trail.
     #[serde(default)]
     actor: Option<String>,
@@ -41,6 +41,10 @@ struct StartRequest {
     /// Whether to start although the version adds or removes intents, or cannot answer some.
     #[serde(default)]
     accept_labels: bool,
+    /// Whether to roll out the champion's own version, to prove that it can be rolled back. It takes no `plan`, and promotes
+    /// nothing.
+    #[serde(default)]
+    drill: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -72,8 +76,16 @@ pub(super) async fn start(
         let canary = admin.canary()?;
         let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
         let driver = Arc::clone(canary);
-        let StartRequest { version, plan, supersede, accept_labels, .. } = request;
-        let start = Start { version, plan, supersede, accept_labels };
+        let StartRequest { version, plan, supersede, accept_labels, drill, .. } = request;
+        let plan = match (plan, drill) {
+            (Some(_), true) => {
+                let message = "a drill takes no `plan`: the server makes it";
+                return Err(Fault::usage("BOT-6013", message).into());
+            }
+            (None, true) => drill_plan(),
+            (plan, false) => plan.unwrap_or_default(),
+        };
+        let start = Start { version, plan, supersede, accept_labels, drill };
         let (transition, started) =
             run_to_end(async move { driver.start(&start, requester, mode).await }).await?;
         if matches!(mode, Mode::Dry) {

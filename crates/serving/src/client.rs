@@ -92,6 +92,10 @@ pub struct StartOptions {
     /// Roll the rollout that is under way back first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub supersede: bool,
+    /// Roll out the champion's own version, to prove that it can be rolled back. The server makes the plan, and promotes
+    /// nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drill: bool,
 }
 
 /// A change of the freeze of an environment.
@@ -177,6 +181,24 @@ impl AdminClient {
         let version = Some(challenger);
         let body = CommandBody { version, plan, actor, reason, options, ..CommandBody::default() };
         self.send(Method::POST, &["models", model, "rollouts"], Some(&body)).await
+    }
+
+    /// Returns the first transition of the rollout that [`Self::start_with`] would start, after the same checks. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`].
+    pub async fn would_start(
+        &self,
+        (model, challenger): (&str, &str),
+        plan: Option<&RolloutSpec>,
+        (actor, reason): (&str, &str),
+        options: StartOptions,
+    ) -> Result<Transition> {
+        let version = Some(challenger);
+        let body = CommandBody { version, plan, actor, reason, options, ..CommandBody::default() };
+        let path = ["models", model, "rollouts"];
+        self.ask(Method::POST, &path, Some("dry_run=true"), Some(&body)).await
     }
 
     /// Returns the status of rollout `id`; without one, that of the current or the last rollout.

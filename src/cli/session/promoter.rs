@@ -195,6 +195,7 @@ impl Server {
         let options = StartOptions {
             accept_labels: request.accept_labels,
             supersede: self.supersede,
+            drill: false,
         };
         let status = self
             .client()?

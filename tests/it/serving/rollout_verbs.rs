@@ -7,7 +7,7 @@ use botops_models::IntentModel;
 use botops_registry::{Registry, deployment_log};
 use botops_rollout::{Phase, RolloutSpec};
 use botops_serving::{
-    Message, Replication, Running, ServerSettings, Side, Source, rehearse, start,
+    Message, Replication, Running, ServerSettings, Side, Source, StartOptions, rehearse, start,
 };
 use botops_store::Store;
 use botops_workspace::Secret;
@@ -285,6 +285,70 @@ async fn a_promotion_is_left_to_the_server_joined_and_waited_for_until_its_appro
     let (_, list) = json_of(&folder, "rollout list").await;
     assert_eq!(list["rollouts"][1]["phase"], "superseded", "{list}");
     running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drill_rolls_the_champion_back_on_every_server_within_seconds_and_promotes_nothing() {
+    let [first, second, _] = models();
+    let (folder, registry) = workspace(&[&first, &second]).await;
+    let servers = [serve(&registry).await, serve(&registry).await, serve(&registry).await];
+    let client = admin(&servers[0]);
+    let mut line = "rollout drill --reason quarterly --format json".to_owned();
+    let (exit, text) = botops(&folder, Some(&servers[0]), &format!("{line} --dry-run")).await;
+    assert_eq!(exit, 0, "{text}");
+    assert_eq!(client.rollout("support", None).await.unwrap_err().code(), "BOT-6034");
+    for server in &servers[1..] {
+        line += &format!(" --replica http://{}", server.admin_address().unwrap());
+    }
+    let (exit, text) = botops(&folder, Some(&servers[0]), &line).await;
+    assert_eq!(exit, 0, "{text}");
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let drill = &document["data"];
+    assert_eq!(
+        (&drill["version"], drill["replicas"].as_array().unwrap().len()),
+        (&"support@1".into(), 2)
+    );
+    assert!(drill["total_seconds"].as_f64().unwrap() < 3.0, "{drill}");
+    let (_, list) = json_of(&folder, "rollout list").await;
+    let kept = &list["rollouts"][0];
+    assert_eq!(
+        (&kept["reason"], &kept["verdict"]),
+        (&"drill: quarterly".into(), &"rolled_back".into())
+    );
+    assert_eq!(
+        (&kept["champion"], &kept["challenger"]),
+        (&"support@1".into(), &"support@1".into())
+    );
+    let id = kept["id"].as_str().unwrap();
+    assert_eq!(json_of(&folder, &format!("rollout replay --id {id}")).await.0, 0);
+    assert!(converse(&servers[0], 0, 20).await.iter().all(|(_, arm, _)| arm == "primary"));
+    only_the_champion_is_drilled(&servers[0]).await;
+    for server in servers {
+        server.shutdown().await;
+    }
+}
+
+/// A drill is of the champion, and can only be aborted.
+async fn only_the_champion_is_drilled(running: &Running) {
+    let client = admin(running);
+    let options = StartOptions { drill: true, ..StartOptions::default() };
+    let start = async |version, plan: Option<&_>| {
+        client.start_with(("support", version), plan, ("ada", "x"), options).await
+    };
+    let fault = start("support@2", None).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6084", 2));
+    let fault = start("support@1", Some(&plan(50.0, 1))).await.unwrap_err();
+    assert_eq!(fault.code(), "BOT-6013");
+    start("support@1", None).await.unwrap();
+    assert_eq!(start("support@1", None).await.unwrap_err().code(), "BOT-6032");
+    for command in ["promote", "resume"] {
+        let fault = client.command("support", command, "ada", "x").await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6085", 5), "{command}");
+    }
+    let fault = client.start("support", "support@1", &plan(50.0, 1), "ada", "x").await.unwrap_err();
+    assert_eq!(fault.code(), "BOT-6037", "the champion is promoted already, drill or not");
+    client.command("support", "rollback", "ada", "x").await.unwrap();
+    wait_for(&client, |status| status.rollout.is_over()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

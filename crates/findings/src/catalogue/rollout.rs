@@ -364,4 +364,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "this flag of a promotion needs a server",
         explanation: "Without a server, a promotion is a rehearsal in this process, on recorded traffic: there is nothing to detach from, no other rollout to supersede, and no approval to wait for. Set `server.admin_url` in botops.yaml or `BOTOPS_ADMIN_URL`, or leave the flag out. Nothing was started.",
     },
+    Entry {
+        code: "BOT-6084",
+        kind: Some(FaultKind::Usage),
+        title: "a drill is of the champion's own version",
+        explanation: "A drill proves that a rollback works, and changes nothing for users: its challenger is the champion itself. Another version is promoted, not drilled. Nothing was started.",
+    },
+    Entry {
+        code: "BOT-6085",
+        kind: Some(FaultKind::Conflict),
+        title: "a drill promotes nothing",
+        explanation: "The rollout that is under way is a drill: its challenger is the champion. It cannot be advanced, resumed or promoted, and ends by an abort or after 5 minutes.",
+    },
+    Entry {
+        code: "BOT-6086",
+        kind: Some(FaultKind::Internal),
+        title: "a drill did not get through",
+        explanation: "The rollout of the champion's own version did not get its share, did not end, or a server that was named did not follow within 30 seconds. A rollback in earnest may be as slow. Look at the state of the servers and of the store, and repeat the drill.",
+    },
 ];

@@ -35,6 +35,46 @@ pub(crate) struct StartRequest {
     pub(crate) supersede: bool,
     /// Whether it starts although the version adds or removes intents, or cannot answer some.
     pub(crate) accept_labels: bool,
+    /// Whether it is a drill: a rollout of the champion's own version, which proves that it can be rolled back.
+    pub(crate) drill: bool,
+}
+
+/// Returns the plan of a drill: 1 % until somebody aborts it, for at most 5 minutes. It asks for more conversations than
+/// come, so it promotes nothing.
+pub(crate) fn drill_plan() -> RolloutSpec {
+    RolloutSpec {
+        steps: vec![rollout::StepSpec {
+            weight: 1.0,
+            min_time: None,
+            min_units: Some(1_000_000_000),
+            deadline: "5m".to_owned(),
+            require: None,
+        }],
+        interval: "2s".to_owned(),
+        on_insufficient: rollout::OnInsufficient::Rollback,
+        ..RolloutSpec::default()
+    }
+}
+
+/// Returns whether `rollout` is a drill.
+fn is_drill(rollout: &Rollout) -> bool {
+    rollout.champion == rollout.challenger
+}
+
+/// Refuses a drill of another version than the champion, or while a rollout is open.
+///
+/// # Errors
+/// `BOT-6084` (exit 2), `BOT-6032` (exit 5).
+fn check_drill(state: &State, model: &str, version: &Version) -> Result<()> {
+    if let Some(open) = state.open(model) {
+        return Err(under_way(&open.rollout.id));
+    }
+    if state.champions.current() == Some(version.manifest_digest) {
+        return Ok(());
+    }
+    let message = format!("a drill is of the champion, and `{}` is not", version.reference());
+    Err(Fault::usage("BOT-6084", message)
+        .hint(format!("name `{model}@champion`, or promote the other version")))
 }
 
 impl Canary {
@@ -62,12 +102,18 @@ impl Canary {
             let mut state = self.lock().await;
             self.catch_up(&mut state).await?;
             self.route(&mut state);
-            if let Some(joined) = self.joined(&state, &version, &requester).await? {
+            if request.drill && !self.repeated(&state, &requester)? {
+                check_drill(&state, &self.app.model, &version)?;
+            } else if let Some(joined) = self.joined(&state, &version, &requester).await? {
                 return Ok(joined);
             }
             self.check_held(&state)?;
             let now = self.app.clock.now();
-            let policy = self.versions.permit(&version, policy.clone(), now).await?;
+            let policy = match request.drill {
+                // It promotes nothing, so the policy has nothing to say about it.
+                true => policy.clone(),
+                false => self.versions.permit(&version, policy.clone(), now).await?,
+            };
             let rollout = self.requested(&state, &version, policy, &requester)?;
             if let Some(open) = state.open(&self.app.model) {
                 let id = open.rollout.id.clone();
@@ -81,7 +127,9 @@ impl Canary {
                     continue;
                 }
             }
-            self.versions.admit(&version).await?;
+            if !request.drill {
+                self.versions.admit(&version).await?;
+            }
             let now = rollout.started_at;
             if matches!(mode, Mode::Dry) {
                 let nothing = Observation { observed_at: Some(now), ..Observation::default() };
@@ -134,7 +182,7 @@ impl Canary {
         }
         if let Some(step) = state.step(&self.app.model) {
             let rollout = &step.rollout;
-            let is_same = rollout.challenger == version.manifest_digest;
+            let is_same = rollout.challenger == version.manifest_digest && !is_drill(rollout);
             let joins = is_same
                 && (!rollout.is_over()
                     || rollout.phase == Phase::Promoted && champion == Some(rollout.challenger));
@@ -362,6 +410,17 @@ impl Canary {
     ) -> Result<Transition> {
         let rollout = &named(state.step(&self.app.model), id, &self.app.model)?.rollout;
         check_revision(if_match, rollout.revision)?;
+        let is_forward = matches!(
+            command,
+            Command::Promote | Command::Advance | Command::Resume | Command::SetWeight { .. }
+        );
+        if is_drill(rollout) && is_forward && !rollout.is_over() {
+            return Err(Fault::conflict(
+                "BOT-6085",
+                "a drill promotes nothing: it can only be aborted",
+            )
+            .hint("end it with `botops rollout abort --reason TEXT`"));
+        }
         let (held, now) = (self.held(state), self.app.clock.steady());
         let transition = rollout::command_held(rollout, command, held.as_deref(), now)?;
         // The reason of an abort is part of the command.

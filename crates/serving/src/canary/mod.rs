@@ -32,7 +32,7 @@ mod ticking;
 mod versions;
 mod withdrawals;
 
-pub(crate) use commands::{StartRequest, request_key};
+pub(crate) use commands::{StartRequest, drill_plan, request_key};
 pub(crate) use follow::{Canary, Parts};
 pub(crate) use freshness::Freshness;
 pub(crate) use journal::{Journal, Opened};

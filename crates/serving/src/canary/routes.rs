@@ -27,7 +27,7 @@ impl Canary {
     pub(super) fn route(self: &Arc<Self>, state: &mut State) {
         state.share = state.share.at(Instant::now());
         let Some(primary) = self.wanted_primary(state) else { return };
-        let split = self.wanted_split(state);
+        let split = self.wanted_split(state, &primary);
         let current = self.app.slot.load();
         let is_current = current.as_ref().is_some_and(|routing| {
             Arc::ptr_eq(&routing.primary, &primary)
@@ -89,7 +89,7 @@ impl Canary {
     }
 
     /// Returns the challenger and its share; `None` if no request may reach it.
-    fn wanted_split(self: &Arc<Self>, state: &mut State) -> Option<Split> {
+    fn wanted_split(self: &Arc<Self>, state: &mut State, primary: &Arc<Served>) -> Option<Split> {
         let step = state.open(&self.app.model)?;
         let rollout = &step.rollout;
         let (id, challenger) = (rollout.id.clone(), rollout.challenger);
@@ -100,7 +100,13 @@ impl Canary {
         if is_early || is_back || self.is_aborted(&id) {
             return None;
         }
-        let Some(canary) = state.resident.get(&challenger).cloned() else {
+        // In a drill, the challenger is the champion.
+        let is_drill = primary.manifest == Some(challenger) && rollout.champion == challenger;
+        let canary = match is_drill {
+            true => Some(Arc::clone(primary)),
+            false => state.resident.get(&challenger).cloned(),
+        };
+        let Some(canary) = canary else {
             self.fetch(state, challenger, false);
             return None;
         };

@@ -211,7 +211,9 @@ impl Canary {
 
     /// Loads the challenger beside the primary, and reports how that ended.
     async fn load_challenger(self: &Arc<Self>, rollout: &Rollout) -> Result<()> {
-        let known = self.lock().await.resident.contains_key(&rollout.challenger);
+        // The challenger of a drill is the champion, which serves.
+        let is_drill = rollout.challenger == rollout.champion;
+        let known = is_drill || self.lock().await.resident.contains_key(&rollout.challenger);
         let loaded = if known { Ok(None) } else { self.admitted_challenger(rollout).await };
         let report = match loaded {
             Ok(served) => {

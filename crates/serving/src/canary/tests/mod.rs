@@ -188,6 +188,7 @@ impl Server {
             plan,
             supersede: false,
             accept_labels: true,
+            drill: false,
         };
         self.canary.start(&request, ada(), Mode::Real).await.unwrap();
     }
