@@ -2,9 +2,11 @@
 
 use super::{
     admin_changes::{approvals, command, freeze, roll_back, start, unfreeze, weight},
+    admin_events::events,
+    admin_follow::{audit, rollout},
     admin_gate::{Gate, Right, authenticated, authorized},
     admin_request::Asked,
-    admin_shared::{Admin, Shared, reply_with_rollout, tag_of},
+    admin_shared::{Admin, Shared, tag_of},
     app::App,
     authorization::{Call, ENDPOINTS, Endpoint},
     canary::Canary,
@@ -25,14 +27,21 @@ use botops_digest::Digest;
 use botops_findings::Result;
 use serde::Serialize;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Returns the routes of the admin API.
 ///
 /// Requests must carry their peer, as `ConnectInfo`: an address, or the user of a socket.
-pub(super) fn routes(app: Arc<App>, canary: Option<Arc<Canary>>, logins: Logins) -> Router {
+/// After `stop`, those that wait for a change are answered.
+pub(super) fn routes(
+    app: Arc<App>,
+    canary: Option<Arc<Canary>>,
+    logins: Logins,
+    stop: &watch::Receiver<bool>,
+) -> Router {
     let gate = Arc::new(Gate::new(Arc::clone(&app), logins));
-    let admin = Arc::new(Admin { app, canary });
+    let admin = Arc::new(Admin::new(app, canary, stop.clone()));
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
         let (path, handler) = (endpoint.path, handler(&endpoint));
@@ -57,6 +66,8 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<Arc<Admin>> {
         Call::Start => on(method, start),
         Call::RollBackModel => on(method, roll_back),
         Call::Rollout => on(method, rollout),
+        Call::Events => on(method, events),
+        Call::Audit => on(method, audit),
         Call::Decision => on(method, decision),
         Call::Command(word) => on(method, move |admin: Shared, Path(id): Path<String>, asked| {
             command(admin, (id, word.to_owned()), asked)
@@ -171,15 +182,6 @@ async fn with_model(
         second: admin.canary.as_ref().is_some_and(|canary| canary.is_second()),
         degraded: degraded.iter().map(|it| format!("{}: {}", it.code, it.problem)).collect(),
     }))
-}
-
-async fn rollout(State(admin): Shared, Path(id): Path<String>) -> Response {
-    let exchange = Exchange::begin(&admin.app, "admin");
-    let answer = match admin.canary() {
-        Ok(canary) => reply_with_rollout(&exchange, canary, &id, StatusCode::OK).await,
-        Err(fault) => Err(fault.into()),
-    };
-    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
 }
 
 async fn decision(State(admin): Shared, Path(id): Path<String>) -> Response {

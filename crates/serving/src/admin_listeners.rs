@@ -115,7 +115,7 @@ impl AdminListeners {
         if let Some(keys) = &self.logins.keys {
             tasks.push(threads.spawn(Arc::clone(keys).follow(stop.clone())));
         }
-        let routes = admin::routes(Arc::clone(app), canary, self.logins);
+        let routes = admin::routes(Arc::clone(app), canary, self.logins, stop);
         let guarded = |address| {
             let guard = RequestGuard::new(Arc::clone(app), address, allowed_hosts);
             routes.clone().layer(from_fn_with_state(guard, guard_request))

@@ -15,6 +15,10 @@ use axum::{
 use botops_findings::{Fault, Result};
 use botops_text::shell_line;
 use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+
+/// The most requests that wait for a change at the same time, on all streams and long polls of a server.
+const WAITING: usize = 64;
 
 /// The server behind the admin API.
 pub(super) struct Admin {
@@ -22,12 +26,25 @@ pub(super) struct Admin {
     pub(super) app: Arc<App>,
     /// Its rollouts; `None` if it serves a file, or one version.
     pub(super) canary: Option<Arc<Canary>>,
+    /// The places of requests that wait for a change.
+    pub(super) waiting: Arc<Semaphore>,
+    /// Becomes true when the server stops: requests that wait are answered then.
+    pub(super) stop: watch::Receiver<bool>,
 }
 
 /// The server, as a handler gets it.
 pub(super) type Shared = State<Arc<Admin>>;
 
 impl Admin {
+    /// Makes the server behind the admin API, which waits for no change after `stop`.
+    pub(super) fn new(
+        app: Arc<App>,
+        canary: Option<Arc<Canary>>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self { app, canary, waiting: Arc::new(Semaphore::new(WAITING)), stop }
+    }
+
     /// Checks that the server serves `model`.
     ///
     /// # Errors

@@ -21,6 +21,10 @@ pub(super) enum Call {
     Rollout,
     /// Shows the decision on a rollout, with its numbers.
     Decision,
+    /// Streams the events of a rollout.
+    Events,
+    /// Shows entries of the deployment log.
+    Audit,
     /// Gives a rollout the command with this word.
     Command(&'static str),
     /// Gives the challenger another share.
@@ -77,13 +81,14 @@ const fn administer(method: Method, path: &'static str, call: Call) -> Endpoint 
 /// Every endpoint of the admin API.
 ///
 /// Whoever may start a rollout may end it. To roll back the model is more: it replaces a champion that others promoted.
-pub(super) const ENDPOINTS: [Endpoint; 19] = [
+pub(super) const ENDPOINTS: [Endpoint; 21] = [
     read("/admin/v1/models", Call::Models),
     read("/admin/v1/models/{model}", Call::Model),
     operate("/admin/v1/models/{model}/rollouts", Call::Start),
     go_back("/admin/v1/models/{model}/rollback", Call::RollBackModel, &[Scope::Emergency]),
     read("/admin/v1/rollouts/{id}", Call::Rollout),
     read("/admin/v1/rollouts/{id}/decision", Call::Decision),
+    read("/admin/v1/rollouts/{id}/events", Call::Events),
     operate("/admin/v1/rollouts/{id}/pause", Call::Command("pause")),
     operate("/admin/v1/rollouts/{id}/resume", Call::Command("resume")),
     operate("/admin/v1/rollouts/{id}/advance", Call::Command("advance")),
@@ -106,6 +111,13 @@ pub(super) const ENDPOINTS: [Endpoint; 19] = [
     operate("/admin/v1/rollouts/{id}/{command}", Call::OtherCommand),
     administer(Method::PUT, "/admin/v1/freeze", Call::Freeze),
     administer(Method::DELETE, "/admin/v1/freeze", Call::Unfreeze),
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/v1/audit",
+        call: Call::Audit,
+        any_of: &[Scope::Audit],
+        with_old_keys: false,
+    },
     read("/admin/v1/selftest", Call::SelfTest),
 ];
 
@@ -169,7 +181,8 @@ mod tests {
             assert!(seen.insert((endpoint.method.to_string(), endpoint.path)), "{}", endpoint.path);
             endpoint.check(&caller(&[])).unwrap_err();
             endpoint.check(&caller(&[Scope::Admin])).unwrap();
-            assert_eq!(endpoint.method == Method::GET, endpoint.any_of == [Scope::Read]);
+            let reads = [[Scope::Read], [Scope::Audit]].iter().any(|it| endpoint.any_of == it);
+            assert_eq!(endpoint.method == Method::GET, reads, "{}", endpoint.path);
         }
     }
 
@@ -191,8 +204,11 @@ mod tests {
     fn an_operator_can_do_all_that_belongs_to_a_rollout_and_rollback_needs_no_fresh_keys() {
         let scopes: Vec<Scope> = Role::Operator.scopes().into_iter().collect();
         for endpoint in &ENDPOINTS {
-            // To approve and to freeze are not the rights of whoever runs a rollout.
-            if endpoint.any_of == [Scope::Approve] || endpoint.any_of == [Scope::Admin] {
+            // To read the audit trail, to approve and to freeze are not the rights of whoever runs a rollout.
+            if endpoint.any_of == [Scope::Audit]
+                || endpoint.any_of == [Scope::Approve]
+                || endpoint.any_of == [Scope::Admin]
+            {
                 assert_eq!(endpoint.check(&caller(&scopes)).unwrap_err().code(), "BOT-1046");
                 continue;
             }

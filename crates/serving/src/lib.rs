@@ -22,6 +22,8 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 mod access_tests;
 mod admin;
 mod admin_changes;
+mod admin_events;
+mod admin_follow;
 mod admin_gate;
 mod admin_listeners;
 mod admin_request;

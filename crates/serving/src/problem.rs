@@ -131,7 +131,7 @@ pub(super) fn no_such_path(listener: Listener, path: &str) -> Problem {
     let fault = match listener {
         Listener::Public => fault.hint("the paths are `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health`, `/readiness` and `/metrics`"),
         Listener::Admin => fault
-            .hint("the paths are `/admin/v1/models`, `/admin/v1/models/{model}`, `/admin/v1/models/{model}/rollouts`, `/admin/v1/models/{model}/rollback`, `/admin/v1/rollouts/{id}`, `/admin/v1/rollouts/{id}/decision`, `/admin/v1/rollouts/{id}/{command}` and `/admin/v1/selftest`")
+            .hint("the paths are `/admin/v1/models`, `/admin/v1/models/{model}`, `/admin/v1/models/{model}/rollouts`, `/admin/v1/models/{model}/rollback`, `/admin/v1/rollouts/{id}`, `/admin/v1/rollouts/{id}/decision`, `/admin/v1/rollouts/{id}/events`, `/admin/v1/rollouts/{id}/weight`, `/admin/v1/rollouts/{id}/approvals`, `/admin/v1/rollouts/{id}/{command}`, `/admin/v1/freeze`, `/admin/v1/audit` and `/admin/v1/selftest`")
             .hint("predictions, health and metrics are served at the other address"),
     };
     Problem::new(StatusCode::NOT_FOUND, fault)

@@ -239,6 +239,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "A request with the same `Idempotency-Key` and body started a rollout in the last 24 hours, and another rollout has been started since. Nothing was changed. Send a new key to start a rollout once more; `GET /admin/v1/audit` shows what happened.",
     },
     Entry {
+        code: "BOT-6074",
+        kind: Some(FaultKind::Unreachable),
+        title: "too many requests wait for events",
+        explanation: "A server keeps at most 64 streams of events and waits for a rollout open at the same time. Nothing was changed. Close streams that nobody reads, or ask for the state of the rollout without `wait`. HTTP status 503.",
+    },
+    Entry {
         code: "BOT-6047",
         kind: None,
         title: "the champion was withdrawn",

@@ -345,6 +345,11 @@ impl Canary {
         self.journal.page(since, last).await
     }
 
+    /// Returns the name of the environment.
+    pub(crate) fn environment(&self) -> &str {
+        self.journal.environment()
+    }
+
     /// Returns a receiver of the number of the newest entry.
     pub(crate) fn events(&self) -> watch::Receiver<u64> {
         self.tip.subscribe()

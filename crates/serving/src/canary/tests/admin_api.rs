@@ -35,7 +35,7 @@ impl Api {
         let logins = Logins { token: Some(token), keys: None, issuers: None, users: None, clock };
         let (stop, stopped) = watch::channel(false);
         let canary = Some(Arc::clone(&server.canary));
-        let routes = admin::routes(Arc::clone(&server.app), canary, logins);
+        let routes = admin::routes(Arc::clone(&server.app), canary, logins, &stopped);
         let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let url = format!("http://{}/admin/v1/", address(&listener).unwrap());
         serve_with_peers(&Handle::current(), listener, routes, stopped);
@@ -190,4 +190,62 @@ async fn a_weight_and_the_next_step_need_the_current_revision_and_a_rollback_doe
     let abort = ("POST", "rollouts/latest/rollback");
     let aborted = api.ask(abort, &[("if-match", &tag)], &json!({"reason": "enough"})).await;
     assert_eq!(aborted.status, 200, "a stale revision does not block a rollback");
+}
+
+#[tokio::test]
+async fn a_change_at_one_server_ends_the_wait_at_another_and_is_in_its_events_and_its_audit_trail()
+{
+    let store = Store::in_memory();
+    let (a, b) = (Server::start(&store).await, Server::start(&store).await);
+    let (api, other) = (Api::of(&a).await, Api::of(&b).await);
+    let started = api.ask(("POST", "models/m/rollouts"), &[], &start_body()).await;
+    let id = started.body["rollout"]["id"].as_str().unwrap().to_owned();
+    b.turns(2).await;
+    let seen = other.get("rollouts/latest").await.body["rollout"]["revision"].as_u64().unwrap();
+    let past = other.get(&format!("rollouts/{id}?wait=60s&since={}", seen + 7)).await;
+    assert_eq!(past.status, 200, "another revision is answered at once");
+    let same = other.get(&format!("rollouts/{id}?wait=0s&since={seen}")).await;
+    assert_eq!(same.body["rollout"]["revision"], json!(seen));
+    for bad in ["wait=2m", "since=x", "wiat=3s"] {
+        let bad = other.get(&format!("rollouts/{id}?{bad}")).await;
+        assert_eq!((bad.status, &bad.body["code"]), (400, &json!("BOT-6041")));
+    }
+    let path = format!("rollouts/{id}?wait=60s&since={seen}");
+    let path_of_events = format!("rollouts/{id}/events");
+    let change = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let pause = format!("rollouts/{id}/pause");
+        assert_eq!(api.ask(("POST", &pause), &[], &json!({"reason": "look"})).await.status, 200);
+        b.turns(2).await;
+        let abort = format!("rollouts/{id}/rollback");
+        assert_eq!(api.ask(("POST", &abort), &[], &json!({"reason": "enough"})).await.status, 200);
+        a.turns(3).await;
+        b.turns(2).await;
+    };
+    let (waited, stream, ()) = tokio::join!(other.get(&path), other.get(&path_of_events), change);
+    assert_eq!(waited.body["rollout"]["phase"]["phase"], json!("paused"), "{}", waited.body);
+    let text = stream.body.as_str().unwrap();
+    for part in ["event: state", "event: decision", "\"paused\"", "\"rolled_back\"", "enough"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(text.matches("\"phase\":\"paused\"").count(), 1, "{text}");
+    // The rest of it, after the first event, and without a state.
+    let first = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
+    let rest = other.ask(("GET", &path_of_events), &[("last-event-id", first)], &Value::Null).await;
+    let rest = rest.body.as_str().unwrap().to_owned();
+    assert!(!rest.contains("event: state") && rest.contains("\"paused\""), "{rest}");
+    let bad = other.ask(("GET", &path_of_events), &[("last-event-id", "x")], &Value::Null).await;
+    assert_eq!((bad.status, &bad.body["code"]), (400, &json!("BOT-6013")));
+
+    let entries = log(&store).await;
+    let all = other.get("audit").await;
+    assert_eq!(all.body["entries"].as_array().unwrap().len(), entries.len().min(100));
+    let since = entries.len() as u64 - 1;
+    let last = other.get(&format!("audit?since={since}")).await;
+    assert_eq!(last.body["entries"][0]["seq"], json!(since + 1), "{}", last.body);
+    assert_eq!(
+        (&last.body["next"], &last.body["environment"]),
+        (&Value::Null, &json!("production"))
+    );
+    assert_eq!(other.get("audit?since=99999").await.body["entries"], json!([]));
 }
