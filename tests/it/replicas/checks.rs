@@ -2,7 +2,7 @@
 
 use super::{
     campaign::Acknowledged,
-    fleet::{ENVIRONMENT, Fleet, TIMES},
+    fleet::{ENVIRONMENT, Fleet},
     load::Answer,
 };
 use botops_access::IdentityKind;
@@ -33,9 +33,9 @@ pub(super) async fn log(fleet: &Fleet) -> Vec<Entry<Deployment>> {
     deployment_log(fleet.registry.store(), ENVIRONMENT).entries().await.unwrap()
 }
 
-/// Returns a twentieth of `time`, and the slack.
-fn scaled(time: Duration) -> TimeDelta {
-    TimeDelta::from_std(time / TIMES).unwrap() + SLACK
+/// Returns the part of `time` that the servers wait, and the slack.
+fn scaled(fleet: &Fleet, time: Duration) -> TimeDelta {
+    TimeDelta::from_std(time / fleet.times()).unwrap() + SLACK
 }
 
 /// Checks everything, and stops the servers.
@@ -53,8 +53,8 @@ pub(super) async fn check(fleet: &Fleet, answers: &[Answer], acknowledged: &[Ack
     check_lease(&log);
     check_acknowledged(fleet, &log, acknowledged);
     let rollouts = histories(&log);
+    check_arms(fleet, &rollouts, answers);
     for rollout in &rollouts {
-        check_arms(fleet, rollout, answers);
         check_evidence(rollout, answers);
     }
     check_replacement(fleet, &log);
@@ -133,6 +133,17 @@ impl History<'_> {
         self.steps.last().unwrap().1
     }
 
+    /// Returns the reference of its challenger.
+    fn challenger(&self) -> &str {
+        &self.last().versions.as_ref().unwrap().challenger
+    }
+
+    /// Returns whether it was open at `at`, or shortly before or after.
+    fn is_near(&self, fleet: &Fleet, at: DateTime<Utc>) -> bool {
+        let (first, last) = (self.steps[0].0.payload.at, self.steps.last().unwrap().0.payload.at);
+        first - scaled(fleet, STALE_AFTER) <= at && at <= last + scaled(fleet, STALE_AFTER)
+    }
+
     /// Returns the steps that changed something, as text.
     fn told(&self) -> String {
         let mut told = String::new();
@@ -172,31 +183,29 @@ fn histories(log: &[Entry<Deployment>]) -> Vec<History<'_>> {
     histories
 }
 
-/// Checks that the challenger answers only conversations of its share, and none before the first step and after a
-/// rollback.
-fn check_arms(fleet: &Fleet, rollout: &History<'_>, answers: &[Answer]) {
-    let last = rollout.last();
-    let (first_entry, _) = rollout.steps[0];
-    let end = rollout.steps.last().unwrap().0.payload.at;
+/// Checks that a challenger answers only conversations of its share, and none before the first step and after a rollback.
+fn check_arms(fleet: &Fleet, rollouts: &[History<'_>], answers: &[Answer]) {
     let cut_off = fleet.cut_off.lock().unwrap();
-    let challenger = &last.versions.as_ref().unwrap().challenger;
     for answer in answers {
         let Ok((arm, model)) = &answer.result else { continue };
-        let is_during =
-            answer.ended >= first_entry.payload.at && answer.began <= end + scaled(STALE_AFTER);
-        if arm != "canary" || !is_during || model != challenger {
+        if arm != "canary" {
             continue;
         }
         let is_cut_off = cut_off.iter().any(|(place, time)| {
             *place == answer.place
                 && time.from <= answer.ended
-                && time.to.is_none_or(|to| to >= answer.began - scaled(STALE_AFTER))
+                && time.to.is_none_or(|to| to >= answer.began - scaled(fleet, STALE_AFTER))
         });
-        let bound = scaled(if is_cut_off { STALE_AFTER } else { FOLLOWS });
-        let most = rollout.most_between(answer.began - bound, answer.ended);
-        let arm = assign(&last.salt, &answer.conversation, most);
-        let steps = rollout.told();
-        assert_eq!(arm, Arm::Canary, "beyond a share of {most}: {answer:?}, {}\n{steps}", last.id);
+        let bound = scaled(fleet, if is_cut_off { STALE_AFTER } else { FOLLOWS });
+        let from = answer.began - bound;
+        let mut allowed = rollouts.iter().filter(|it| it.challenger() == model).map(|rollout| {
+            let most = rollout.most_between(from, answer.ended);
+            assign(&rollout.last().salt, &answer.conversation, most)
+        });
+        let is_allowed = allowed.any(|arm| arm == Arm::Canary);
+        let near = rollouts.iter().filter(|it| it.is_near(fleet, answer.ended));
+        let told: String = near.map(History::told).collect();
+        assert!(is_allowed, "beyond every share: {answer:?}, cut off: {is_cut_off}\n{told}");
     }
 }
 
@@ -242,6 +251,6 @@ fn check_replacement(fleet: &Fleet, log: &[Entry<Deployment>]) {
         // The kill that the claim follows, if it follows one.
         let since = killed.values().filter(|at| **at <= next.payload.at).max();
         let waited = next.payload.at - entry.payload.at.max(*since.unwrap_or(&entry.payload.at));
-        assert!(waited <= scaled(REPLACE), "entry {} came {waited} late", next.seq);
+        assert!(waited <= scaled(fleet, REPLACE), "entry {} came {waited} late", next.seq);
     }
 }

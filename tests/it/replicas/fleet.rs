@@ -26,8 +26,10 @@ use std::{
 
 /// The environment of the servers.
 pub(super) const ENVIRONMENT: &str = "test";
-/// By what number the waits of the servers are divided.
-pub(super) const TIMES: u32 = 20;
+/// By what number the waits of the servers on files are divided.
+const TIMES: u32 = 20;
+/// The same on moto, which answers fewer requests a second.
+const TIMES_ON_MOTO: u32 = 4;
 /// The token of the admin API.
 pub(super) const TOKEN: &str = "a token of thirty-two characters!!";
 /// The number of servers.
@@ -73,7 +75,6 @@ impl Process {
             .env("BOTOPS_ENVIRONMENT", ENVIRONMENT)
             .env("BOTOPS_IDENTITY_KEY", "the identity key of the three servers")
             .env("BOTOPS_ADMIN_TOKEN", TOKEN)
-            .env("BOTOPS_TIMES", TIMES.to_string())
             .envs(extra)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -141,7 +142,7 @@ enum Place {
     /// A folder, which each server reaches by its own links.
     Folder,
     /// moto, which each server reaches by its own way.
-    Moto { moto: Moto, gates: Vec<Gate> },
+    Moto { _moto: Moto, gates: Vec<Gate> },
 }
 
 /// The facts about a server that the load and the commands need.
@@ -226,7 +227,7 @@ impl Fleet {
         }
         let store = Store::open(&bucket(), &settings(&gates[SERVERS].url)).unwrap();
         let registry = filled(store).await;
-        let place = Place::Moto { moto, gates };
+        let place = Place::Moto { _moto: moto, gates };
         tokio::task::spawn_blocking(move || Self::started(folder, registry, place)).await.unwrap()
     }
 
@@ -253,6 +254,14 @@ impl Fleet {
         self.folder.path().join(format!("view-{place}"))
     }
 
+    /// Returns by what number the waits of the servers are divided.
+    pub(super) fn times(&self) -> u32 {
+        match &self.place {
+            Place::Folder => TIMES,
+            Place::Moto { .. } => TIMES_ON_MOTO,
+        }
+    }
+
     /// Returns the location of the registry and the settings of the store for the server at `place`, and for the test
     /// itself after the last one.
     fn way(&self, place: usize) -> (String, BTreeMap<String, String>) {
@@ -274,7 +283,8 @@ impl Fleet {
             *starts += 1;
             *starts
         };
-        let (location, extra) = self.way(place);
+        let (location, mut extra) = self.way(place);
+        extra.insert("BOTOPS_TIMES".to_owned(), self.times().to_string());
         Process::start(place, start, self.folder.path(), &location, &extra)
     }
 
@@ -292,11 +302,28 @@ impl Fleet {
 
     /// Kills the server at `place`.
     pub(super) fn kill(&self, place: usize) {
-        let mut processes = self.processes.lock().unwrap();
-        let process = &mut processes[place];
-        self.killed.lock().unwrap().insert(process.start, Utc::now());
-        process.signal("-KILL");
-        assert!(process.end(Duration::from_secs(10)).is_some(), "a killed process ends");
+        self.signal_to_end(place, "-KILL");
+        assert!(self.end(place).is_some(), "a killed process ends");
+    }
+
+    /// Sends the server at `place` a signal that ends it.
+    fn signal_to_end(&self, place: usize, name: &str) {
+        let processes = self.processes.lock().unwrap();
+        self.killed.lock().unwrap().insert(processes[place].start, Utc::now());
+        processes[place].signal(name);
+    }
+
+    /// Waits for the end of the server at `place`. The clients, and the ways to the store, go on meanwhile.
+    fn end(&self, place: usize) -> Option<i32> {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(20) {
+            let ended = self.processes.lock().unwrap()[place].end(Duration::from_millis(1));
+            if ended.is_some() {
+                return ended;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
     }
 
     /// Starts the server at `place` again, after a kill.
@@ -308,14 +335,11 @@ impl Fleet {
 
     /// Stops the server at `place` in an orderly way, and starts it again.
     pub(super) fn renew(&self, place: usize) {
-        {
-            let mut processes = self.processes.lock().unwrap();
-            let process = &mut processes[place];
-            // A request that arrives after its last one is refused, as with a kill.
-            self.killed.lock().unwrap().insert(process.start, Utc::now());
-            process.signal("-TERM");
-            assert_eq!(process.end(Duration::from_secs(20)), Some(0), "{}", process.said());
-        }
+        // A request that arrives after its last one is refused, as with a kill.
+        self.signal_to_end(place, "-TERM");
+        let ended = self.end(place);
+        let said = self.processes.lock().unwrap()[place].said();
+        assert_eq!(ended, Some(0), "{said}");
         self.restart(place);
     }
 

@@ -3,9 +3,9 @@
 
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use reqwest::Client;
@@ -69,14 +69,24 @@ fn of_message(headers: &HeaderMap) -> HeaderMap {
     headers
 }
 
+/// Forwards a request. A client that is gone does not end it, as it would not at a store.
 async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let is_lost = shared.requests.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+    let is_lost = shared.requests.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
     let is_closed = shared.closed.load(Ordering::SeqCst);
     if is_closed && !is_lost {
         return refused();
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LONGEST).await else { return refused() };
+    let answer = tokio::spawn(async move { ask(&shared, parts, body).await }).await;
+    match answer {
+        Ok(Some(answer)) if !is_closed => answer,
+        _ => refused(),
+    }
+}
+
+/// Asks the store; `None` if it gives no answer.
+async fn ask(shared: &Shared, parts: Parts, body: Bytes) -> Option<Response> {
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let _held = shared.lock.lock().await;
     let answer = shared
@@ -85,15 +95,11 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         .headers(of_message(&parts.headers))
         .body(body)
         .send()
-        .await;
-    let Ok(answer) = answer else { return refused() };
+        .await
+        .ok()?;
     let (status, headers) = (answer.status(), of_message(answer.headers()));
-    let Ok(body) = answer.bytes().await else { return refused() };
-    if is_closed {
-        return refused();
-    }
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(Body::from(answer.bytes().await.ok()?));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    response
+    Some(response)
 }
