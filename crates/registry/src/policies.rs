@@ -50,6 +50,7 @@ fn check_gates(gates: &GateRules) -> Result<()> {
     if gates.is_empty() {
         return Ok(());
     }
+    gates.check_numbers()?;
     let gates = serde_json::to_value(gates).and_then(serde_json::from_value::<GateSpec>);
     let gates = gates
         .map_err(|error| Fault::usage("BOT-1063", "`gates` are no gate rules").caused_by(error))?;

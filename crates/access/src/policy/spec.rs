@@ -189,6 +189,40 @@ impl GateRules {
         *self == Self { relative: self.relative.clone(), ..Self::default() }
             && relative == RelativeRules::default()
     }
+
+    /// Checks that every number is finite. A form that has no such number, like JSON, would lose it.
+    ///
+    /// # Errors
+    /// `BOT-1063` (exit 2) with the key of a number that is infinite, or not a number.
+    pub fn check_numbers(&self) -> Result<()> {
+        let check = |key: String, number: f64| match number.is_finite() {
+            true => Ok(()),
+            false => {
+                let message = format!("`{key}` is {number}: expected a finite number");
+                Err(fault(&key, message).hint("write a number, such as `0.8`"))
+            }
+        };
+        let Self { metrics, per_class, per_language, relative } = self;
+        for (section, bounds) in
+            [("metrics", metrics), ("per_class", per_class), ("per_language", per_language)]
+        {
+            for (name, bound) in bounds {
+                for (end, number) in [("min", bound.min), ("max", bound.max)] {
+                    if let Some(number) = number {
+                        check(format!("gates.{section}.{name}.{end}"), number)?;
+                    }
+                }
+            }
+        }
+        let Some(relative) = relative else { return Ok(()) };
+        for (name, drop) in &relative.max_drop {
+            check(format!("gates.relative.max_drop.{name}"), *drop)?;
+        }
+        match relative.mcnemar_alpha {
+            Some(alpha) => check("gates.relative.mcnemar_alpha".to_owned(), alpha),
+            None => Ok(()),
+        }
+    }
 }
 
 impl PolicySpec {
@@ -221,14 +255,14 @@ impl PolicySpec {
 
     /// Checks that every bound on a gate is a number, and can hold.
     fn check_bounds(&self) -> Result<()> {
+        self.gates.check_numbers()?;
         let GateRules { metrics, per_class, per_language, relative } = &self.gates;
         for (section, bounds) in
             [("metrics", metrics), ("per_class", per_class), ("per_language", per_language)]
         {
             for (name, bound) in bounds {
                 let key = format!("gates.{section}.{name}");
-                let ends = bound.min.into_iter().chain(bound.max);
-                if ends.clone().count() == 0 || !ends.clone().all(f64::is_finite) {
+                if bound.min.or(bound.max).is_none() {
                     return Err(fault(&key, format!("the gate on `{name}` has no bound"))
                         .hint(format!("write a bound, such as `{name}: {{min: 0.8}}`")));
                 }
@@ -241,7 +275,7 @@ impl PolicySpec {
             }
         }
         for (name, drop) in relative.iter().flat_map(|relative| &relative.max_drop) {
-            if !drop.is_finite() || *drop < 0.0 {
+            if *drop < 0.0 {
                 let key = format!("gates.relative.max_drop.{name}");
                 return Err(fault(&key, format!("`{drop}` is not a valid largest drop")));
             }

@@ -270,6 +270,25 @@ fn a_policy_out_of_range_names_the_key() {
         ("min_records: 0", "BOT-1063", "min_records", "at least one record"),
         ("gates: {metrics: {accuracy: {}}}", "BOT-1063", "gates.metrics.accuracy", "no bound"),
         (
+            "gates: {metrics: {accuracy: {min: .nan}}}",
+            "BOT-1063",
+            "gates.metrics.accuracy.min",
+            "`gates.metrics.accuracy.min` is NaN: expected a finite number",
+        ),
+        ("gates: {per_class: {f1: {max: .inf}}}", "BOT-1063", "gates.per_class.f1.max", "is inf"),
+        (
+            "gates: {relative: {max_drop: {accuracy: .nan}}}",
+            "BOT-1063",
+            "gates.relative.max_drop.accuracy",
+            "is NaN",
+        ),
+        (
+            "gates: {relative: {mcnemar_alpha: .nan}}",
+            "BOT-1063",
+            "gates.relative.mcnemar_alpha",
+            "is NaN",
+        ),
+        (
             "gates: {per_class: {f1: {min: 2, max: 1}}}",
             "BOT-1063",
             "gates.per_class.f1",

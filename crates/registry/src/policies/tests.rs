@@ -235,6 +235,8 @@ fn a_policy_file_names_the_line_of_a_mistake() {
             3,
             "did you mean `accuracy`?",
         ),
+        ("gates:\n  metrics:\n    accuracy: {min: .nan}\n", "BOT-1063", 3, "write a number"),
+        ("gates:\n  relative:\n    mcnemar_alpha: .inf\n", "BOT-1063", 3, "write a number"),
         ("version: 1\nwindow: []\n", "BOT-1011", 2, "`windows`"),
         ("version: 1\nmin_records: 0\n", "BOT-1063", 2, ""),
         ("windows:\n  - Mon-Fri 09:00-16:00 UTC\n  - always\n", "BOT-1064", 3, "Europe/Warsaw"),
