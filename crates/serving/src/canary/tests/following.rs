@@ -126,6 +126,7 @@ async fn nobody_approves_what_was_requested_on_their_behalf() {
         plan,
         supersede: false,
         accept_labels: true,
+        drill: false,
     };
     let ci = Identity::new(IdentityKind::Key, "ci").on_behalf_of(Some("ada".to_owned()));
     a.canary.start(&request, Requester::new(ci, "weekly"), Mode::Real).await.unwrap();
