@@ -8,7 +8,7 @@ use super::{
 };
 use crate::window::{self, Window};
 use botops_digest::{Digest, canonical_json};
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result, Severity};
 use botops_rollout::RolloutPolicy;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -255,6 +255,18 @@ impl Policy {
             push("windows".to_owned(), self.window_words());
         }
         demands
+    }
+
+    /// Returns a warning if the policy demands nothing but a gate report, although it is applied.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Finding> {
+        if self.mode() == PolicyMode::Off || self.demands().len() > 1 {
+            return Vec::new();
+        }
+        let message =
+            "the policy demands nothing: every version with a gate report may be promoted";
+        let help = "write what a promotion needs, such as `gates: {metrics: {accuracy: {min: 0.85}}}`, or `mode: off`";
+        vec![Finding::new("BOT-1066", Severity::Warning, message, help)]
     }
 
     fn data_words(&self) -> String {

@@ -69,12 +69,13 @@ impl Judgement {
         self.violations().next().is_none()
     }
 
-    /// Returns a finding for each violation.
+    /// Returns a finding for each violation: `BOT-6052` for closed promotion windows, else `BOT-6050`.
     #[must_use]
     pub fn findings(&self, severity: Severity) -> Vec<Finding> {
         let findings = self.violations().map(|check| {
             let place = Place { key: Some(check.rule.clone()), ..Place::default() };
-            Finding::new("BOT-6050", severity, check.words(), check.help.clone()).at(place)
+            let code = if check.rule == "windows" { "BOT-6052" } else { "BOT-6050" };
+            Finding::new(code, severity, check.words(), check.help.clone()).at(place)
         });
         findings.collect()
     }

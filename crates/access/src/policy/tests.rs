@@ -257,10 +257,27 @@ fn a_closed_window_refuses_and_holds_only_when_enforced() {
         .unwrap_err();
     assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6052", 6));
     assert!(fault.message().ends_with("closed until 2026-11-30 09:00 Europe/Warsaw"), "{fault}");
+    let closed = enforced.judge(&Case { at: Some(saturday), ..Case::default() });
+    assert_eq!(closed.findings(Severity::Error)[0].code, "BOT-6052");
     let words = "outside the promotion windows until 2026-11-30 09:00 Europe/Warsaw";
     assert_eq!(enforced.closed(saturday).as_deref(), Some(words));
     assert_eq!(policy(&format!("mode: warn\n{window}")).closed(saturday), None);
     assert_eq!(enforced.closed("2026-11-30T09:00:00Z".parse().unwrap()), None);
+}
+
+#[test]
+fn a_policy_without_a_demand_is_warned_of() {
+    for yaml in ["version: 1", "mode: warn", "gates: {}"] {
+        let warnings = policy(yaml).warnings();
+        assert_eq!(warnings.len(), 1, "{yaml}");
+        assert_eq!(
+            (warnings[0].code.as_str(), warnings[0].severity),
+            ("BOT-1066", Severity::Warning)
+        );
+    }
+    for yaml in [GATES, "mode: off", "min_records: 1", "approvals: {}", "rollout: {max_step: 50}"] {
+        assert_eq!(policy(yaml).warnings(), [], "{yaml}");
+    }
 }
 
 #[test]

@@ -334,4 +334,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "there is no policy",
         explanation: "No policy file is named, and the deployment log of the environment records none. Name a file with `policy: policy.yaml` in botops.yaml or in a profile, with `BOTOPS_POLICY`, or with `--file`.",
     },
+    Entry {
+        code: "BOT-1066",
+        kind: None,
+        title: "the policy demands nothing",
+        explanation: "The policy is applied, but has no gate, no data set, no number of records, no limit on the plan, no approvals and no windows: it lets every version with a gate report pass, whatever the report measured. This is a warning. Write what a promotion needs, such as `gates: {metrics: {accuracy: {min: 0.85}}}`, or `mode: off` if nothing is meant to be demanded. A policy file without any key is refused.",
+    },
 ];
