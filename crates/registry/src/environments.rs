@@ -5,7 +5,7 @@ use super::{
     state::State,
 };
 use botops_digest::Digest;
-use botops_findings::{Fault, FaultKind, Finding, Result};
+use botops_findings::{Fault, FaultKind, Finding, Result, Severity};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Checks the name of an environment.
@@ -88,9 +88,31 @@ impl Registry {
         Ok(champions)
     }
 
+    /// Returns a warning for every environment whose deployment log is damaged: its champions are unknown.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn environment_warnings(&self) -> Result<Vec<Finding>> {
+        let mut warnings = Vec::new();
+        for name in self.environments().await? {
+            match self.deployments.read(&name).await {
+                Ok(_) => {}
+                Err(fault) if fault.kind() == FaultKind::Gate => {
+                    let mut finding = fault.as_finding();
+                    finding.severity = Severity::Warning;
+                    finding.message =
+                        format!("the champions of `{name}` are unknown: {}", finding.message);
+                    warnings.push(finding);
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(warnings)
+    }
+
     /// Adds, to the aliases of each of `versions` of one model, the names of the other environments whose champion it is.
     ///
-    /// The champion of an environment whose log is damaged is unknown.
+    /// The champion of an environment whose log is damaged is unknown, as [`Self::environment_warnings`] says.
     ///
     /// # Errors
     /// Those of the store; `BOT-5011` no such model (exit 2).

@@ -3,6 +3,7 @@
 use super::*;
 use botops_digest::canonical_json;
 use botops_evaluation::{GateReport, GateResult, PassedGates};
+use botops_findings::Severity;
 use botops_store::{Appended, Store};
 use std::sync::Arc;
 
@@ -206,6 +207,7 @@ async fn a_damaged_deployment_log_hides_the_champion_and_not_the_versions() {
     registry.promote(&versions[0], None, &proof("one"), &act("ada")).await.unwrap();
     let from = Some(versions[0].manifest_digest);
     registry.promote(&versions[1], from, &proof("two"), &act("ada")).await.unwrap();
+    assert_eq!(registry.environment_warnings().await.unwrap(), []);
     let broken = Store::in_memory();
     for path in store.objects("", None).await.unwrap() {
         let bytes = store.read(&path).await.unwrap().unwrap();
@@ -216,6 +218,10 @@ async fn a_damaged_deployment_log_hides_the_champion_and_not_the_versions() {
         broken.create(&path, bytes).await.unwrap();
     }
     let registry = Registry::open(broken);
+    let warnings = registry.environment_warnings().await.unwrap();
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert_eq!((warning.code.as_str(), warning.severity), ("BOT-5006", Severity::Warning));
+    assert!(warning.message.starts_with("the champions of `production` are unknown: "));
     assert!(resolved(&registry, "support").await.starts_with("BOT-5006"));
     assert_eq!(resolved(&registry, "support@2").await, "support@2");
     let promoted = registry.promote(&versions[2], from, &proof("three"), &act("ada")).await;
