@@ -33,6 +33,7 @@ mod reference;
 mod references;
 mod registry;
 mod standing;
+mod start_forecast;
 mod state;
 mod succession;
 mod verification;
@@ -55,6 +56,7 @@ pub use policies::{held, policy_evidence, read_policy};
 pub use reference::{Reference, Selector};
 pub use references::References;
 pub use registry::Registry;
+pub use start_forecast::StartForecast;
 pub use withdrawal::{Withdrawal, Withdrawn};
 
 use botops_access::{Identity, IdentityKind};

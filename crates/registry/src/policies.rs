@@ -23,13 +23,21 @@ const NEWEST: u32 = 1;
 /// Reads the policy file at `path`.
 ///
 /// # Errors
-/// As [`botops_spec::read_versioned`]; `BOT-3010` a gate on an unknown metric, `BOT-1063` a setting out of range, `BOT-1064`
-/// an invalid window (exit 2), each with file, line and key.
+/// As [`botops_spec::read_versioned`]; `BOT-3010` a gate on an unknown metric, `BOT-1063` a setting out of range or a file
+/// without any key, `BOT-1064` an invalid window (exit 2), each with file, line and key.
 pub fn read_policy(path: &Path) -> Result<Policy> {
     let yaml = spec::text(path)?;
     let file = path.display().to_string();
     spec::check_version(&yaml, &file, NEWEST)?;
     let policy: PolicySpec = spec::parse(&yaml, &file)?;
+    if spec::parse::<Option<PolicySpec>>(&yaml, &file)?.is_none() {
+        return Err(Fault::usage("BOT-1063", "the policy file is empty: it demands nothing")
+            .file(path)
+            .hint(
+                "write what a promotion needs, such as `gates: {metrics: {accuracy: {min: 0.85}}}`",
+            )
+            .hint("to demand nothing on purpose, write `mode: off`"));
+    }
     let placed = |fault: Fault| {
         let key = fault.place().key.clone().unwrap_or_default();
         let (line, column) = Outline::of(&yaml).place(&key).unzip();

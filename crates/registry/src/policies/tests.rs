@@ -4,6 +4,7 @@ use super::*;
 use crate::{GATE_FILE, MODEL_FILE, Manifest, ManifestFile};
 use botops_digest::canonical_json;
 use botops_evaluation::{BoundResult, GateBasis, GateReport, GateResult};
+use botops_findings::Severity;
 use botops_store::Store;
 use bytes::Bytes;
 use chrono::TimeDelta;
@@ -222,6 +223,62 @@ async fn a_recorded_policy_that_cannot_be_read_refuses_promotions_and_not_rollba
         registry.previous_champion("support", &two.manifest_digest).await.unwrap().unwrap();
     registry.go_back(&former, Some(two.manifest_digest), &act("ada", 2)).await.unwrap();
     assert_eq!(registry.champion("support").await.unwrap().unwrap().number, 1);
+}
+
+#[tokio::test]
+async fn a_forecast_says_what_a_start_would_meet() {
+    let registry = Registry::open(Store::in_memory());
+    let one = version(&registry, "one", 0.9, 0.93).await;
+    let plan = botops_rollout::RolloutSpec::default().check().unwrap();
+    for (mode, refused, severity) in [
+        ("enforce", true, Severity::Error),
+        ("warn", false, Severity::Warning),
+        ("off", false, Severity::Info),
+    ] {
+        let night = policy(&format!("mode: {mode}\nwindows: [\"Mon-Sun 22:00-02:00 UTC\"]"));
+        let open = registry.start_forecast(&night, &one, &plan, at(1)).await.unwrap();
+        assert!(open.is_satisfied() && !open.is_refused() && open.findings().is_empty());
+        let windows = open.checks().last().unwrap();
+        assert_eq!((windows.rule.as_str(), windows.found.as_str()), ("windows", "open"));
+        let closed = registry.start_forecast(&night, &one, &plan, at(7)).await.unwrap();
+        assert_eq!((closed.is_satisfied(), closed.is_refused()), (false, refused), "{mode}");
+        assert_eq!(closed.checks().last().unwrap().found, "closed until 2026-11-30 22:00 UTC");
+        let finding = closed.findings().pop().unwrap();
+        assert_eq!((finding.code.as_str(), finding.severity), ("BOT-6052", severity), "{mode}");
+    }
+
+    let two = policy("approvals: {required: 2}");
+    let forecast = registry.start_forecast(&two, &one, &plan, at(1)).await.unwrap();
+    assert_eq!((forecast.approvals, forecast.is_satisfied()), (2, true));
+    let off = policy("mode: off\napprovals: {required: 2}");
+    let forecast = registry.start_forecast(&off, &one, &plan, at(1)).await.unwrap();
+    assert_eq!((forecast.approvals, forecast.is_refused()), (0, false));
+
+    // A freeze refuses, whatever the mode of the policy is.
+    registry.freeze(Some(at(5)), &act("eve", 0)).await.unwrap();
+    let forecast = registry.start_forecast(&off, &one, &plan, at(1)).await.unwrap();
+    assert!(forecast.is_refused() && !forecast.is_satisfied());
+    let last = forecast.checks().last().unwrap();
+    assert_eq!(last.found, "frozen by `eve` until 2026-11-30 05:00 UTC: because");
+    let finding = forecast.findings().pop().unwrap();
+    assert_eq!((finding.code.as_str(), finding.severity), ("BOT-6051", Severity::Error));
+    let forecast = registry.start_forecast(&off, &one, &plan, at(6)).await.unwrap();
+    assert!(!forecast.is_refused());
+}
+
+#[test]
+fn an_empty_policy_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.yaml");
+    for yaml in ["", "\n", "# later\n", "---\n", "\u{feff}", "null\n"] {
+        std::fs::write(&path, yaml).unwrap();
+        let fault = read_policy(&path).unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1063", 2), "{yaml:?}");
+        assert!(fault.message().contains("is empty"), "{fault}");
+        assert_eq!(fault.place().file.as_deref(), path.to_str());
+    }
+    std::fs::write(&path, "mode: off\n").unwrap();
+    assert_eq!(read_policy(&path).unwrap().mode(), PolicyMode::Off);
 }
 
 #[test]
