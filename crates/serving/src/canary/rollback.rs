@@ -87,7 +87,7 @@ impl Canary {
             self.show_loaded();
             let message = format!("{} serves again instead of {}", would.to, would.from);
             self.event("warn", "rollback", message);
-            let restored = would.clone();
+            let restored = Box::new(would.clone());
             let act = Reverted::Return { from, to: former, served, restored };
             self.act(act, requester.clone(), now);
         }
@@ -119,7 +119,7 @@ impl Canary {
     /// Returns the result of a return that is in effect and not recorded.
     fn waiting_return(&self) -> Option<Restored> {
         self.in_effect().into_iter().rev().find_map(|act| match act.act {
-            Reverted::Return { restored, .. } => Some(restored),
+            Reverted::Return { restored, .. } => Some(*restored),
             Reverted::Abort { .. } => None,
         })
     }

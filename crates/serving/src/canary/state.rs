@@ -187,7 +187,7 @@ pub(super) enum Reverted {
         /// Its model.
         served: Arc<Served>,
         /// The result.
-        restored: Restored,
+        restored: Box<Restored>,
     },
 }
 
