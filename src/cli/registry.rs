@@ -201,7 +201,7 @@ async fn resolve(registry: &Registry, reference: &str) -> Result<Version> {
 }
 
 fn models(context: &Context, registry: &Registry) -> Result<Outcome> {
-    let models = context.wait(async {
+    let (models, warnings) = context.wait(async {
         let mut models = Vec::new();
         for model in registry.models().await? {
             let versions = registry.versions(&model).await?;
@@ -218,7 +218,7 @@ fn models(context: &Context, registry: &Registry) -> Result<Outcome> {
                 model,
             });
         }
-        Ok::<_, Fault>(models)
+        Ok::<_, Fault>((models, registry.environment_warnings().await?))
     })??;
     let url = registry.store().url();
     let text = if models.is_empty() {
@@ -236,14 +236,17 @@ fn models(context: &Context, registry: &Registry) -> Result<Outcome> {
         Some(model) => shell_line(["botops", "registry", "list", &model.model]),
         None => "botops push model.botops --name support".to_owned(),
     };
-    Ok(Outcome::done(&Models { registry: url, models }, text).next(next))
+    let text = format!("{text}{}", tables::warnings(&warnings));
+    Ok(Outcome::done(&Models { registry: url, models }, text).findings(warnings).next(next))
 }
 
 fn versions(context: &Context, registry: &Registry, model: &str) -> Result<Outcome> {
-    let versions = context.wait(registry.versions(model))??;
-    let text = text::versions(&versions);
+    let (versions, warnings) = context.wait(async {
+        Ok::<_, Fault>((registry.versions(model).await?, registry.environment_warnings().await?))
+    })??;
+    let text = format!("{}{}", text::versions(&versions), tables::warnings(&warnings));
     let newest = versions.last().map(Version::reference);
-    let outcome = Outcome::done(&Versions { model, versions }, text);
+    let outcome = Outcome::done(&Versions { model, versions }, text).findings(warnings);
     Ok(match newest {
         Some(reference) => outcome.next(shell_line(["botops", "registry", "show", &reference])),
         None => outcome,

@@ -3,7 +3,6 @@
 use super::numbering::numbers;
 use crate::cli::{runs::run_text, terminal::tables};
 use botops_digest::Digest;
-use botops_findings::Finding;
 use botops_registry::{Action, Event, Reign, Version, Withdrawal};
 use botops_store::Entry;
 use std::collections::BTreeMap;
@@ -42,8 +41,7 @@ fn state(version: &Version) -> String {
 
 /// Renders the warnings about a withdrawn version, a line each.
 pub(in crate::cli) fn warnings(version: &Version) -> String {
-    let line = |finding: &Finding| format!("warning[{}]: {}\n", finding.code, finding.message);
-    version.warnings().iter().map(line).collect()
+    tables::warnings(&version.warnings())
 }
 
 /// Renders one version.

@@ -103,6 +103,12 @@ pub(crate) fn bytes(n: u64) -> String {
     format!("{size:.1} {}", units[unit])
 }
 
+/// Renders `warnings`, one on each line.
+pub(crate) fn warnings(warnings: &[Finding]) -> String {
+    let line = |finding: &Finding| format!("warning[{}]: {}\n", finding.code, finding.message);
+    warnings.iter().map(line).collect()
+}
+
 /// Lists findings by code: the number, then the first `samples` of each.
 pub(crate) fn findings(findings: &[Finding], samples: usize) -> String {
     let count_of = |_: &str, kept: usize| kept as u64;
