@@ -8,8 +8,10 @@ use crate::cli::{
 };
 use botops_access::{Check, Demand, Policy, PolicyMode, next_opening};
 use botops_digest::Digest;
-use botops_findings::{Fault, Finding, Result, Severity};
-use botops_registry::{PolicyRecord, Reference, Registry, Selector, held, read_policy};
+use botops_findings::{Fault, Result};
+use botops_registry::{
+    PolicyRecord, Reference, Registry, Selector, StartForecast, held, read_policy,
+};
 use botops_rollout::{RolloutPolicy, RolloutSpec};
 use botops_spec::{self as spec, Outline};
 use botops_text::display;
@@ -90,9 +92,11 @@ struct CheckAnswer<'a> {
     version: String,
     policy: PolicyLine<'a>,
     satisfied: bool,
-    /// Whether a promotion would be refused: a demand is not satisfied, and the mode is `enforce`.
+    /// Whether a promotion would be refused now: a freeze is in force, or a demand is not satisfied, and the mode is `enforce`.
     refused: bool,
-    checks: &'a [Check],
+    checks: Vec<&'a Check>,
+    /// The approvals by different people that the promotion needs at its end; 0: none.
+    approvals: u32,
 }
 
 #[derive(Serialize)]
@@ -227,15 +231,57 @@ fn check(args: &CheckArgs, context: &Context) -> Result<Outcome> {
         None => Reference { model: workspace_model(context)?, selector: Selector::Latest },
     };
     let version = context.wait(registry.resolve(&reference))??;
-    let judgement = context.wait(registry.judge(&found.policy, &version, Some(&plan), None))??;
-    let (satisfied, mode) = (judgement.is_satisfied(), found.policy.mode());
-    let refused = !satisfied && mode == PolicyMode::Enforce;
-    let rows = judgement.checks.iter().map(|check| {
+    let now = provenance::now()?;
+    let forecast = context.wait(registry.start_forecast(&found.policy, &version, &plan, now))??;
+    let subject = registry.subject(&version);
+    let warnings = found.policy.warnings();
+    let text = format!(
+        "{}{}{}{}\n",
+        found.words(),
+        check_table(&forecast),
+        tables::warnings(&warnings),
+        verdict(&forecast, &subject)
+    );
+    let answer = CheckAnswer {
+        version: version.reference(),
+        policy: found.line(),
+        satisfied: forecast.is_satisfied(),
+        refused: forecast.is_refused(),
+        checks: forecast.checks().collect(),
+        approvals: forecast.approvals,
+    };
+    let findings = warnings.into_iter().chain(forecast.findings()).collect();
+    let outcome = Outcome::done(&answer, text).findings(findings);
+    let outcome = match forecast.is_refused() {
+        true => outcome.exit(Exit::Policy),
+        false => outcome,
+    };
+    Ok(found.advise(outcome))
+}
+
+/// Renders the checks, with the approvals to come as a note.
+fn check_table(forecast: &StartForecast) -> String {
+    let checks = forecast.checks().map(|check| {
         let verdict = if check.passed { "passed" } else { "failed" };
         vec![check.rule.clone(), check.required.clone(), check.found.clone(), verdict.to_owned()]
     });
-    let subject = registry.subject(&version);
-    let verdict = match (satisfied, mode) {
+    let note = (forecast.approvals > 0).then(|| {
+        let required = match forecast.approvals {
+            1 => "1 approval is needed".to_owned(),
+            n => format!("{n} approvals are needed"),
+        };
+        let found = "asked for before the promotion";
+        vec!["approvals".to_owned(), required, found.to_owned(), "note".to_owned()]
+    });
+    tables::table(&["rule", "required", "found", "verdict"], checks.chain(note), &[])
+}
+
+/// Returns the end of a check, in words.
+fn verdict(forecast: &StartForecast, subject: &str) -> String {
+    if let Some(freeze) = &forecast.freeze {
+        return format!("refused: {subject} is {}", freeze.found);
+    }
+    match (forecast.is_satisfied(), forecast.judgement.mode) {
         (true, _) => format!("passed: the policy allows {subject}"),
         (false, PolicyMode::Enforce) => format!("refused: the policy does not allow {subject}"),
         (false, PolicyMode::Warn) => {
@@ -244,28 +290,7 @@ fn check(args: &CheckArgs, context: &Context) -> Result<Outcome> {
         (false, PolicyMode::Off) => {
             format!("off: the policy would not allow {subject}, and is not applied")
         }
-    };
-    let table = tables::table(&["rule", "required", "found", "verdict"], rows, &[]);
-    let text = format!("{}{table}{verdict}\n", found.words());
-    let answer = CheckAnswer {
-        version: version.reference(),
-        policy: found.line(),
-        satisfied,
-        refused,
-        checks: &judgement.checks,
-    };
-    let severity = match mode {
-        PolicyMode::Enforce => Severity::Error,
-        PolicyMode::Warn => Severity::Warning,
-        PolicyMode::Off => Severity::Info,
-    };
-    let findings: Vec<Finding> = judgement.findings(severity);
-    let outcome = Outcome::done(&answer, text);
-    let outcome = match refused {
-        true => outcome.exit(Exit::Policy),
-        false => outcome,
-    };
-    Ok(found.advise(outcome.findings(findings)))
+    }
 }
 
 /// Reads and checks the plan; without a file, the default one.
@@ -299,13 +324,14 @@ fn explain(file: &FileArg, context: &Context) -> Result<Outcome> {
         (None, None) => String::new(),
     };
     let table = tables::table(&["rule", "demand", "line"], rows, &[2]);
-    let text = format!("{}{table}{state}", found.words());
+    let warnings = found.policy.warnings();
+    let text = format!("{}{table}{}{state}", found.words(), tables::warnings(&warnings));
     let answer = ExplainAnswer {
         policy: found.line(),
         demands: demands.iter().map(|demand| Line { demand, line: line(&demand.rule) }).collect(),
         held,
     };
-    Ok(found.advise(Outcome::done(&answer, text)))
+    Ok(found.advise(Outcome::done(&answer, text).findings(warnings)))
 }
 
 /// Returns the line of `rule`, else that of the key that it is part of.
@@ -340,7 +366,9 @@ fn apply(args: &ApplyArgs, context: &Context) -> Result<Outcome> {
         }
         _ => format!("{policy} already was the policy of {name}: nothing was written\n"),
     };
+    let warnings = found.policy.warnings();
+    let text = format!("{text}{}", tables::warnings(&warnings));
     let line = PolicyLine { in_force: recorded || !is_new, ..found.line() };
     let answer = ApplyAnswer { policy: line, recorded, dry_run: args.dry_run };
-    Ok(Outcome::done(&answer, text).next("botops policy explain"))
+    Ok(Outcome::done(&answer, text).findings(warnings).next("botops policy explain"))
 }

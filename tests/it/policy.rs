@@ -75,6 +75,12 @@ fn an_unknown_key_of_a_policy_names_the_line_and_the_nearest_key() {
     assert!(refused.contains("policy.yaml:3") && refused.contains("`gates`"), "{refused}");
     let none = terminal.run("policy explain");
     assert!(none.starts_with("exit: 2\n") && none.contains("BOT-1065"), "{none}");
+    terminal.write("policy.yaml", "");
+    let empty = terminal.run("policy apply --file policy.yaml");
+    assert!(empty.starts_with("exit: 2\n") && empty.contains("is empty"), "{empty}");
+    terminal.write("policy.yaml", "version: 1\n");
+    let nothing = terminal.stdout("policy apply --file policy.yaml");
+    assert!(nothing.contains("warning[BOT-1066]: the policy demands nothing"), "{nothing}");
     terminal.write("staging.yaml", "environment: staging\n");
     let other = terminal.run("policy apply --file staging.yaml");
     assert!(other.starts_with("exit: 2\n") && other.contains("BOT-6057"), "{other}");
@@ -98,6 +104,9 @@ fn a_frozen_environment_refuses_a_promotion_and_says_who_and_why() {
         refused.contains("frozen by `eve` until") && refused.contains("Christmas"),
         "{refused}"
     );
+    terminal.write("policy.yaml", "mode: off\n");
+    let checked = terminal.run("policy check bot@2 --file policy.yaml");
+    assert!(checked.starts_with("exit: 6\n") && checked.contains("frozen by `eve`"), "{checked}");
     terminal.stdout("freeze --reason longer");
     assert!(terminal.run(promote).contains("until somebody ends it: longer"));
     terminal.stdout("unfreeze --reason done");
@@ -119,6 +128,9 @@ fn a_promotion_outside_the_windows_is_refused_with_the_next_opening() {
     let refused = terminal.run("promote bot@2 --traffic traffic.jsonl --dry-run");
     assert!(refused.starts_with("exit: 6\n") && refused.contains("BOT-6052"), "{refused}");
     assert!(refused.contains("are closed until ") && refused.contains(" 12:00 UTC"), "{refused}");
+    let checked = terminal.run("policy check bot@2");
+    assert!(checked.starts_with("exit: 6\n") && checked.contains("closed until "), "{checked}");
+    assert!(checked.contains("refused: the policy does not allow bot@2"), "{checked}");
     let explained = terminal.stdout("policy explain");
     assert!(explained.contains("now: outside the promotion windows"), "{explained}");
 }
