@@ -51,21 +51,24 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let answer = match &workspace.admin_url.value {
         Some(url) => {
             let client = context.admin_client(url)?;
-            context.wait(by_server(&client, url, &model, args, &act))??
+            context.wait(by_server(&client, url, &model, to, args, &act))??
         }
         None => context.wait(by_registry(&context.registry()?, &model, to, args, &act))??,
     };
     Ok(Outcome::done(&answer, text(&answer)).next(format!("botops registry log {}", answer.model)))
 }
 
-/// Reads a reference to a version of `model`.
+/// Reads a reference to a version of `model`: `2` means `model@2`.
 fn of_model(text: &str, model: &str) -> Result<Reference> {
-    let reference: Reference = text.parse()?;
+    let is_number =
+        text != model && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let reference: Reference =
+        if is_number { format!("{model}@{text}").parse()? } else { text.parse()? };
     if reference.model == model {
         return Ok(reference);
     }
     Err(Fault::usage("BOT-5012", format!("{text} is a version of another model"))
-        .hint(format!("name a version of `{model}`")))
+        .hint(format!("name a version of `{model}`, such as `{model}@2`")))
 }
 
 /// Asks the server, which knows the open rollout and the former champions.
@@ -73,10 +76,12 @@ async fn by_server(
     client: &AdminClient,
     url: &str,
     model: &str,
+    to: Option<Reference>,
     args: &Args,
     act: &Act,
 ) -> Result<Answer> {
-    let to = args.to.as_deref();
+    let to = to.map(|reference| reference.to_string());
+    let to = to.as_deref();
     let restored = match args.dry_run {
         true => client.would_roll_back(model, to, &act.actor, &act.reason).await?,
         false => client.roll_back(model, to, &act.actor, &act.reason).await?,
@@ -155,4 +160,22 @@ fn text(answer: &Answer) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_number_is_a_version_of_the_model() {
+        let read = |text: &str| of_model(text, "support").map(|reference| reference.to_string());
+        assert_eq!(read("2").unwrap(), "support@2");
+        assert_eq!(read("support@2").unwrap(), "support@2");
+        assert_eq!(read("support").unwrap(), "support@champion");
+        assert_eq!(read("0").unwrap_err().code(), "BOT-5010");
+        let other = read("billing@2").unwrap_err();
+        assert_eq!(other.code(), "BOT-5012");
+        assert!(other.hints()[0].contains("`support@2`"), "{other}");
+        assert_eq!(of_model("2", "2").unwrap().to_string(), "2@champion");
+    }
 }
