@@ -134,7 +134,8 @@ async fn every_endpoint_takes_the_identities_that_have_a_scope_of_its_row_and_no
     let mut log = KeyLog::open(&store, &settings().environment).unwrap();
     let mut holders = Vec::new();
     for scope in Scope::ALL {
-        holders.push((scope, key(&mut log, scope.name(), vec![scope]).await));
+        let name = format!("only-{scope}");
+        holders.push((scope, key(&mut log, &name, vec![scope]).await));
     }
     let day = TimeDelta::days(1);
     let expired =
@@ -177,7 +178,10 @@ async fn every_endpoint_takes_the_identities_that_have_a_scope_of_its_row_and_no
                 assert_eq!((answer.status, answer.code.as_str()), (403, "BOT-1046"));
                 let needed = format!("`{}`", endpoint.any_of[0]);
                 assert!(answer.text.contains(&needed), "{}", answer.text);
-                assert!(answer.text.contains(&format!("`{scope}` needs the scope")), "the name");
+                assert!(
+                    answer.text.contains(&format!("`only-{scope}` needs the scope")),
+                    "the name"
+                );
             }
             bodies += &answer.text;
         }
