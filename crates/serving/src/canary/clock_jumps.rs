@@ -48,12 +48,12 @@ impl Canary {
         };
         let transition = rollout::clock_jumped(&step.rollout, from, to);
         let decided = transition.is_decided();
-        if decided {
-            if !self.step(state, &transition, &automatic(), None).await? {
-                self.catch_up(state).await?;
-                return Ok(false);
-            }
-        } else if let Some(ticking) = &mut state.ticking {
+        // Moved times are an entry, too: the next command and the next tick start from what the log says.
+        if !self.step(state, &transition, &automatic(), None).await? {
+            self.catch_up(state).await?;
+            return Ok(false);
+        }
+        if !decided && let Some(ticking) = &mut state.ticking {
             ticking.ticked = to;
         }
         state.jump = None;
