@@ -6,15 +6,13 @@ mod list;
 mod plan;
 mod replay;
 mod status;
+mod target;
 mod watch;
 
+use self::target::{Target, named, server_url};
 use super::Outcome;
-use crate::cli::{
-    arguments::{model_arg::workspace_model, output_args::ReasonArg},
-    session::context::Context,
-};
-use botops_findings::{Fault, Result};
-use botops_registry::Reference;
+use crate::cli::{arguments::output_args::ReasonArg, session::context::Context};
+use botops_findings::Result;
 use clap::Subcommand;
 
 /// Follow and control a rollout
@@ -44,6 +42,8 @@ enum Verb {
     Pause(Order),
     /// Continue after a pause
     Resume(Order),
+    /// Take the next step now; refused while the evidence is against it
+    Advance(Order),
     /// Approve the promotion, as another person than the requester
     Approve(Order),
     /// Reject the promotion, and return to the champion
@@ -52,15 +52,6 @@ enum Verb {
     Promote(Order),
     /// Abort the rollout, and return to the champion
     Abort(Order),
-}
-
-#[derive(Debug, clap::Args)]
-struct Target {
-    /// Model; default: the workspace's model
-    model: Option<String>,
-    /// Rollout; default: the latest
-    #[arg(long, value_name = "ID")]
-    id: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -74,20 +65,6 @@ struct Order {
     dry_run: bool,
 }
 
-impl Target {
-    /// Returns the model that is named, or that of the workspace.
-    fn model(&self, context: &Context) -> Result<String> {
-        named(self.model.as_deref(), context)
-    }
-}
-
-fn named(model: Option<&str>, context: &Context) -> Result<String> {
-    match model {
-        Some(model) => Ok(model.parse::<Reference>()?.model),
-        None => workspace_model(context),
-    }
-}
-
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (command, order) = match &args.verb {
         Verb::Plan(args) => return plan::run(args, context),
@@ -99,20 +76,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Drill(args) => return drill::run(args, context),
         Verb::Pause(order) => ("pause", order),
         Verb::Resume(order) => ("resume", order),
+        Verb::Advance(order) => ("advance", order),
         Verb::Approve(order) => ("approve", order),
         Verb::Reject(order) => ("reject", order),
         Verb::Promote(order) => ("promote", order),
         Verb::Abort(order) => ("rollback", order),
     };
     give(command, order, context)
-}
-
-/// Returns the address of the server that is configured.
-fn server_url(context: &Context) -> Result<String> {
-    context.workspace()?.admin_url.value.clone().ok_or_else(|| {
-        Fault::usage("BOT-6038", "no server is configured")
-            .hint("set `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL")
-    })
 }
 
 /// Gives the rollout a command, at the server.

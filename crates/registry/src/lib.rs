@@ -39,6 +39,7 @@ mod succession;
 mod verification;
 mod versions;
 mod withdrawal;
+mod withdrawn;
 
 pub use aliases::check_alias;
 pub use author::check_author;
@@ -57,7 +58,8 @@ pub use reference::{Reference, Selector};
 pub use references::References;
 pub use registry::Registry;
 pub use start_forecast::StartForecast;
-pub use withdrawal::{Withdrawal, Withdrawn};
+pub use withdrawal::Withdrawal;
+pub use withdrawn::Withdrawn;
 
 use botops_access::{Identity, IdentityKind};
 use botops_digest::Digest;

@@ -1,6 +1,9 @@
 //! The state of a model: the fold of its log.
 
-use super::{Action, CHAMPION, Event, Registry, Withdrawn, withdrawal::Marks};
+use super::{
+    Action, CHAMPION, Event, Registry,
+    withdrawn::{Marks, Withdrawn},
+};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_store::{Appended, Entry, Log};

@@ -1,10 +1,12 @@
 //! Versions that are no longer to be used: yanked, or deprecated.
 
-use super::{Act, Action, Registry, Version, state::State};
+use super::{
+    Act, Action, Registry, Version,
+    state::State,
+    withdrawn::{Marks, Withdrawn},
+};
 use botops_digest::Digest;
 use botops_findings::{Fault, Finding, Result, Severity};
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 /// A way to withdraw a version. Each can be taken back, and a version can be both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,24 +15,6 @@ pub enum Withdrawal {
     Yanked,
     /// The version can be used, with a warning.
     Deprecated,
-}
-
-/// Who withdrew a version, when and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Withdrawn {
-    /// The time.
-    pub at: DateTime<Utc>,
-    /// The author.
-    pub actor: String,
-    /// The reason.
-    pub reason: String,
-}
-
-/// The withdrawals of a version that are in force.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Marks {
-    pub(super) yanked: Option<Withdrawn>,
-    pub(super) deprecated: Option<Withdrawn>,
 }
 
 impl Withdrawal {

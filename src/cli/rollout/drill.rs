@@ -1,6 +1,6 @@
 //! `botops rollout drill`.
 
-use super::{named, server_url};
+use super::target::{named, server_url};
 use crate::cli::{
     Outcome, arguments::output_args::ReasonArg, session::context::Context, terminal::tables,
 };

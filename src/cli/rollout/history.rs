@@ -1,6 +1,6 @@
 //! `botops rollout history`.
 
-use super::Target;
+use super::target::Target;
 use crate::cli::{
     Outcome,
     promote::transitions,

@@ -1,6 +1,6 @@
 //! `botops rollout list`.
 
-use super::named;
+use super::target::named;
 use crate::cli::{
     Outcome,
     session::{

@@ -1,6 +1,6 @@
 //! `botops rollout replay`.
 
-use super::named;
+use super::target::named;
 use crate::cli::{
     Exit, Outcome,
     session::{

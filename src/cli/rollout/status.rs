@@ -1,6 +1,6 @@
 //! `botops rollout status`.
 
-use super::Target;
+use super::target::Target;
 use crate::cli::{
     Outcome,
     promote::{evidence, transitions, verdict_exit},

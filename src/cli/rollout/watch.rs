@@ -1,6 +1,6 @@
 //! `botops rollout watch`.
 
-use super::{named, status::seen_outcome};
+use super::{status::seen_outcome, target::named};
 use crate::cli::{
     Outcome,
     promote::verdict_exit,

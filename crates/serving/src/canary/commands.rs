@@ -4,9 +4,9 @@
 //! is read and checked again.
 
 use super::{
+    counting::Marks,
     follow::Canary,
     state::{InEffect, Mode, Requester, Reverted, Started, State, named, unchanged, under_way},
-    ticking::Marks,
 };
 use crate::routing::Served;
 use botops_access::Identity;

@@ -1,13 +1,13 @@
 //! The observations of all servers: published by each, merged by the one that ticks.
 
 use super::{
+    counting::{Marks, Ticking, is_nothing},
     follow::Canary,
     state::State,
-    ticking::{Marks, Ticking},
 };
 use botops_findings::Result;
 use botops_registry::RolloutStep;
-use botops_rollout::{Merged, Observation, Phase, ReplicaObservation};
+use botops_rollout::{Merged, Phase, ReplicaObservation};
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
@@ -19,16 +19,6 @@ use std::{
 const KEEP_UNION: Duration = Duration::from_secs(60);
 /// The number of observations that are worth a union.
 const WORTH_A_UNION: usize = 50;
-
-/// Returns whether `seen` holds no traffic.
-pub(super) fn is_nothing(seen: &Observation) -> bool {
-    let without = Observation {
-        observed_at: seen.observed_at,
-        held: seen.held.clone(),
-        ..Observation::default()
-    };
-    *seen == without
-}
 
 /// Returns whether conversations are observed in `phase`.
 fn is_observed(phase: &Phase) -> bool {
@@ -267,56 +257,4 @@ impl Canary {
 /// Returns whether the observation `number` of `server` is within `counted`.
 fn is_counted(counted: &Marks, server: &str, number: u64) -> bool {
     counted.get(server).is_some_and(|last| number <= *last)
-}
-
-/// The numbers of the observations of one server that were looked at.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Numbers {
-    /// All numbers up to this one.
-    below: u64,
-    /// Those beyond it.
-    beyond: std::collections::BTreeSet<u64>,
-}
-
-impl Numbers {
-    fn contains(&self, number: u64) -> bool {
-        number <= self.below || self.beyond.contains(&number)
-    }
-
-    fn up_to(&mut self, number: u64) {
-        self.below = self.below.max(number);
-        self.fold();
-    }
-
-    fn insert(&mut self, number: u64) {
-        self.beyond.insert(number);
-        self.fold();
-    }
-
-    fn fold(&mut self) {
-        let below = self.below;
-        self.beyond.retain(|number| *number > below);
-        while self.beyond.remove(&(self.below + 1)) {
-            self.below += 1;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_numbers_that_were_looked_at_are_known_with_their_gaps() {
-        let mut numbers = Numbers::default();
-        for number in [1, 2, 5] {
-            numbers.insert(number);
-        }
-        assert_eq!([1, 2, 3, 5].map(|number| numbers.contains(number)), [true, true, false, true]);
-        numbers.insert(3);
-        numbers.insert(4);
-        assert_eq!((numbers.below, numbers.beyond.len()), (5, 0));
-        numbers.up_to(9);
-        assert!(numbers.contains(8) && !numbers.contains(10));
-    }
 }

@@ -1,13 +1,14 @@
 //! A server follows the deployment log: it reads the next entry, and derives its routing from what it has read.
 
 use super::{
+    arrival::Arrival,
     freshness::Freshness,
     journal::Journal,
     pace::Pace,
     share::Share,
-    shown::Shown,
     state::{InEffect, Published, Reverted, State},
     versions::Versions,
+    view::Shown,
 };
 use crate::{app::App, deployment_rules::broken_rule, routing::Served, unit_key::UnitKey};
 use botops_digest::Digest;
@@ -60,7 +61,7 @@ pub(crate) struct Canary {
     /// Ends the wait for the next turn.
     pub(super) woken: Notify,
     /// The models that were loaded in the background.
-    pub(super) arrived: std::sync::Mutex<Vec<super::loading::Arrival>>,
+    pub(super) arrived: std::sync::Mutex<Vec<Arrival>>,
     /// The conversations that were open at servers which are gone, by server, as the server that ticks sees it.
     pub(super) lost: std::sync::Mutex<BTreeMap<String, u64>>,
     /// Whether this is a rehearsal.

@@ -1,18 +1,10 @@
 //! The models in memory: loaded in the background, kept while they may serve, and dropped.
 
-use super::{follow::Canary, state::State};
+use super::{arrival::Arrival, follow::Canary, state::State};
 use crate::routing::Served;
 use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
 use std::sync::{Arc, PoisonError};
-
-/// A model that was asked for in the background.
-pub(crate) struct Arrival {
-    manifest: Digest,
-    /// Whether it is to serve as champion.
-    as_champion: bool,
-    outcome: Result<Served>,
-}
 
 impl Canary {
     /// Loads the version with this manifest in the background, unless that is under way.

@@ -11,9 +11,11 @@
 //! - a process that was stopped, or cannot read the store, sends nothing to a challenger ([`freshness`])
 //! - [`shown`] is a copy that is read while the state is locked, and [`clock_jumps`] pauses after a jump of the wall clock
 
+mod arrival;
 mod clock_jumps;
 mod commands;
 mod conditions;
+mod counting;
 mod evidence;
 mod follow;
 mod freshness;
@@ -30,6 +32,7 @@ mod state;
 mod tests;
 mod ticking;
 mod versions;
+mod view;
 mod withdrawals;
 
 pub(crate) use commands::{StartRequest, drill_plan, request_key};

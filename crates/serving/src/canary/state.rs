@@ -1,6 +1,6 @@
 //! The state of a server that follows its deployment log, and the acts that are in effect before the log has them.
 
-use super::{share::Share, ticking::Ticking};
+use super::{counting::Ticking, share::Share};
 use crate::{clock::Jump, routing::Served};
 use botops_access::{Identity, Policy};
 use botops_digest::Digest;

@@ -1,75 +1,21 @@
 //! The ticks of the server that holds the lease: the observations of all servers are merged, and the judge decides.
 
 use super::{
-    evidence::{Numbers, is_nothing},
+    counting::is_nothing,
     follow::Canary,
     state::{Requester, State},
 };
 use botops_access::Identity;
 use botops_findings::{Fault, FaultKind, Result};
-use botops_rollout::{
-    self as rollout, Command, Effect, Merged, Observation, Phase, Rollout, Transition,
-};
+use botops_rollout::{self as rollout, Command, Effect, Observation, Phase, Rollout, Transition};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 /// How long a rollback waits for the requests that still use the challenger.
 const DRAIN: Duration = Duration::from_secs(30);
-/// The numbers of the last observation of each server.
-pub(super) type Marks = BTreeMap<String, u64>;
-
-/// The evidence of the open rollout, on the server that ticks.
-pub(super) struct Ticking {
-    /// The rollout.
-    pub(super) rollout: String,
-    /// The union of the observations.
-    pub(super) merged: Merged,
-    /// The observations that no entry has counted, each with the marks after it.
-    pub(super) pending: Vec<(Marks, Observation)>,
-    /// The numbers of the observations that were looked at, by server.
-    pub(super) seen: BTreeMap<String, Numbers>,
-    /// When a new observation of each server was last read, by this server's clock; `None` once the server has left.
-    pub(super) heard: BTreeMap<String, Option<Instant>>,
-    /// When the observations of the other servers were last read.
-    pub(super) gathered: Option<Instant>,
-    /// When the union was last kept.
-    pub(super) kept: Instant,
-    /// The steady time of the last tick.
-    pub(super) ticked: DateTime<Utc>,
-}
-
-impl Ticking {
-    /// Returns the marks of everything that was merged.
-    pub(super) fn marks(&self) -> Marks {
-        self.merged.marks()
-    }
-
-    /// Drops the observations that an entry with the marks `counted` has counted.
-    ///
-    /// An append may have its effect although its answer was lost: the marks tell which observations are in the entry.
-    pub(super) fn counted(&mut self, counted: &Marks) {
-        let is_counted = |marks: &Marks| {
-            marks.iter().all(|(server, number)| counted.get(server).is_some_and(|n| n >= number))
-        };
-        self.pending.retain(|(marks, _)| !is_counted(marks));
-    }
-
-    /// Returns the observations that no entry has counted, as one.
-    fn uncounted(&self, now: DateTime<Utc>, held: Option<String>) -> Observation {
-        let mut sum = Observation { observed_at: Some(now), held, ..Observation::default() };
-        for (_, seen) in &self.pending {
-            let held = sum.held.take();
-            sum.add(seen.clone());
-            sum.held = held;
-        }
-        sum
-    }
-}
-
 impl Canary {
     /// Ticks if this server holds the lease, and the time has come or a rollback is due.
     ///
