@@ -152,7 +152,10 @@ async fn server(url: &str, context: &Context, workspace: &Workspace) -> Result<S
 
 /// Returns the answer of a check, or its fault in one line.
 fn answer(found: Result<String>) -> String {
-    found.unwrap_or_else(|fault| format!("{}: {}", fault.code(), fault.message()))
+    found.unwrap_or_else(|fault| {
+        let hint = fault.hints().first().map_or(String::new(), |hint| format!("; {hint}"));
+        format!("{}: {}{hint}", fault.code(), fault.message())
+    })
 }
 
 /// Returns the issuers of OIDC tokens, separated by commas; `None` if there are none.

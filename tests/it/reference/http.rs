@@ -37,8 +37,8 @@ const PUBLIC: [Route; 6] = [
     ("GET", "/metrics", "", "OpenMetrics text", "Metrics for Prometheus"),
 ];
 
-/// The admin listener, with the token as `Authorization: Bearer`.
-const ADMIN: [Route; 8] = [
+/// The admin listener, with a token or key as `Authorization: Bearer`.
+const ADMIN: [Route; 21] = [
     (
         "GET",
         "/admin/v1/models",
@@ -50,15 +50,15 @@ const ADMIN: [Route; 8] = [
     (
         "POST",
         "/admin/v1/models/{model}/rollouts",
-        "admin.rs:StartRequest",
+        "admin_changes.rs:StartRequest",
         "lib.rs:RolloutStatus",
         "Start a rollout, or join the one that runs",
     ),
     (
         "POST",
         "/admin/v1/models/{model}/rollback",
-        "admin.rs:CommandRequest",
-        "rollback.rs:Restored",
+        "admin_changes.rs:CommandRequest",
+        "state.rs:Restored",
         "End the open rollout and keep the champion; without one, or with `version`, go back to a former champion; `reason` is required",
     ),
     (
@@ -66,7 +66,7 @@ const ADMIN: [Route; 8] = [
         "/admin/v1/rollouts/{id}",
         "",
         "lib.rs:RolloutStatus",
-        "One rollout; `latest` is an id too",
+        "One rollout; `latest` is an id too; `?wait=30s&since=REVISION` answers once the revision is another one",
     ),
     (
         "GET",
@@ -76,11 +76,102 @@ const ADMIN: [Route; 8] = [
         "The numbers that the next decision would cite",
     ),
     (
+        "GET",
+        "/admin/v1/rollouts/{id}/events",
+        "",
+        "admin_events.rs:RolloutEvent",
+        "The decisions as server-sent events, from `Last-Event-ID` on",
+    ),
+    (
+        "POST",
+        "/admin/v1/rollouts/{id}/pause",
+        "admin_changes.rs:CommandRequest",
+        "lib.rs:RolloutStatus",
+        "Pause at the current weight",
+    ),
+    (
+        "POST",
+        "/admin/v1/rollouts/{id}/resume",
+        "admin_changes.rs:CommandRequest",
+        "lib.rs:RolloutStatus",
+        "Continue after a pause",
+    ),
+    (
+        "POST",
+        "/admin/v1/rollouts/{id}/advance",
+        "admin_changes.rs:CommandRequest",
+        "lib.rs:RolloutStatus",
+        "Take the next step now",
+    ),
+    (
+        "PUT",
+        "/admin/v1/rollouts/{id}/weight",
+        "admin_changes.rs:WeightRequest",
+        "lib.rs:RolloutStatus",
+        "Set the share within the step",
+    ),
+    (
+        "POST",
+        "/admin/v1/rollouts/{id}/promote",
+        "admin_changes.rs:CommandRequest",
+        "lib.rs:RolloutStatus",
+        "Promote now",
+    ),
+    (
+        "POST",
+        "/admin/v1/rollouts/{id}/rollback",
+        "admin_changes.rs:CommandRequest",
+        "lib.rs:RolloutStatus",
+        "Roll back; a stale `If-Match` does not stop it",
+    ),
+    (
+        "POST",
+        "/admin/v1/rollouts/{id}/approve",
+        "admin_changes.rs:CommandRequest",
+        "lib.rs:RolloutStatus",
+        "Approve the promotion",
+    ),
+    (
+        "POST",
+        "/admin/v1/rollouts/{id}/reject",
+        "admin_changes.rs:CommandRequest",
+        "lib.rs:RolloutStatus",
+        "Reject the promotion, and roll back",
+    ),
+    (
+        "POST",
+        "/admin/v1/rollouts/{id}/approvals",
+        "admin_changes.rs:ApprovalRequest",
+        "lib.rs:RolloutStatus",
+        "Approve or reject",
+    ),
+    (
         "POST",
         "/admin/v1/rollouts/{id}/{command}",
-        "admin.rs:CommandRequest",
-        "lib.rs:RolloutStatus",
-        "`pause`, `resume`, `promote` or `rollback`; `If-Match` takes the revision of `ETag`",
+        "admin_changes.rs:CommandRequest",
+        "",
+        "Any other word is refused",
+    ),
+    (
+        "PUT",
+        "/admin/v1/freeze",
+        "admin_changes.rs:FreezeRequest",
+        "the freeze",
+        "Freeze the environment",
+    ),
+    (
+        "DELETE",
+        "/admin/v1/freeze",
+        "admin_changes.rs:FreezeRequest",
+        "the freeze",
+        "End the freeze",
+    ),
+    (
+        "GET",
+        "/admin/v1/audit",
+        "",
+        "admin_follow.rs:AuditPage",
+        "The entries of the deployment log after `?since=NUMBER`",
     ),
     (
         "GET",
@@ -93,15 +184,16 @@ const ADMIN: [Route; 8] = [
 
 /// Returns the page without its title.
 pub(crate) fn page(types: &Types) -> String {
-    for (file, routes) in [("server.rs", &PUBLIC[..]), ("admin.rs", &ADMIN[..])] {
+    for (found, routes) in [(registered("server.rs"), &PUBLIC[..]), (endpoints(), &ADMIN[..])] {
         let known: BTreeSet<(String, String)> =
             routes.iter().map(|route| (route.0.to_owned(), route.1.to_owned())).collect();
-        assert_eq!(registered(file), known, "left: the routes of {file}; right: the page of HTTP");
+        assert_eq!(found, known, "left: the routes of the server; right: the page of HTTP");
     }
     let mut page = Page::new(
         types,
         "Bodies are JSON. A request with an unknown key is refused. Mutating admin requests take `?dry_run=true`, which runs \
-         the same checks and changes nothing. `Idempotency-Key` is not supported yet.\n",
+         the same checks and changes nothing, and `Idempotency-Key`: the same key and body are carried out once in 24 hours. \
+         `If-Match` takes the revision of `ETag`.\n",
     );
     for (title, routes) in [("Public", &PUBLIC[..]), ("Admin", &ADMIN[..])] {
         page.push(&format!(
@@ -164,4 +256,22 @@ fn registered(file: &str) -> BTreeSet<(String, String)> {
     }
     assert!(!found.is_empty(), "no route was found in {file}");
     found
+}
+
+/// Returns the endpoints of the admin API: method and path. Its router is built from this table.
+fn endpoints() -> BTreeSet<(String, String)> {
+    let path = crate::support::repository().join("crates/serving/src/authorization.rs");
+    let source = fs::read_to_string(path).unwrap();
+    let table = source.split("const ENDPOINTS").nth(1).unwrap();
+    let table = &table[..table.find("];").unwrap()];
+    let row = Regex::new(
+        r#"(?:(read)|(operate|approve|go_back)|administer|Endpoint\s*)[({]\s*(?:method:\s*)?(?:Method::(\w+),)?\s*(?:path:\s*)?"([^"]+)""#,
+    )
+    .unwrap();
+    let method = |found: &regex::Captures<'_>| match (found.get(1), found.get(2), found.get(3)) {
+        (Some(_), ..) => "GET".to_owned(),
+        (_, Some(_), _) => "POST".to_owned(),
+        (_, _, named) => named.expect("a row names its method").as_str().to_owned(),
+    };
+    row.captures_iter(table).map(|found| (method(&found), found[4].to_owned())).collect()
 }
