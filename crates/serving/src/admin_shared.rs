@@ -1,4 +1,4 @@
-//! What the handlers of the admin API share: the server, its rollouts, and the answer with a rollout.
+//! The parts that the handlers of the admin API share: the server, its rollouts, and the answer with a rollout.
 
 use crate::{
     RolloutStatus,

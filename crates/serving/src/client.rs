@@ -83,7 +83,7 @@ struct CommandBody<'a> {
     options: StartOptions,
 }
 
-/// What a request for a rollout allows, beside the plan.
+/// The liberties that a request for a rollout takes, beside the plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StartOptions {
     /// Start although the version adds or removes intents, or cannot answer some.
