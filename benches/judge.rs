@@ -48,7 +48,7 @@ fn seconds_for_each(batch: u64) -> f64 {
         let keys = (first..first + batch).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         for arm in [Arm::Primary, Arm::Canary] {
             let slot = Slot::new(0, 0.05, arm);
-            let own = |key: &u64| (key % 20 == 0) == (arm == Arm::Canary);
+            let own = |key: &u64| key.is_multiple_of(20) == (arm == Arm::Canary);
             let units = keys.clone().filter(own).collect();
             seen.arms.push(Seen { slot, measures: Vec::new(), units });
             let units = keys.clone().filter(own).filter(|key| key % 33 == 0).collect();

@@ -64,6 +64,7 @@ fn run() -> Outcome<u64> {
         environment: "bench".to_owned(),
         request_log: RequestLog::To(|| Box::new(std::io::stderr())),
         access: AccessSettings::default(),
+        replication: botops_serving::Replication::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(threads)?)

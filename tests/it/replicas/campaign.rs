@@ -179,7 +179,7 @@ impl Commander {
             };
             let status = answer.status().as_u16();
             let Ok(text) = answer.text().await else { continue };
-            if let 200 | 201 | 202 = status {
+            if let 200..=202 = status {
                 let answer: Value = serde_json::from_str(&text).unwrap();
                 let rollout = answer["rollout"]["id"].as_str().unwrap().to_owned();
                 self.acknowledged.push(Acknowledged {

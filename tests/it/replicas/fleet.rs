@@ -417,13 +417,21 @@ impl Drop for Fleet {
             return;
         }
         let (killed, cut_off) = (&self.killed, &self.cut_off);
-        println!("killed {killed:?}\ncut off {cut_off:?}\nstopped {:?}", self.stopped);
+        crate::support::print_past_harness(&format!(
+            "killed {killed:?}\ncut off {cut_off:?}\nstopped {:?}",
+            self.stopped
+        ));
         for said in self.ended.lock().into_iter().flat_map(|it| it.clone()) {
-            println!("an earlier process:\n{said}");
+            crate::support::print_past_harness(&format!("an earlier process:\n{said}"));
         }
         for process in self.processes.lock().into_iter().flat_map(|mut it| std::mem::take(&mut *it))
         {
-            println!("server {}, start {}:\n{}", process.place, process.start, process.said());
+            crate::support::print_past_harness(&format!(
+                "server {}, start {}:\n{}",
+                process.place,
+                process.start,
+                process.said()
+            ));
         }
     }
 }

@@ -22,8 +22,8 @@ pub(super) const TIMES: u32 = super::TIMES;
 /// A `botops serve` in its own process.
 pub(super) struct Server {
     process: Child,
-    /// Its standard error from then on.
-    pub(super) stderr: BufReader<ChildStderr>,
+    /// Its standard error from then on: the pipe stays open as long as it runs.
+    _stderr: BufReader<ChildStderr>,
     /// Its output until it was ready.
     said: String,
 }
@@ -47,7 +47,7 @@ impl Server {
         while !said.contains("admin API on ") {
             assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended: {said}");
         }
-        Self { process, stderr, said }
+        Self { process, _stderr: stderr, said }
     }
 
     /// Returns the public address.
