@@ -2,7 +2,7 @@
 
 use botops_digest::Digest;
 
-/// Proof that a version is or was champion of an environment. Only the fold of a verified log makes one, and [`Registry::go_back`] requires
+/// Proof that a version is or was champion of an environment. Only the fold of a verified log makes one, and [`crate::Registry::go_back`] requires
 /// one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormerChampion {
