@@ -115,20 +115,33 @@ impl Canary {
                 false => self.versions.permit(&version, policy.clone(), now).await?,
             };
             let rollout = self.requested(&state, &version, policy, &requester)?;
+            if !request.drill {
+                self.versions.admit(&version).await?;
+            }
+            // Every check of the new rollout comes before the open one is touched.
             if let Some(open) = state.open(&self.app.model) {
                 let id = open.rollout.id.clone();
                 if !request.supersede {
                     return Err(under_way(&id));
                 }
+                let is_back = matches!(open.rollout.phase, Phase::RollingBack { .. });
+                if !is_back {
+                    let command = Command::Supersede { by: rollout.id.clone() };
+                    let now = self.app.clock.steady();
+                    let transition = rollout::command(&open.rollout, &command, now)?;
+                    if matches!(mode, Mode::Real) && self.take_lease(&mut state).await? {
+                        // The mark of the request belongs to the entry that starts the rollout.
+                        let unmarked = Requester { request: None, ..requester.clone() };
+                        self.step(&mut state, &transition, &unmarked, None).await?;
+                    }
+                }
                 if matches!(mode, Mode::Real) {
-                    self.supersede(&mut state, &rollout.id, &requester).await?;
                     drop(state);
+                    // The server that ticks waits for the last requests of the one that is rolled back.
                     self.drive().await?;
+                    tokio::time::sleep(self.pace.busy / 10).await;
                     continue;
                 }
-            }
-            if !request.drill {
-                self.versions.admit(&version).await?;
             }
             let now = rollout.started_at;
             if matches!(mode, Mode::Dry) {
@@ -287,19 +300,6 @@ impl Canary {
         self.launch(&mut state, rollout, &requester).await?;
         drop(state);
         self.drive().await
-    }
-
-    /// Rolls the open rollout back, because the rollout `by` takes its place.
-    async fn supersede(
-        self: &Arc<Self>,
-        state: &mut State,
-        by: &str,
-        requester: &Requester,
-    ) -> Result<bool> {
-        let Some(open) = state.open(&self.app.model) else { return Ok(true) };
-        let command = Command::Supersede { by: by.to_owned() };
-        let transition = rollout::command(&open.rollout, &command, self.app.clock.steady())?;
-        self.step(state, &transition, requester, None).await
     }
 
     /// Applies `command`, which is not an abort.

@@ -67,6 +67,8 @@ impl Canary {
             let seen = state.published.waiting.remove(0);
             if let Some(ticking) = &mut state.ticking {
                 ticking.merged.merge(&seen)?;
+                // It is not read again from the store.
+                ticking.seen.entry(seen.replica.clone()).or_default().insert(seen.number);
             }
         }
         state.published.at = Some(Instant::now());

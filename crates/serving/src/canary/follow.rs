@@ -233,9 +233,10 @@ impl Canary {
             self.route(&mut state);
             read?;
             self.record_acts(&mut state).await?;
+            // The sign of life comes before everything that may wait for a slow store.
+            self.publish_if_due(&mut state).await?;
             self.learn_policy(&mut state).await?;
             self.look_at_withdrawals(&mut state).await?;
-            self.publish_if_due(&mut state).await?;
             self.watch_holder(&mut state).await?;
             self.tick_if_due(&mut state).await?;
         }

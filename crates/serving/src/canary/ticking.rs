@@ -3,7 +3,7 @@
 use super::{
     counting::is_nothing,
     follow::Canary,
-    state::{Requester, State},
+    state::{Requester, Reverted, State},
 };
 use botops_access::Identity;
 use botops_findings::{Fault, FaultKind, Result};
@@ -16,6 +16,7 @@ use std::{
 
 /// How long a rollback waits for the requests that still use the challenger.
 const DRAIN: Duration = Duration::from_secs(30);
+
 impl Canary {
     /// Ticks if this server holds the lease, and the time has come or a rollback is due.
     ///
@@ -97,7 +98,13 @@ impl Canary {
             if is_urgent {
                 self.app.slot.withdraw();
             }
-            if !self.count(state, &transition, &automatic(), marks).await? {
+            let counted = self.count(state, &transition, &automatic(), marks).await;
+            if is_urgent && counted.is_err() {
+                // In effect here although it cannot be recorded yet: the next turns do not give the share back.
+                let (id, reason) = (rollout.id.clone(), transition.reason.clone());
+                self.act(Reverted::Abort { id, reason }, automatic(), now);
+            }
+            if !counted? {
                 self.catch_up(state).await?;
                 if !self.holds_lease(state) {
                     return Ok(false);
