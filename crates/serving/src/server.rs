@@ -150,7 +150,7 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
 /// last champion that is proven before it, starts and resumes no rollout, and reports the problem.
 ///
 /// # Errors
-/// `BOT-1048` (exit 2) the servers of an open rollout name conversations under another key.
+/// `BOT-1067` (exit 2) the servers of an open rollout name conversations under another key.
 async fn follow_champion(
     app: &Arc<App>,
     registry: Registry,

@@ -233,12 +233,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The server reads the log of keys every 2 seconds. Once it has not been able to for 5 minutes, a key may only read, end a rollout, and roll back the model: it may have been revoked meanwhile. A server that has never read the log accepts no key. The shared token, OIDC tokens and the admin socket do not depend on the log. Repair the store of the registry. HTTP status 503.",
     },
     Entry {
-        code: "BOT-1048",
-        kind: Some(FaultKind::Usage),
-        title: "servers name conversations under different keys",
-        explanation: "The servers of an environment count conversations together, and name each by an HMAC under the `identity_key`. This server has another key than the one that ticks the open rollout, so a conversation that meets both would count twice. Give every server of the environment the same key: `secrets.identity_key: ${env:NAME}` or `${file:PATH}` in botops.yaml, or BOTOPS_IDENTITY_KEY. Without a setting, a server makes `.botops/keys/identity_key` in its workspace, which only servers of that folder share. Change the key while no rollout is open.",
-    },
-    Entry {
         code: "BOT-1052",
         kind: Some(FaultKind::Usage),
         title: "the identity key is too short",
@@ -339,5 +333,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         kind: None,
         title: "the policy demands nothing",
         explanation: "The policy is applied, but has no gate, no data set, no number of records, no limit on the plan, no approvals and no windows: it lets every version with a gate report pass, whatever the report measured. This is a warning. Write what a promotion needs, such as `gates: {metrics: {accuracy: {min: 0.85}}}`, or `mode: off` if nothing is meant to be demanded. A policy file without any key is refused.",
+    },
+    Entry {
+        code: "BOT-1067",
+        kind: Some(FaultKind::Usage),
+        title: "servers name conversations under different keys",
+        explanation: "The servers of an environment count conversations together, and name each by an HMAC under the `identity_key`. This server has another key than the one that ticks the open rollout, so a conversation that meets both would count twice. Give every server of the environment the same key: `secrets.identity_key: ${env:NAME}` or `${file:PATH}` in botops.yaml, or BOTOPS_IDENTITY_KEY. Without a setting, a server makes `.botops/keys/identity_key` in its workspace, which only servers of that folder share. Change the key while no rollout is open.",
     },
 ];

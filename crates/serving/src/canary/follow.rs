@@ -114,7 +114,7 @@ impl Canary {
     /// Takes the log that the server starts with, and the `models` that are loaded besides the one that serves.
     ///
     /// # Errors
-    /// `BOT-1048` (exit 2) the servers of the open rollout name conversations under another key.
+    /// `BOT-1067` (exit 2) the servers of the open rollout name conversations under another key.
     pub(crate) async fn open(
         self: &Arc<Self>,
         (environment, tip): (Environment, Option<Entry<Deployment>>),
@@ -145,7 +145,7 @@ impl Canary {
             && *theirs != ours
         {
             let message = "the servers of the open rollout name conversations under another `identity_key`: together they would count conversations twice";
-            return Err(Fault::usage("BOT-1048", message)
+            return Err(Fault::usage("BOT-1067", message)
                 .hint("start every server of an environment with the same `secrets.identity_key`")
                 .hint("change the key while no rollout is open"));
         }
