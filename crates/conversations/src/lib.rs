@@ -1,0 +1,1 @@
+//! Conversations: their turns and state, and the stores that keep them.
