@@ -4,7 +4,7 @@
 //! is read and checked again.
 
 use super::{
-    counting::Marks,
+    drill::{check_drill, is_drill},
     follow::Canary,
     state::{InEffect, Mode, Requester, Reverted, Started, State, named, unchanged, under_way},
 };
@@ -12,16 +12,12 @@ use crate::routing::Served;
 use botops_access::Identity;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_registry::{
-    ChampionMove, Change, Deployment, RolloutStep, Version, check_labels, freeze_change,
-    unfreeze_change,
-};
+use botops_registry::{Change, Deployment, RolloutStep, Version, check_labels};
 use botops_rollout::{
     self as rollout, Command, Effect, Observation, Phase, Rollout, RolloutPolicy, RolloutRequest,
     RolloutSpec, Transition, Versions as Names,
 };
-use botops_store::Appended;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 /// A request for a rollout.
@@ -37,44 +33,6 @@ pub(crate) struct StartRequest {
     pub(crate) accept_labels: bool,
     /// Whether it is a drill: a rollout of the champion's own version, which proves that it can be rolled back.
     pub(crate) drill: bool,
-}
-
-/// Returns the plan of a drill: 1 % until somebody aborts it, for at most 5 minutes. It asks for more conversations than
-/// come, so it promotes nothing.
-pub(crate) fn drill_plan() -> RolloutSpec {
-    RolloutSpec {
-        steps: vec![rollout::StepSpec {
-            weight: 1.0,
-            min_time: None,
-            min_units: Some(1_000_000_000),
-            deadline: "5m".to_owned(),
-            require: None,
-        }],
-        interval: "2s".to_owned(),
-        on_insufficient: rollout::OnInsufficient::Rollback,
-        ..RolloutSpec::default()
-    }
-}
-
-/// Returns whether `rollout` is a drill.
-fn is_drill(rollout: &Rollout) -> bool {
-    rollout.champion == rollout.challenger
-}
-
-/// Refuses a drill of another version than the champion, or while a rollout is open.
-///
-/// # Errors
-/// `BOT-6084` (exit 2), `BOT-6032` (exit 5).
-fn check_drill(state: &State, model: &str, version: &Version) -> Result<()> {
-    if let Some(open) = state.open(model) {
-        return Err(under_way(&open.rollout.id));
-    }
-    if state.champions.current() == Some(version.manifest_digest) {
-        return Ok(());
-    }
-    let message = format!("a drill is of the champion, and `{}` is not", version.reference());
-    Err(Fault::usage("BOT-6084", message)
-        .hint(format!("name `{model}@champion`, or promote the other version")))
 }
 
 impl Canary {
@@ -364,41 +322,6 @@ impl Canary {
         self.versions.check_approver(name).await
     }
 
-    /// Freezes the environment until `until`, or ends its freeze. A dry run checks only.
-    ///
-    /// # Errors
-    /// `BOT-6053`, `BOT-6054`, those of a repeated request and of the store.
-    pub(crate) async fn freeze(
-        self: &Arc<Self>,
-        (frozen, until): (bool, Option<DateTime<Utc>>),
-        requester: Requester,
-        mode: Mode,
-    ) -> Result<()> {
-        self.journal.check()?;
-        loop {
-            let mut state = self.lock().await;
-            self.catch_up(&mut state).await?;
-            if self.repeated(&state, &requester)? {
-                return Ok(());
-            }
-            let now = self.app.clock.now();
-            let change = if frozen {
-                freeze_change(until, now)?
-            } else {
-                unfreeze_change((self.journal.environment(), &state.environment), now)?.1
-            };
-            if matches!(mode, Mode::Dry) {
-                return Ok(());
-            }
-            let by = (requester.by.clone(), requester.reason.clone());
-            let mut entry = Deployment::new(by, now, "", change);
-            entry.request.clone_from(&requester.request);
-            if self.append(&mut state, entry).await? {
-                return Ok(());
-            }
-        }
-    }
-
     /// Returns the transition that `command` would make, with the reason that the request gives.
     fn checked(
         &self,
@@ -496,130 +419,6 @@ impl Canary {
         self.show_act(&act);
         self.acts.lock().unwrap_or_else(PoisonError::into_inner).push(act);
         self.woken.notify_one();
-    }
-
-    /// Appends the entry of `transition`, which counts no observation. Returns whether this server was first.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub(super) async fn step(
-        self: &Arc<Self>,
-        state: &mut State,
-        transition: &Transition,
-        requester: &Requester,
-        forward: Option<ChampionMove>,
-    ) -> Result<bool> {
-        let entry = self.entry(state, transition, requester, (forward, None))?;
-        self.append(state, entry).await
-    }
-
-    /// Appends the entry of `transition`, which counts the observations up to `counted`.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub(super) async fn count(
-        self: &Arc<Self>,
-        state: &mut State,
-        transition: &Transition,
-        requester: &Requester,
-        counted: Marks,
-    ) -> Result<bool> {
-        let entry = self.entry(state, transition, requester, (None, Some(counted)))?;
-        self.append(state, entry).await
-    }
-
-    /// Returns the entry of `transition`.
-    ///
-    /// A rollback out of Settling moves the champion back.
-    fn entry(
-        &self,
-        state: &State,
-        transition: &Transition,
-        requester: &Requester,
-        (forward, counted): (Option<ChampionMove>, Option<Marks>),
-    ) -> Result<Deployment> {
-        let before = state.step(&self.app.model);
-        let next = &transition.next;
-        let champion = match forward {
-            Some(moved) => Some(moved),
-            None => self.way_back(state, next)?,
-        };
-        let clock = self.app.clock.now();
-        let had = before.map_or(0.0, |step| step.rollout.weight());
-        let effective_at = if next.weight() > had && !self.pace.raise.is_zero() {
-            Some(clock + TimeDelta::from_std(self.pace.raise).unwrap_or(TimeDelta::zero()))
-        } else {
-            before.filter(|_| next.weight() == had).and_then(|step| step.effective_at)
-        };
-        let step = RolloutStep {
-            rollout: next.clone(),
-            champion,
-            effective_at,
-            slow_bound_seconds: before.and_then(|step| step.slow_bound_seconds),
-            // Another entry than a tick keeps what the ticks have counted: the observations since then still wait.
-            counted: counted
-                .or_else(|| before.map(|step| step.counted.clone()))
-                .unwrap_or_default(),
-        };
-        let by = (requester.by.clone(), transition.reason.clone());
-        let mut entry =
-            Deployment::new(by, clock, &self.app.model, Change::Rollout(Box::new(step)));
-        entry.request.clone_from(&requester.request);
-        let is_rollback = matches!(next.phase, Phase::RollingBack { .. });
-        entry.break_glass = is_rollback && self.held(state).is_some();
-        Ok(entry)
-    }
-
-    /// Returns the move back of the champion that a rollback out of Settling makes.
-    fn way_back(&self, state: &State, next: &Rollout) -> Result<Option<ChampionMove>> {
-        let from = state.champions.current();
-        let is_back = from == Some(next.challenger)
-            && next.primary() == next.champion
-            && matches!(next.phase, Phase::RollingBack { .. });
-        if !is_back {
-            return Ok(None);
-        }
-        let former = state.champions.former(&next.champion).ok_or_else(|| {
-            Fault::internal("BOT-6018", "the champion before is not in the line of champions")
-        })?;
-        Ok(Some(ChampionMove::back(&former, from)))
-    }
-
-    /// Appends `entry` behind the newest one. Returns whether this server was first.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub(super) async fn append(
-        self: &Arc<Self>,
-        state: &mut State,
-        entry: Deployment,
-    ) -> Result<bool> {
-        match self.journal.append(state.tip.as_ref(), entry).await? {
-            Appended::Written(entry) => {
-                self.take(state, entry)?;
-                self.show_state(state);
-                self.route(state);
-                Ok(true)
-            }
-            Appended::Conflict => Ok(false),
-        }
-    }
-
-    /// Returns whether the log has the request of `requester` already.
-    ///
-    /// # Errors
-    /// `BOT-6046` (exit 2) its key was used for another request in the last 24 hours.
-    pub(super) fn repeated(&self, state: &State, requester: &Requester) -> Result<bool> {
-        let Some(mark) = &requester.request else { return Ok(false) };
-        match state.environment.request(&mark.key, self.app.clock.now()) {
-            None => Ok(false),
-            Some((known, _)) if known.body == mark.body => Ok(true),
-            Some((_, seq)) => Err(Fault::usage(
-                "BOT-6046",
-                format!("this `Idempotency-Key` was used for another request, which is entry {seq} of the deployment log"),
-            )
-            .hint("send each request with a key of its own")),
-        }
     }
 }
 

@@ -4,8 +4,8 @@
 //!
 //! - [`follow`] reads the next entry of the log again and again. What it has read decides the routing ([`routes`]), the
 //!   share of the challenger ([`share`]) and the models in memory ([`loading`])
-//! - any server takes a command ([`commands`]): it is appended behind what the server has read, or checked again. An abort
-//!   and a rollback take effect first, and are recorded after ([`rollback`])
+//! - any server takes a command ([`commands`], [`drill`], [`freezing`]): it is appended ([`entries`]) behind what the
+//!   server has read, or checked again. An abort and a rollback take effect first, and are recorded after ([`rollback`])
 //! - one server ticks ([`lease`], [`ticking`]): it merges the observations of all ([`evidence`]), asks
 //!   [`botops_rollout::advance`] for at most one step, appends the step, and carries out its effect
 //! - a process that was stopped, or cannot read the store, sends nothing to a challenger ([`freshness`])
@@ -16,8 +16,11 @@ mod clock_jumps;
 mod commands;
 mod conditions;
 mod counting;
+mod drill;
+mod entries;
 mod evidence;
 mod follow;
+mod freezing;
 mod freshness;
 mod journal;
 mod lease;
@@ -35,7 +38,8 @@ mod versions;
 mod view;
 mod withdrawals;
 
-pub(crate) use commands::{StartRequest, drill_plan, request_key};
+pub(crate) use commands::{StartRequest, request_key};
+pub(crate) use drill::drill_plan;
 pub(crate) use follow::{Canary, Parts};
 pub(crate) use freshness::Freshness;
 pub(crate) use journal::{Journal, Opened};
