@@ -9,6 +9,7 @@ mod disturbances;
 mod fleet;
 mod gate;
 mod load;
+mod rolling;
 
 use crate::{servers::Moto, support::print_past_harness};
 use std::env;
@@ -42,4 +43,10 @@ async fn three_servers_on_an_object_store_whose_answers_are_lost_agree_on_every_
     let fleet = fleet::Fleet::on_moto(moto).await;
     let plan = campaign::Campaign { rollouts: 3, disturbed: true };
     plan.run(fleet, seed("three servers on moto")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_goes_on_while_each_of_three_servers_is_renewed() {
+    let fleet = fleet::Fleet::on_files().await;
+    rolling::renew_all(fleet, seed("rolling update")).await;
 }

@@ -45,12 +45,12 @@ pub(super) struct Campaign {
 }
 
 /// The commands, and what was acknowledged.
-struct Commander {
+pub(super) struct Commander {
     fleet: Arc<Fleet>,
     client: reqwest::Client,
     random: Random,
     number: usize,
-    acknowledged: Vec<Acknowledged>,
+    pub(super) acknowledged: Vec<Acknowledged>,
 }
 
 /// Returns a plan of three steps that concludes within seconds.
@@ -76,13 +76,7 @@ impl Campaign {
         let load = Load::start(&fleet, seed);
         let stop = Arc::new(AtomicBool::new(!self.disturbed));
         let disturbed = tokio::spawn(disturb(Arc::clone(&fleet), seed, Arc::clone(&stop)));
-        let mut commander = Commander {
-            fleet: Arc::clone(&fleet),
-            client: http(),
-            random: Random::new(seed ^ 0x5eed),
-            number: 0,
-            acknowledged: Vec::new(),
-        };
+        let mut commander = Commander::new(&fleet, seed);
         let mut ends = Vec::new();
         for number in 0..self.rollouts {
             let began = Instant::now();
@@ -106,12 +100,23 @@ impl Campaign {
 }
 
 impl Commander {
+    /// Makes one who draws servers from `seed`.
+    pub(super) fn new(fleet: &Arc<Fleet>, seed: u64) -> Self {
+        Self {
+            fleet: Arc::clone(fleet),
+            client: http(),
+            random: Random::new(seed ^ 0x5eed),
+            number: 0,
+            acknowledged: Vec::new(),
+        }
+    }
+
     /// Runs one rollout to its end.
     async fn roll_out(&mut self, number: usize) -> Rollout {
         let champion = self.fleet.registry.alias("support", "champion").await.unwrap().unwrap();
         let good = if champion.number == 1 { 2 } else { 1 };
         let version = if number % 3 == 1 { FAILING } else { good };
-        let id = self.start(version).await;
+        let id = self.start(version, plan()).await;
         let began = Instant::now();
         if number % 3 == 2 {
             let wait = Duration::from_millis(self.random.below(2_500) as u64);
@@ -132,19 +137,21 @@ impl Commander {
     }
 
     /// Returns the state of the rollout in the log.
-    async fn in_log(&self, id: &str) -> Rollout {
+    pub(super) async fn in_log(&self, id: &str) -> Rollout {
         let log = checks::log(&self.fleet).await;
         let steps = log.iter().rev().filter_map(|entry| entry.payload.rollout());
         steps.into_iter().find(|rollout| rollout.id == id).unwrap().clone()
     }
 
-    async fn start(&mut self, version: u64) -> String {
+    /// Starts a rollout of a version. Returns its id.
+    pub(super) async fn start(&mut self, version: u64, plan: RolloutSpec) -> String {
         let version = format!("support@{version}");
-        let body = json!({"version": version, "plan": plan()});
+        let body = json!({"version": version, "plan": plan});
         self.send("start", "/models/support/rollouts", body, "").await.unwrap()
     }
 
-    async fn abort(&mut self, id: &str) {
+    /// Rolls a rollout back.
+    pub(super) async fn abort(&mut self, id: &str) {
         let path = format!("/rollouts/{id}/rollback");
         // The rollout may be over.
         let _ = self.send("rollback", &path, json!({}), id).await;
@@ -203,7 +210,7 @@ impl Commander {
     }
 
     /// Waits until all servers show the newest rollout as the log has it.
-    async fn wait_for_agreement(&self) {
+    pub(super) async fn wait_for_agreement(&self) {
         let log = checks::log(&self.fleet).await;
         let last = log.iter().rev().find_map(|entry| entry.payload.rollout()).unwrap().clone();
         let began = Instant::now();

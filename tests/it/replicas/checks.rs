@@ -34,7 +34,7 @@ pub(super) async fn log(fleet: &Fleet) -> Vec<Entry<Deployment>> {
 }
 
 /// Returns the part of `time` that the servers wait, and the slack.
-fn scaled(fleet: &Fleet, time: Duration) -> TimeDelta {
+pub(super) fn scaled(fleet: &Fleet, time: Duration) -> TimeDelta {
     TimeDelta::from_std(time / fleet.times()).unwrap() + SLACK
 }
 
