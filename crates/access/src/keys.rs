@@ -5,6 +5,7 @@
 use crate::{
     Authenticated, Identity, IdentityKind, Refused, Scope, Scopes,
     key_text::{PresentedKey, is_equal},
+    scope::check_together,
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -158,8 +159,19 @@ impl Key {
 
     /// Returns the scopes that this botops knows.
     fn known_scopes(&self) -> Scopes {
-        self.scopes.iter().filter_map(|name| name.parse::<Scope>().ok()).collect()
+        known(&self.scopes)
     }
+
+    /// Returns whether it has a scope of the admin API.
+    #[must_use]
+    pub fn is_of_administrator(&self) -> bool {
+        self.known_scopes().iter().any(|scope| !scope.is_of_clients())
+    }
+}
+
+/// Returns the scopes among `names` that this botops knows.
+fn known(names: &BTreeSet<String>) -> Scopes {
+    names.iter().filter_map(|name| name.parse::<Scope>().ok()).collect()
 }
 
 impl KeySecret {
@@ -186,10 +198,10 @@ impl Keys {
         self.keys.get(name)
     }
 
-    /// Returns whether a key is accepted at `now`.
+    /// Returns whether a key of an administrator is accepted at `now`.
     #[must_use]
-    pub fn has_active(&self, now: DateTime<Utc>) -> bool {
-        self.iter().any(|key| key.state(now) == KeyState::Active)
+    pub fn has_administrator(&self, now: DateTime<Utc>) -> bool {
+        self.iter().any(|key| key.state(now) == KeyState::Active && key.is_of_administrator())
     }
 
     /// Checks a key that a request presents, at `now`.
@@ -222,7 +234,7 @@ impl Keys {
     ///
     /// # Errors
     /// `BOT-1045` (exit 6) a newer botops wrote the event; `BOT-1041` (exit 2) the name or the expiry is not valid;
-    /// `BOT-1042` (exit 5) a key has this name, or had it; `BOT-1043` (exit 2) there is no such key, or it is revoked.
+    /// `BOT-1080` (exit 2) its scopes do not go together; `BOT-1042` (exit 5) a key has this name, or had it; `BOT-1043` (exit 2) there is no such key, or it is revoked.
     pub fn apply(&mut self, event: &KeyEvent) -> Result<()> {
         let KeyEvent { at, by, name, reason, .. } = event;
         if event.schema != SCHEMA || event.action == KeyAction::Unknown {
@@ -239,6 +251,7 @@ impl Keys {
                     return Err(Fault::usage("BOT-1041", format!("the key `{name}` has no scope"))
                         .hint("give it a role, such as `--role viewer`, or scopes"));
                 }
+                check_together(&known(scopes))?;
                 if let Some(known) = self.keys.get(name) {
                     return Err(taken(known));
                 }

@@ -4,6 +4,7 @@
 //!
 //! - an [`Identity`] is who acted, as a log records it; a name that a client only claims is never one
 //! - a [`Scope`] is a right on the server, and a [`Role`] is a usual set of them
+//! - a [`PublicCaller`] is who a request of the public API is from, with its scopes as bits ([`ScopeSet`])
 //! - [`Issuers`] checks the tokens of OIDC issuers
 //! - [`Keys`] is the fold of the access log of an environment ([`KeyLog`]), which holds digests of secrets only
 //! - a [`Policy`] judges the evidence of a version and the plan of its rollout; a [`Window`] says when
@@ -14,8 +15,10 @@ mod key_text;
 mod keys;
 mod oidc;
 mod policy;
+mod public_caller;
 mod refused;
 mod scope;
+mod scope_set;
 mod token_problem;
 mod window;
 
@@ -28,8 +31,10 @@ pub use policy::{
     ApprovalRules, Case, Check, DataRule, Demand, Evidence, EvidenceBasis, GateRules, Judgement,
     MeasuredBound, Policy, PolicyMode, PolicySpec, RelativeRules, RequiredBound, RolloutRules,
 };
+pub use public_caller::{CallerKind, PublicCaller};
 pub use refused::Refused;
 pub use scope::{Role, Scope, Scopes};
+pub use scope_set::ScopeSet;
 pub use token_problem::TokenProblem;
 pub use window::{Window, is_open, next_opening};
 

@@ -4,7 +4,7 @@ use botops_findings::{Fault, Result};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-/// A right on the admin API of a server.
+/// A right on a server: on its admin API, or on its public API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -20,11 +20,22 @@ pub enum Scope {
     Audit,
     /// Change the documents that answers are taken from.
     Knowledge,
-    /// Everything, with freezes and keys.
+    /// Everything on the admin API, with freezes and keys.
     Admin,
+    /// Classify texts.
+    Predict,
+    /// Talk to the bot.
+    Chat,
+    /// Report the true intent of a message of one's own.
+    Feedback,
+    /// Search the documents that answers are taken from.
+    Search,
+    /// Judge messages as a reviewer. It is given to people, and never together with [`Self::Chat`] or [`Self::Predict`]: who
+    /// sends messages must not judge them.
+    Review,
 }
 
-/// A set of scopes. [`Scope::Admin`] stands for all of them.
+/// A set of scopes. [`Scope::Admin`] stands for all those of the admin API, and for none of the public API.
 pub type Scopes = BTreeSet<Scope>;
 
 /// A usual set of scopes.
@@ -47,7 +58,7 @@ pub enum Role {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Read,
         Self::Operate,
         Self::Approve,
@@ -55,7 +66,22 @@ impl Scope {
         Self::Audit,
         Self::Knowledge,
         Self::Admin,
+        Self::Predict,
+        Self::Chat,
+        Self::Feedback,
+        Self::Search,
+        Self::Review,
     ];
+
+    /// The scopes of the public API, which clients have.
+    pub const OF_CLIENTS: [Self; 5] =
+        [Self::Predict, Self::Chat, Self::Feedback, Self::Search, Self::Review];
+
+    /// Returns whether it is a scope of the public API.
+    #[must_use]
+    pub fn is_of_clients(self) -> bool {
+        Self::OF_CLIENTS.contains(&self)
+    }
 
     /// Returns the name, as in settings, logs and messages.
     #[must_use]
@@ -68,14 +94,41 @@ impl Scope {
             Self::Audit => "audit",
             Self::Knowledge => "knowledge",
             Self::Admin => "admin",
+            Self::Predict => "predict",
+            Self::Chat => "chat",
+            Self::Feedback => "feedback",
+            Self::Search => "search",
+            Self::Review => "review",
         }
     }
 
     /// Returns whether `scopes` hold this one, by itself or through [`Self::Admin`].
     #[must_use]
     pub fn is_in(self, scopes: &Scopes) -> bool {
-        scopes.contains(&self) || scopes.contains(&Self::Admin)
+        scopes.contains(&self) || scopes.contains(&Self::Admin) && !self.is_of_clients()
     }
+}
+
+/// Checks that `scopes` go together: those of clients with each other and with [`Scope::Read`], those of administrators with
+/// each other, and [`Scope::Review`] never with [`Scope::Chat`] or [`Scope::Predict`].
+///
+/// # Errors
+/// `BOT-1080` (exit 2).
+pub(super) fn check_together(scopes: &Scopes) -> Result<()> {
+    let sends = [Scope::Chat, Scope::Predict].into_iter().find(|scope| scopes.contains(scope));
+    if let (true, Some(sends)) = (scopes.contains(&Scope::Review), sends) {
+        let message = format!("`review` and `{sends}` do not go together");
+        return Err(Fault::usage("BOT-1080", message)
+            .hint("who sends messages must not judge them: make a key with `review` for a person, and another one for the client"));
+    }
+    let of_clients = scopes.iter().find(|scope| scope.is_of_clients());
+    let other = scopes.iter().find(|scope| !scope.is_of_clients() && **scope != Scope::Read);
+    if let (Some(client), Some(other)) = (of_clients, other) {
+        let message = format!("`{client}` and `{other}` do not go together");
+        return Err(Fault::usage("BOT-1080", message)
+            .hint("a client may have `read` besides its own scopes: make another key for the administrator"));
+    }
+    Ok(())
 }
 
 impl fmt::Display for Scope {
@@ -178,9 +231,9 @@ mod tests {
     }
 
     #[test]
-    fn only_an_admin_has_every_scope() {
+    fn only_an_admin_has_every_scope_of_the_admin_api() {
         for scope in Scope::ALL {
-            assert!(scope.is_in(&Role::Admin.scopes()));
+            assert_eq!(scope.is_in(&Role::Admin.scopes()), !scope.is_of_clients());
             let holders =
                 [Role::Viewer, Role::Operator, Role::Approver, Role::Responder, Role::Auditor];
             let n = holders.into_iter().filter(|role| scope.is_in(&role.scopes())).count();
@@ -188,9 +241,29 @@ mod tests {
                 Scope::Read => 5,
                 Scope::Emergency => 2,
                 Scope::Admin | Scope::Knowledge => 0,
+                _ if scope.is_of_clients() => 0,
                 _ => 1,
             };
             assert_eq!(n, expected, "{}", scope.name());
+        }
+    }
+
+    #[test]
+    fn scopes_of_clients_go_together_with_each_other_and_with_read_alone() {
+        use Scope::{Admin, Chat, Feedback, Operate, Predict, Read, Review, Search};
+        for fit in [
+            &[Predict, Chat, Feedback, Search, Read][..],
+            &[Review, Feedback, Search, Read],
+            &[Read, Operate, Admin],
+            &[],
+        ] {
+            check_together(&fit.iter().copied().collect()).unwrap();
+        }
+        for unfit in
+            [&[Review, Chat][..], &[Review, Predict, Read], &[Chat, Operate], &[Review, Admin]]
+        {
+            let fault = check_together(&unfit.iter().copied().collect()).unwrap_err();
+            assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1080", 2), "{unfit:?}");
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
     exchange::Exchange,
     login::Logins,
     problem::{Listener, Problem, no_such_method, no_such_path, panicked},
+    public_api::probes,
 };
 use crate::routing::Served;
 use axum::{
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// Returns the routes of the admin API.
+/// Returns the routes of the admin API, and those that need no identity.
 ///
 /// Requests must carry their peer, as `ConnectInfo`: an address, or the user of a socket.
 /// After `stop`, those that wait for a change are answered.
@@ -40,6 +41,7 @@ pub(super) fn routes(
     logins: Logins,
     stop: &watch::Receiver<bool>,
 ) -> Router {
+    let probes = probes(Arc::clone(&app));
     let gate = Arc::new(Gate::new(Arc::clone(&app), logins));
     let admin = Arc::new(Admin::new(app, canary, stop.clone()));
     let mut router = Router::new();
@@ -55,6 +57,7 @@ pub(super) fn routes(
         .layer(from_fn_with_state(gate, authenticated))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(admin)
+        .merge(probes)
 }
 
 /// Returns the handler of an endpoint.

@@ -9,6 +9,7 @@ use super::{
     clock::WallClock,
     exchange::MAX_TEXT_CHARS,
     listening::bind,
+    public_gate::PublicGate,
     routing::Served,
     server::{listen, new_app, start},
     shadow,
@@ -53,7 +54,9 @@ async fn serve(model: IntentModel) -> (Arc<App>, Running) {
     let digest = Digest::of(b"model");
     let served = Served::prepare(Arc::new(model), digest, "support@1".to_owned(), None, None);
     app.slot.set(Arc::new(served.unwrap()), None);
-    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[]).unwrap();
+    let running =
+        listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[], PublicGate::open(&app))
+            .unwrap();
     (app, running)
 }
 

@@ -59,8 +59,8 @@ impl KeyRing {
     }
 
     /// Returns whether a key is accepted now.
-    pub(super) fn has_active(&self) -> bool {
-        self.known().keys.has_active(self.app.clock.now())
+    pub(super) fn has_administrator(&self) -> bool {
+        self.known().keys.has_administrator(self.app.clock.now())
     }
 
     /// Reads the log every two seconds until the server stops.
@@ -183,7 +183,7 @@ mod tests {
     async fn a_server_learns_of_a_new_and_of_a_revoked_key_within_5_seconds() {
         let store = Store::in_memory();
         let ring = KeyRing::open(app(), &store, "test").await.unwrap();
-        assert!(!ring.has_active());
+        assert!(!ring.has_administrator());
         let (stop, stopped) = watch::channel(false);
         let following = tokio::spawn(Arc::clone(&ring).follow(stopped));
         let key = create(&store, "ci").await;
@@ -247,7 +247,7 @@ mod tests {
         let path = "access/test/log/00000000000000000002.json";
         store.create(path, "{}".into()).await.unwrap();
         let ring = KeyRing::open(app(), &store, "test").await.unwrap();
-        assert!(!ring.has_active());
+        assert!(!ring.has_administrator());
         assert_eq!(ring.verify(key.expose()).await, Err(Refused::KeysUnread));
     }
 }

@@ -56,7 +56,7 @@ impl Logins {
     pub(super) fn is_empty(&self) -> bool {
         self.token.is_none()
             && self.issuers.is_none()
-            && self.keys.as_ref().is_none_or(|keys| !keys.has_active())
+            && self.keys.as_ref().is_none_or(|keys| !keys.has_administrator())
     }
 
     /// Finds out who a request with `headers` is from; `user` is that of a connection to the admin socket.

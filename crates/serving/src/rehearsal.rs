@@ -11,6 +11,7 @@ use super::{
     client::http,
     clock::{Clock, ManualClock},
     listening::bind,
+    public_gate::PublicGate,
     replay::{Call, Caller, conversations},
     server::{listen, new_app},
     shadow,
@@ -74,7 +75,12 @@ pub async fn rehearse(
         replication: Replication::default(),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
-    let running = listen(Arc::clone(&app), bind(settings.listen).await?, &settings.allowed_hosts)?;
+    let running = listen(
+        Arc::clone(&app),
+        bind(settings.listen).await?,
+        &settings.allowed_hosts,
+        PublicGate::open(&app),
+    )?;
     app.slot.set(Arc::new(RehearsedVersions::prepare(model, &champion)?), None);
     let (from, to) = (champion.manifest, challenger.manifest);
     let Opened { journal, .. } = Journal::open(Store::in_memory(), "rehearsal").await?;

@@ -6,17 +6,14 @@ use super::{
     admin_socket::SocketFile,
     app::App,
     canary::{Canary, Journal, Opened, Pace, Parts, RegistryVersions, Versions, load_version},
-    chat::chat,
     clock::{Clock, WallClock},
     control_threads::ControlThreads,
     deployment_rules::first_broken_rule,
-    exchange::{Exchange, MAX_BODY_BYTES, json},
-    feedback::feedback,
     listening::{address, bind, serve},
     metrics::Metrics,
     observe::Observer,
-    predict::predict,
-    problem::{Listener, no_such_method, no_such_path, panicked},
+    public_api::routes,
+    public_gate::PublicGate,
     request_guard::{RequestGuard, guard_request},
     request_id::RequestIds,
     request_log::RequestLogger,
@@ -26,19 +23,11 @@ use crate::{
     routing::{Served, Slot},
     unit_key::UnitKey,
 };
-use axum::{
-    Router,
-    extract::{DefaultBodyLimit, State},
-    http::{HeaderValue, Method, StatusCode, Uri, header},
-    middleware::from_fn_with_state,
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
+use axum::middleware::from_fn_with_state;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::{Deployed, Registry};
 use botops_rollout::Phase;
-use serde::Serialize;
 use std::{
     net::SocketAddr,
     num::NonZero,
@@ -52,7 +41,6 @@ use tokio::{
     runtime::Handle,
     sync::{Semaphore, watch},
 };
-use tower_http::catch_panic::CatchPanicLayer;
 
 /// The longest time a shutdown waits for requests in flight, well within the 30 s that Kubernetes grants.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -94,7 +82,8 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     let public = bind(settings.listen).await?;
     let control = ControlThreads::start()?;
     let control_handle = control.handle();
-    let mut running = listen(Arc::clone(&app), public, &settings.allowed_hosts)?;
+    let gate = PublicGate::open(&app);
+    let mut running = listen(Arc::clone(&app), public, &settings.allowed_hosts, gate)?;
     // From here on, a fault drops `running`, which stops the listener.
     let listeners =
         AdminListeners::bind(credentials, (&app, store.as_ref()), &settings, &control).await?;
@@ -273,7 +262,7 @@ pub(super) fn new_app(
     }))
 }
 
-/// Serves the public routes on `listener`, to which clients may also give the names `allowed_hosts`.
+/// Serves the public routes on `listener`, behind `gate`; clients may also give it the names `allowed_hosts`.
 ///
 /// # Errors
 /// `BOT-6010` if the listener has no address, because it was closed.
@@ -281,11 +270,12 @@ pub(super) fn listen(
     app: Arc<App>,
     listener: TcpListener,
     allowed_hosts: &[String],
+    gate: Arc<PublicGate>,
 ) -> Result<Running> {
     let (stop, stopped) = watch::channel(false);
     let address = address(&listener)?;
     let guard = RequestGuard::new(Arc::clone(&app), address, allowed_hosts);
-    let routes = routes(Arc::clone(&app)).layer(from_fn_with_state(guard, guard_request));
+    let routes = routes(Arc::clone(&app), &gate).layer(from_fn_with_state(guard, guard_request));
     let tasks = vec![serve(&Handle::current(), listener, routes, stopped)];
     let second = false;
     Ok(Running {
@@ -306,71 +296,6 @@ async fn in_background<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| {
         Fault::internal("BOT-6018", "the model could not be loaded: loading panicked")
     })?
-}
-
-fn routes(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/predict", post(predict))
-        .route("/v1/chat", post(chat))
-        .route("/v1/feedback", post(feedback))
-        .route("/health", get(health))
-        .route("/readiness", get(readiness))
-        .route("/metrics", get(metrics))
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app)
-}
-
-async fn health() -> Response {
-    #[derive(Serialize)]
-    struct Health {
-        /// `ok`.
-        status: &'static str,
-        /// The version of botops.
-        version: &'static str,
-    }
-    json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
-}
-
-async fn readiness(State(app): State<Arc<App>>) -> Response {
-    #[derive(Serialize)]
-    struct Ready<'a> {
-        /// `ready`, or `degraded` if it serves with a problem that a person has to solve.
-        status: &'static str,
-        /// The version that serves, such as `support@3`.
-        model: &'a str,
-        /// The digest of its model file.
-        digest: &'a str,
-        /// The codes of the problems; absent if there are none.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        problems: Vec<&'static str>,
-    }
-    let exchange = Exchange::begin(&app, "readiness");
-    match exchange.routing() {
-        Ok(routing) => {
-            let Served { reference, digest_text, .. } = &*routing.primary;
-            let problems: Vec<_> = app.degradations().iter().map(|found| found.code).collect();
-            let status = if problems.is_empty() { "ready" } else { "degraded" };
-            json(StatusCode::OK, &Ready { status, model: reference, digest: digest_text, problems })
-        }
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let kind =
-        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], app.metrics.text()).into_response()
-}
-
-async fn unknown(State(app): State<Arc<App>>, uri: Uri) -> Response {
-    Exchange::begin(&app, "unknown").refuse(no_such_path(Listener::Public, uri.path()), None)
-}
-
-async fn wrong_method(State(app): State<Arc<App>>, method: Method) -> Response {
-    Exchange::begin(&app, "unknown").refuse(no_such_method(&method), None)
 }
 
 impl Running {

@@ -5,6 +5,7 @@ use super::{
     app::App,
     clock::WallClock,
     listening::bind,
+    public_gate::PublicGate,
     request_id::RequestIds,
     request_log::RequestLogger,
     routing::{Served, Split},
@@ -41,7 +42,9 @@ async fn before_its_model_a_server_is_healthy_and_not_ready() {
     let settings = settings();
     let app =
         new_app("support", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
-    let running = listen(app, bind(settings.listen).await.unwrap(), &[]).unwrap();
+    let running =
+        listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[], PublicGate::open(&app))
+            .unwrap();
     let url = |path: &str| format!("http://{}{path}", running.address());
     let client = super::client::http().unwrap();
     assert_eq!(client.get(url("/health")).send().await.unwrap().status(), 200);
@@ -76,7 +79,9 @@ async fn serve(primary: Served) -> (Arc<App>, Running) {
     let app =
         new_app("support", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
     app.slot.set(Arc::new(primary), None);
-    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[]).unwrap();
+    let running =
+        listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[], PublicGate::open(&app))
+            .unwrap();
     (app, running)
 }
 
@@ -221,7 +226,9 @@ async fn every_request_is_one_json_line_without_the_users_words() {
     let dropped = app.metrics.dropped.clone();
     Arc::get_mut(&mut app).unwrap().log =
         RequestLogger::to(Box::new(written.clone()), dropped).unwrap();
-    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[]).unwrap();
+    let running =
+        listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[], PublicGate::open(&app))
+            .unwrap();
     let url = format!("http://{}/v1/predict", running.address());
     let client = super::client::http().unwrap();
     let mut ids = Vec::new();

@@ -33,7 +33,7 @@ async fn a_key_is_accepted_from_its_creation_to_its_expiry() {
     let expired = Refused::Expired { name: "ci".to_owned(), at: day(90) };
     assert_eq!(log.keys().verify(key.expose(), day(90)).unwrap_err(), expired);
     assert_eq!(log.keys().get("ci").unwrap().state(day(90)), KeyState::Expired);
-    assert!(log.keys().has_active(day(1)) && !log.keys().has_active(day(90)));
+    assert!(log.keys().has_administrator(day(1)) && !log.keys().has_administrator(day(90)));
 }
 
 #[tokio::test]

@@ -224,7 +224,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-1046",
         kind: Some(FaultKind::Policy),
         title: "a scope is missing",
-        explanation: "The credentials are right, but this request needs a scope that they do not have. To read needs `read`; to start, pause, resume and promote a rollout needs `operate`; to end a rollout needs `operate` or `emergency`; to roll back the model needs `emergency`. The role `operator` has all of these, and `admin` has every scope. `botops keys list` shows the scopes of a key. HTTP status 403.",
+        explanation: "The credentials are right, but this request needs a scope that they do not have. `/v1/predict` needs `predict`, `/v1/chat` needs `chat`, `/v1/feedback` needs `feedback` or `review`. On the admin API, to read needs `read`; to start, pause, resume and promote a rollout needs `operate`; to end a rollout needs `operate` or `emergency`; to roll back the model needs `emergency`. The role `operator` has all of these, and `admin` has every scope of the admin API, but none of the public one. `botops keys list` shows the scopes of a key. HTTP status 403.",
     },
     Entry {
         code: "BOT-1047",
@@ -243,6 +243,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         kind: Some(FaultKind::Internal),
         title: "the identity key cannot be read or made",
         explanation: "Without the setting `secrets.identity_key`, a server keeps its key in `.botops/keys/identity_key` in the folder of the workspace, and makes it at its first start. That file could not be read, or the folder not be written. Set the key in botops.yaml or as BOTOPS_IDENTITY_KEY, or make the folder writable.",
+    },
+    Entry {
+        code: "BOT-1080",
+        kind: Some(FaultKind::Usage),
+        title: "scopes do not go together",
+        explanation: "A key of a client has scopes of the public API (`predict`, `chat`, `feedback`, `search`, `review`), and may have `read` besides, to see which version answers. A key of an administrator has scopes of the admin API. `review` is for people who judge answers, so it never goes together with `chat` or `predict`: who sends messages must not judge them. Make one key for each purpose. Nothing was changed.",
     },
     Entry {
         code: "BOT-1049",

@@ -1,0 +1,73 @@
+//! The routes of the public API, each behind the check of its caller.
+
+use super::{
+    app::App,
+    chat::chat,
+    exchange::Exchange,
+    feedback::feedback,
+    predict::predict,
+    problem::{Listener, no_such_method, no_such_path, panicked},
+    public_endpoints::{ENDPOINTS, PublicCall, PublicEndpoint},
+    public_gate::{PublicGate, PublicRight, admitted},
+    readiness::{health, metrics, readiness},
+};
+use crate::exchange::MAX_BODY_BYTES;
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    http::{Method, Uri},
+    middleware::from_fn_with_state,
+    response::Response,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Returns the routes of the public API, behind `gate`.
+pub(super) fn routes(app: Arc<App>, gate: &Arc<PublicGate>) -> Router {
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS {
+        let right = PublicRight::new(Arc::clone(gate), endpoint);
+        // Layers that need the caller come before this one.
+        let handler = handler(&endpoint).route_layer(from_fn_with_state(right, admitted));
+        router = router.route(endpoint.path, handler);
+    }
+    router
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+/// Returns the routes that answer without identity, on every listener: whether the process lives, and whether it can answer.
+pub(super) fn probes(app: Arc<App>) -> Router {
+    let is_probe =
+        |it: &PublicEndpoint| matches!(it.call, PublicCall::Health | PublicCall::Readiness);
+    let route = |router: Router<Arc<App>>, endpoint: PublicEndpoint| {
+        router.route(endpoint.path, handler(&endpoint))
+    };
+    let router = ENDPOINTS.into_iter().filter(is_probe).fold(Router::new(), route);
+    router.layer(CatchPanicLayer::custom(panicked)).with_state(app)
+}
+
+/// Returns the handler of an endpoint.
+fn handler(endpoint: &PublicEndpoint) -> MethodRouter<Arc<App>> {
+    let method = MethodFilter::try_from(endpoint.method.clone()).expect("a method of HTTP");
+    match endpoint.call {
+        PublicCall::Predict => on(method, predict),
+        PublicCall::Chat => on(method, chat),
+        PublicCall::Feedback => on(method, feedback),
+        PublicCall::Health => on(method, health),
+        PublicCall::Readiness => on(method, readiness),
+        PublicCall::Metrics => on(method, metrics),
+    }
+}
+
+async fn unknown(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    Exchange::begin(&app, "unknown").refuse(no_such_path(Listener::Public, uri.path()), None)
+}
+
+async fn wrong_method(State(app): State<Arc<App>>, method: Method) -> Response {
+    Exchange::begin(&app, "unknown").refuse(no_such_method(&method), None)
+}

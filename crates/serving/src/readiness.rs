@@ -1,0 +1,59 @@
+//! The endpoints that monitoring asks: whether the process lives, whether it can answer, and its metrics.
+
+use crate::{
+    app::App,
+    exchange::{Exchange, json},
+    routing::Served,
+};
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Answers that the process lives.
+pub(super) async fn health() -> Response {
+    #[derive(Serialize)]
+    struct Health {
+        /// `ok`.
+        status: &'static str,
+        /// The version of botops.
+        version: &'static str,
+    }
+    json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Answers whether the server can answer, and with which problems.
+pub(super) async fn readiness(State(app): State<Arc<App>>) -> Response {
+    #[derive(Serialize)]
+    struct Ready<'a> {
+        /// `ready`, or `degraded` if it serves with a problem that a person has to solve.
+        status: &'static str,
+        /// The version that serves, such as `support@3`.
+        model: &'a str,
+        /// The digest of its model file.
+        digest: &'a str,
+        /// The codes of the problems; absent if there are none.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        problems: Vec<&'static str>,
+    }
+    let exchange = Exchange::begin(&app, "readiness");
+    match exchange.routing() {
+        Ok(routing) => {
+            let Served { reference, digest_text, .. } = &*routing.primary;
+            let problems: Vec<_> = app.degradations().iter().map(|found| found.code).collect();
+            let status = if problems.is_empty() { "ready" } else { "degraded" };
+            json(StatusCode::OK, &Ready { status, model: reference, digest: digest_text, problems })
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Answers with the metrics, for Prometheus.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let kind =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], app.metrics.text()).into_response()
+}
