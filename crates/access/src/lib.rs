@@ -19,6 +19,7 @@ mod public_caller;
 mod refused;
 mod scope;
 mod scope_set;
+mod sealed_number;
 mod token_problem;
 mod window;
 
@@ -35,6 +36,7 @@ pub use public_caller::{CallerKind, PublicCaller};
 pub use refused::Refused;
 pub use scope::{Role, Scope, Scopes};
 pub use scope_set::ScopeSet;
+pub use sealed_number::{IdKey, NotSealed, SealedNumber};
 pub use token_problem::TokenProblem;
 pub use window::{Window, is_open, next_opening};
 

@@ -1,33 +1,31 @@
-//! Request ids: unique across servers and restarts, and recognised by the server that gave them out.
+//! Request ids: nobody can guess one, and the server that gave one out finds its number again.
 
+use botops_access::{IdKey, SealedNumber};
 use serde::Serialize;
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// The id of a request: the server that answered it, and a number that the server counts up.
+/// The id of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RequestId {
-    server: u64,
-    /// The number, from 1.
+    sealed: SealedNumber,
+    /// The number, from 1: requests of one server are numbered in their order.
     pub(super) number: u64,
 }
 
 impl RequestId {
     /// Returns a number in [0, 1) that depends on the id alone: it chooses the arm of a request without a conversation.
-    pub(super) fn draw(self) -> f64 {
-        // SplitMix64 of the id is cheap, and threads share no generator.
-        let mut z = self.server ^ self.number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    pub(super) fn draw(&self) -> f64 {
+        let [a, b, c, d, e, f, g, h, ..] = *self.sealed.as_bytes();
+        (u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{:x}", self.server, self.number)
+        self.sealed.fmt(f)
     }
 }
 
@@ -39,29 +37,27 @@ impl Serialize for RequestId {
 
 /// Gives out the ids of a server.
 pub(super) struct RequestIds {
-    server: u64,
+    key: IdKey,
     next: AtomicU64,
 }
 
-impl Default for RequestIds {
-    fn default() -> Self {
-        // The low bits of a ULID are random, so two servers, or two starts of one, do not share ids.
-        let server = ulid::Ulid::generate().random() as u64;
-        Self { server, next: AtomicU64::new(1) }
-    }
-}
-
 impl RequestIds {
+    /// Makes the ids of a server, under a key of this process.
+    ///
+    /// # Errors
+    /// `BOT-1060` (exit 1) if the system has no random bits.
+    pub(super) fn new() -> botops_findings::Result<Self> {
+        Ok(Self { key: IdKey::random()?, next: AtomicU64::new(1) })
+    }
+
     /// Returns the next id.
     pub(super) fn next(&self) -> RequestId {
-        RequestId { server: self.server, number: self.next.fetch_add(1, Ordering::Relaxed) }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        RequestId { sealed: self.key.seal(number), number }
     }
 
-    /// Returns the number in `id`, or `None` if another server gave it out.
+    /// Returns the number in `id`, or `None` if another server gave it out, or nobody did.
     pub(super) fn number(&self, id: &str) -> Option<u64> {
-        let (server, number) = id.split_once('-')?;
-        let server = u64::from_str_radix(server, 16).ok()?;
-        let number = u64::from_str_radix(number, 16).ok()?;
-        (server == self.server).then_some(number)
+        self.key.open(&id.parse().ok()?)
     }
 }

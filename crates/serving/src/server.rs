@@ -254,7 +254,7 @@ pub(super) fn new_app(
         observer,
         unit_key,
         clock,
-        ids: RequestIds::default(),
+        ids: RequestIds::new()?,
         slow_bound: AtomicU64::new(0),
         degraded: Mutex::default(),
         turns,

@@ -252,11 +252,19 @@ async fn every_request_is_one_json_line_without_the_users_words() {
 
 #[test]
 fn a_request_id_is_known_only_where_it_was_given_out() {
-    let (here, there) = (RequestIds::default(), RequestIds::default());
+    let (here, there) = (RequestIds::new().unwrap(), RequestIds::new().unwrap());
     let id = here.next();
     assert_eq!(here.number(&id.to_string()), Some(id.number));
     assert_eq!(there.number(&id.to_string()), None);
-    for nonsense in ["", "-", "1-", "zz-1", "1-2-3", "\u{e9}-1"] {
-        assert_eq!(here.number(nonsense), None);
+    for nonsense in ["", "-", "1", &"0".repeat(48), &"z".repeat(48), &id.to_string()[1..]] {
+        assert_eq!(here.number(nonsense), None, "{nonsense}");
     }
+    // The next id does not follow from this one.
+    let (first, second) = (id.to_string(), here.next().to_string());
+    let same = first.bytes().zip(second.bytes()).filter(|(a, b)| a == b).count();
+    assert!(same < 20, "{first} {second}");
+    let draws: Vec<f64> = (0..1_000).map(|_| here.next().draw()).collect();
+    assert!(draws.iter().all(|draw| (0.0..1.0).contains(draw)));
+    let mean = draws.iter().sum::<f64>() / 1_000.0;
+    assert!((mean - 0.5).abs() < 0.06, "{mean}");
 }
