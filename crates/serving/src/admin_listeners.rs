@@ -7,7 +7,7 @@ use crate::{
     canary::Canary,
     control_threads::ControlThreads,
     key_ring::KeyRing,
-    listening::{address, bind, run, serve_with_peers, stopped},
+    listening::{address, bind, run, serve, stopped},
     login::{AdminToken, Logins},
     request_guard::{RequestGuard, guard_request},
 };
@@ -121,7 +121,7 @@ impl AdminListeners {
             routes.clone().layer(from_fn_with_state(guard, guard_request))
         };
         if let Some((listener, address)) = self.tcp {
-            tasks.push(serve_with_peers(threads, listener, guarded(address), stop.clone()));
+            tasks.push(serve(threads, listener, guarded(address), stop.clone()));
         }
         let file = self.socket.map(|(listener, file)| {
             // A request names this machine, as on a loopback address.

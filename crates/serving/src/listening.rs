@@ -36,19 +36,9 @@ pub(super) fn address(listener: &TcpListener) -> Result<SocketAddr> {
     })
 }
 
-/// Serves `routes` on the threads of `runtime`, on which `listener` was bound.
+/// Serves `routes` on the threads of `runtime`, on which `listener` was bound. Each request carries the address of its
+/// peer, as `ConnectInfo<SocketAddr>`.
 pub(super) fn serve(
-    runtime: &Handle,
-    listener: TcpListener,
-    routes: Router,
-    stop: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    let server = axum::serve(listener.tap_io(without_delay), routes);
-    run(runtime, server.with_graceful_shutdown(stopped(stop)))
-}
-
-/// Like [`serve`]; each request carries the address of its peer.
-pub(super) fn serve_with_peers(
     runtime: &Handle,
     listener: TcpListener,
     routes: Router,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     admin,
-    listening::{address, bind, serve_with_peers},
+    listening::{address, bind, serve},
     login::{AdminToken, Logins},
 };
 use botops_http::{Client, Method};
@@ -38,7 +38,7 @@ impl Api {
         let routes = admin::routes(Arc::clone(&server.app), canary, logins, &stopped);
         let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let url = format!("http://{}/admin/v1/", address(&listener).unwrap());
-        serve_with_peers(&Handle::current(), listener, routes, stopped);
+        serve(&Handle::current(), listener, routes, stopped);
         Self { url, http: crate::client::http().unwrap(), _stop: stop }
     }
 
