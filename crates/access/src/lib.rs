@@ -8,11 +8,13 @@
 //! - [`Issuers`] checks the tokens of OIDC issuers
 //! - [`Keys`] is the fold of the access log of an environment ([`KeyLog`]), which holds digests of secrets only
 //! - a [`Policy`] judges the evidence of a version and the plan of its rollout; a [`Window`] says when
+//! - [`RequestLimits`] says how often
 
 mod identity;
 mod key_log;
 mod key_text;
 mod keys;
+mod limits;
 mod oidc;
 mod policy;
 mod public_caller;
@@ -27,6 +29,11 @@ pub use identity::{Identity, IdentityKind};
 pub use key_log::{KeyAct, KeyLog, KeySpec, Lifetime, Writing};
 pub use key_text::{NewKey, PREFIX as KEY_PREFIX, is_equal, random_key};
 pub use keys::{Key, KeyAction, KeyEvent, KeySecret, KeyState, Keys, Revocation};
+pub use limits::{
+    Applied, Asked, Limit, MAX_KEYS, Network, OnSharedFailure, Rate, RateSpec, RequestLimits,
+    RouteRates, Sender, SharedLimits, Subject, Taken, TrustedProxies, Verdict, limited_as,
+    take_all,
+};
 pub use oidc::{IssuerSpec, Issuers};
 pub use policy::{
     ApprovalRules, Case, Check, DataRule, Demand, Evidence, EvidenceBasis, GateRules, Judgement,

@@ -8,6 +8,7 @@ mod data;
 mod drift;
 mod entry;
 mod evaluation;
+mod limits;
 mod model;
 mod pipeline;
 mod rollout;
@@ -26,11 +27,13 @@ pub fn find(code: &str) -> Option<&'static Entry> {
 pub fn all() -> impl Iterator<Item = &'static Entry> {
     [
         usage::ENTRIES,
+        limits::USAGE,
         data::ENTRIES,
         evaluation::ENTRIES,
         drift::ENTRIES,
         store::ENTRIES,
         rollout::ENTRIES,
+        limits::SERVING,
         model::ENTRIES,
         pipeline::ENTRIES,
     ]
