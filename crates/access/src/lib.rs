@@ -7,9 +7,11 @@
 //! - a [`PublicCaller`] is who a request of the public API is from, with its scopes as bits ([`ScopeSet`])
 //! - [`Issuers`] checks the tokens of OIDC issuers
 //! - [`Keys`] is the fold of the access log of an environment ([`KeyLog`]), which holds digests of secrets only
+//! - [`FeedbackTokens`] makes the tokens of answers, without which no verdict on an answer counts
 //! - a [`Policy`] judges the evidence of a version and the plan of its rollout; a [`Window`] says when
 //! - [`RequestLimits`] says how often
 
+mod feedback_token;
 mod identity;
 mod key_log;
 mod key_text;
@@ -25,6 +27,9 @@ mod sealed_number;
 mod token_problem;
 mod window;
 
+pub use feedback_token::{
+    FeedbackTokens, InvalidToken, JudgedAnswer, LONGEST_FEEDBACK_TOKEN, TokenKeys, rollout_mark,
+};
 pub use identity::{Identity, IdentityKind};
 pub use key_log::{KeyAct, KeyLog, KeySpec, Lifetime, Writing};
 pub use key_text::{NewKey, PREFIX as KEY_PREFIX, is_equal, random_key};

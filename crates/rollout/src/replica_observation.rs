@@ -124,6 +124,12 @@ impl Slot {
     pub fn new(step: u16, weight: f64, arm: Arm) -> Self {
         Self { step, weight: (weight * f64::from(BILLION)).round() as u32, arm }
     }
+
+    /// Returns whether the weight is in (0, 1].
+    #[must_use]
+    pub fn is_valid(self) -> bool {
+        (1..=BILLION).contains(&self.weight)
+    }
 }
 
 impl ReplicaObservation {
@@ -227,7 +233,7 @@ impl ReplicaObservation {
         let marked = self.failures.iter().chain(&self.measured);
         let mut slots =
             self.arms.iter().map(|seen| seen.slot).chain(marked.clone().map(|m| m.slot));
-        if let Some(slot) = slots.find(|slot| slot.weight == 0 || slot.weight > BILLION) {
+        if let Some(slot) = slots.find(|slot| !slot.is_valid()) {
             return Some(format!("a weight of {} billionths is not in (0, 1]", slot.weight));
         }
         // Disagreements are counted in the shadow stage, where nobody gets the challenger's answer.

@@ -388,4 +388,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a drill did not get through",
         explanation: "The rollout of the champion's own version did not get its share, did not end, or a server that was named did not follow within 30 seconds. A rollback in earnest may be as slow. Look at the state of the servers and of the store, and repeat the drill.",
     },
+    Entry {
+        code: "BOT-6131",
+        kind: Some(FaultKind::Usage),
+        title: "the token key cannot be used",
+        explanation: "Answers carry a feedback token, and servers derive the keys of these tokens from `secrets.token_key` in botops.yaml or from `BOTOPS_TOKEN_KEY`. It holds one key of at least 32 characters, or two with white space between them: the first makes tokens, both are valid. To change a key without losing a verdict, give every server `OLD NEW`, then `NEW OLD`, and `NEW` alone once the tokens of the old key have expired. Nothing was started.",
+    },
+    Entry {
+        code: "BOT-6132",
+        kind: Some(FaultKind::Internal),
+        title: "the token key cannot be read or made",
+        explanation: "Without a setting, a server keeps its token key in `.botops/keys/token_key` in the folder of its workspace, and makes it from random numbers of the system if it is missing. Let the server write there, or set `secrets.token_key`. Nothing was started.",
+    },
 ];
