@@ -57,7 +57,10 @@ mod spec;
 mod state;
 mod transition;
 mod union_checkpoint;
+mod union_unit;
 mod unit_set;
+mod verdict;
+mod waiting_verdicts;
 mod wording;
 
 pub use advance::advance;
@@ -70,7 +73,7 @@ pub use failure::{FailureKind, GatePolicy};
 pub use judge::{Evidence, JudgeState};
 pub use limits::{LimitEvidence, LimitState};
 pub use merged::{Merge, Merged, REMEMBERED_UNITS};
-pub use observation::{FailureCount, MeasuredCount, Observation, UnitCount};
+pub use observation::{FailureCount, FeedbackCount, MeasuredCount, Observation, UnitCount};
 pub use plan_forecast::{
     FailureRate, PlanForecast, RollbackForecast, StepForecast, TrafficRates, forecast,
 };
@@ -88,6 +91,7 @@ pub use state::{Effect, PauseReason, Phase, Rollout, RolloutRequest, Versions};
 pub use transition::{Command, Transition, TransitionRecord, Verdict};
 pub use union_checkpoint::{EVIDENCE_SCHEMA, LARGEST_EVIDENCE};
 pub use unit_set::UnitSet;
+pub use verdict::{Judged, VerdictSet, VerdictSource};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,8 @@
 //! - a unit that one replica saw while the weight changed is void: it is not judged
 //! - a unit that two replicas sent to different arms under one share is void, and counted as a conflict
 //!
+//! Verdicts are joined by message, see `waiting_verdicts.rs`: each counts once, at whichever replica it was given.
+//!
 //! [`Merged::observation`] gives out what is new. A unit that was given out stays as it is, because the judge cannot take
 //! counts back: only its further failures are given out later. Reports that would move or void it have no effect.
 //!
@@ -16,10 +18,15 @@
 //! last. A forgotten unit that is reported again is a new one, as at the observer of a single server.
 
 use crate::{
-    assignment::Arm,
     failure::FailureKind,
-    observation::{FailureCount, MeasuredCount, Observation, UnitCount},
-    replica_observation::{Marked, ReplicaObservation, Slot},
+    observation::{FailureCount, FeedbackCount, MeasuredCount, Observation, UnitCount},
+    replica_observation::{Marked, ReplicaObservation},
+    union_unit::{
+        CHANGED, CONFLICT, DISAGREEMENT, DISAGREEMENT_GIVEN, GIVEN, Report, SHADOW, SHADOW_GIVEN,
+        Unit, VOID, bit, bits, kinds,
+    },
+    verdict::VerdictSource,
+    waiting_verdicts::{Fate, WaitingVerdicts, source_bit, source_bits},
 };
 use botops_findings::{Fault, Result};
 use chrono::{DateTime, Utc};
@@ -58,6 +65,8 @@ pub struct Merged {
     /// The time of the latest look of any replica since the last observation was given out.
     pub(crate) looked_at: Option<DateTime<Utc>>,
     pub(crate) conflicts: u64,
+    /// Verdicts that were not given out.
+    pub(crate) verdicts: WaitingVerdicts,
 }
 
 /// The part of one replica that has been merged.
@@ -72,57 +81,6 @@ pub(crate) struct Replica {
     pub(crate) open: u64,
     /// The time of the highest number.
     pub(crate) at: DateTime<Utc>,
-}
-
-/// One unit. The order of fields gives groups of equal units in a stored union their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Unit {
-    /// The earliest share of traffic, as (step, billionths); [`UNSEEN`] before one is known.
-    pub(crate) share: (u16, u32),
-    /// The arms it was seen on under that share: bit 0 the primary, bit 1 the canary.
-    pub(crate) arms: u8,
-    /// Of the replicas that saw it under that share, the one with the smallest id.
-    pub(crate) replica: u16,
-    /// [`VOID`] and others.
-    pub(crate) flags: u8,
-    /// The kinds that failed, by bit.
-    pub(crate) failed: u16,
-    pub(crate) failed_given: u16,
-    /// The kinds that were measured on it and that not every unit measures, by bit.
-    pub(crate) measured: u16,
-    pub(crate) measured_given: u16,
-}
-
-/// The share of a unit that no replica has seen on an arm.
-pub(crate) const UNSEEN: (u16, u32) = (u16::MAX, u32::MAX);
-/// Seen while the weight changed.
-pub(crate) const VOID: u8 = 1;
-/// Given out as a unit of its arm.
-pub(crate) const GIVEN: u8 = 2;
-/// Mirrored to the challenger.
-pub(crate) const SHADOW: u8 = 4;
-pub(crate) const SHADOW_GIVEN: u8 = 8;
-/// The challenger predicted another intent.
-pub(crate) const DISAGREEMENT: u8 = 16;
-pub(crate) const DISAGREEMENT_GIVEN: u8 = 32;
-/// Listed in [`Merged::changed`].
-pub(crate) const CHANGED: u8 = 64;
-/// Counted as sent to both arms under one share.
-pub(crate) const CONFLICT: u8 = 128;
-
-impl Default for Unit {
-    fn default() -> Self {
-        Self {
-            share: UNSEEN,
-            arms: 0,
-            replica: u16::MAX,
-            flags: 0,
-            failed: 0,
-            failed_given: 0,
-            measured: 0,
-            measured_given: 0,
-        }
-    }
 }
 
 /// Units by key, of which those reported last are remembered.
@@ -140,72 +98,10 @@ impl Units {
         let Self { young, old, .. } = self;
         young.entry(key).or_insert_with(|| old.remove(&key).unwrap_or_default())
     }
-}
 
-/// A report on one unit: where it was seen, and what happened there.
-#[derive(Clone, Copy)]
-struct Report {
-    slot: Slot,
-    replica: u16,
-    failed: u16,
-    measured: u16,
-}
-
-impl Unit {
-    /// Joins a report; `first` says whether the first replica's id is below that of the second.
-    fn join(&mut self, report: Report, first: impl Fn(u16, u16) -> bool) {
-        let Report { slot, replica, failed, measured } = report;
-        let (share, arm) = ((slot.step, slot.weight), arm_bit(slot.arm));
-        if self.flags & GIVEN != 0 {
-            if self.share == share && self.arms == arm {
-                self.failed |= failed;
-                self.measured |= measured;
-            }
-            return;
-        }
-        if share < self.share {
-            // Nothing has been given out, so what was reported under the later share is dropped.
-            (self.share, self.arms, self.replica) = (share, arm, replica);
-            (self.failed, self.measured) = (failed, measured);
-        } else if share == self.share {
-            self.arms |= arm;
-            self.failed |= failed;
-            self.measured |= measured;
-            if first(replica, self.replica) {
-                self.replica = replica;
-            }
-        }
+    fn get_mut(&mut self, key: u64) -> Option<&mut Unit> {
+        self.young.get_mut(&key).or_else(|| self.old.get_mut(&key))
     }
-
-    /// Returns the index of the arm in `[primary, canary]`; `None` if it has none, or both.
-    fn side(&self) -> Option<usize> {
-        match self.arms {
-            1 => Some(0),
-            2 => Some(1),
-            _ => None,
-        }
-    }
-}
-
-fn arm_bit(arm: Arm) -> u8 {
-    match arm {
-        Arm::Primary => 1,
-        Arm::Canary => 2,
-    }
-}
-
-fn bit(kind: FailureKind) -> u16 {
-    1 << kind as u16
-}
-
-/// Returns the kinds of `bits`.
-pub(crate) fn kinds(bits: u16) -> impl Iterator<Item = FailureKind> {
-    FailureKind::ALL.into_iter().filter(move |kind| bits & bit(*kind) != 0)
-}
-
-/// Returns the bits of `kinds`.
-pub(crate) fn bits(kinds: &[FailureKind]) -> u16 {
-    kinds.iter().fold(0, |bits, kind| bits | bit(*kind))
 }
 
 /// News by share, replica and kind: `[primary, canary]`.
@@ -214,6 +110,8 @@ struct Tally {
     units: BTreeMap<(u32, u16), [u64; 2]>,
     failures: BTreeMap<(FailureKind, u32), [u64; 2]>,
     measured: BTreeMap<FailureKind, [u64; 2]>,
+    /// Judged and wrong units, by source and share.
+    feedback: BTreeMap<(VerdictSource, u32), [[u64; 2]; 2]>,
     shadow: u64,
     disagreements: u64,
 }
@@ -248,8 +146,28 @@ impl Tally {
         for kind in kinds(unit.measured & !unit.measured_given) {
             self.measured.entry(kind).or_default()[side] += 1;
         }
+        self.count_sources(unit, side);
         (unit.failed_given, unit.measured_given) = (unit.failed, unit.measured);
         conflict
+    }
+
+    /// Counts the sources that judged `unit`, of the arm `side`, since it was given out.
+    fn count_sources(&mut self, unit: &mut Unit, side: usize) {
+        let wrong = bit(FailureKind::Wrong);
+        if unit.sources == 0 && unit.measured & wrong != 0 {
+            // An older version kept it without a source.
+            unit.sources = source_bits(VerdictSource::EndUser, unit.failed & wrong != 0);
+        }
+        for source in VerdictSource::ALL {
+            let news = (unit.sources & !unit.sources_given) / source_bit(source);
+            if news & 3 == 0 {
+                continue;
+            }
+            let [judged, wrong] = self.feedback.entry((source, unit.share.1)).or_default();
+            judged[side] += u64::from(news & 1);
+            wrong[side] += u64::from(news >> 1 & 1);
+        }
+        unit.sources_given = unit.sources;
     }
 
     fn into_observation(self, replicas: &[Replica]) -> Observation {
@@ -300,6 +218,16 @@ impl Tally {
             failures,
             measured: measured.collect(),
             units,
+            feedback: self
+                .feedback
+                .into_iter()
+                .map(|((source, billionths), [judged, wrong])| FeedbackCount {
+                    source,
+                    weight: weight(billionths),
+                    judged,
+                    wrong,
+                })
+                .collect(),
             observed_at: None,
             held: None,
         }
@@ -324,6 +252,7 @@ impl Merged {
             pending: Observation::default(),
             looked_at: None,
             conflicts: 0,
+            verdicts: WaitingVerdicts::default(),
         }
     }
 
@@ -390,19 +319,22 @@ impl Merged {
     fn join(&mut self, seen: &ReplicaObservation, replica: u16) {
         for list in &seen.arms {
             let measured = bits(&list.measures);
-            let report = Report { slot: list.slot, replica, failed: 0, measured };
+            let report = Report { slot: list.slot, replica, failed: 0, measured, sources: 0 };
             self.join_all(report, list.units.iter());
         }
         for Marked { kind, slot, units } in &seen.measured {
-            let report = Report { slot: *slot, replica, failed: 0, measured: bit(*kind) };
+            let sources = unnamed_source(*kind, false);
+            let report = Report { slot: *slot, replica, failed: 0, measured: bit(*kind), sources };
             self.join_all(report, units.iter());
         }
         for Marked { kind, slot, units } in &seen.failures {
             // A failure measures its kind.
             let measured = if kind.is_measured_in_part() { bit(*kind) } else { 0 };
-            let report = Report { slot: *slot, replica, failed: bit(*kind), measured };
+            let sources = unnamed_source(*kind, true);
+            let report = Report { slot: *slot, replica, failed: bit(*kind), measured, sources };
             self.join_all(report, units.iter());
         }
+        seen.judged.iter().for_each(|list| self.verdicts.join(list));
         let flags = [(&seen.shadow, SHADOW), (&seen.disagreements, SHADOW | DISAGREEMENT)];
         for (units, flag) in flags.into_iter().chain([(&seen.void, VOID)]) {
             for key in units.iter() {
@@ -448,8 +380,20 @@ impl Merged {
     /// Counts the news of all changed units.
     fn give_out(&mut self) {
         let mut tally = Tally::default();
+        let Self { units, changed, verdicts, .. } = self;
+        verdicts.settle(units.capacity, |verdict| match units.get_mut(verdict.unit) {
+            None => Fate::Waits,
+            Some(unit) => {
+                let fate = unit.judge(verdict);
+                if fate == Fate::Done && unit.flags & CHANGED == 0 {
+                    unit.flags |= CHANGED;
+                    changed.push(verdict.unit);
+                }
+                fate
+            }
+        });
         for key in std::mem::take(&mut self.changed) {
-            let unit = self.units.young.get_mut(&key).or_else(|| self.units.old.get_mut(&key));
+            let unit = self.units.get_mut(key);
             if unit.is_some_and(|unit| tally.count(unit)) {
                 self.conflicts += 1;
             }
@@ -508,6 +452,11 @@ impl Merged {
     fn replica(&self, id: &str) -> Option<&Replica> {
         self.index.get(id).and_then(|&replica| self.replicas.get(usize::from(replica)))
     }
+}
+
+/// Returns the source bits of a report on `kind` as older versions made it, without a source.
+fn unnamed_source(kind: FailureKind, wrong: bool) -> u8 {
+    if kind == FailureKind::Wrong { source_bits(VerdictSource::EndUser, wrong) } else { 0 }
 }
 
 /// Returns the unit `key`, noted as changed.

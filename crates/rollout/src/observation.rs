@@ -1,6 +1,6 @@
 //! The traffic that the caller reports at each tick.
 
-use crate::failure::FailureKind;
+use crate::{failure::FailureKind, verdict::VerdictSource};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,19 @@ pub struct MeasuredCount {
     pub canary: u64,
     /// Conversations on the primary.
     pub primary: u64,
+}
+
+/// Conversations that one source judged for the first time, of those that began at one weight.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FeedbackCount {
+    /// The source.
+    pub source: VerdictSource,
+    /// The challenger's share, in (0, 1], when these conversations began.
+    pub weight: f64,
+    /// Judged conversations: `[primary, canary]`.
+    pub judged: [u64; 2],
+    /// Conversations that the source found wrong for the first time: `[primary, canary]`.
+    pub wrong: [u64; 2],
 }
 
 /// Conversations that began at one weight.
@@ -63,6 +76,10 @@ pub struct Observation {
     /// single server observes, all units began at the current weight.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub units: Vec<UnitCount>,
+    /// The same verdicts by source: `measured` and `failures` count a conversation once, whoever judged it. If it is empty,
+    /// nothing is known of the sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feedback: Vec<FeedbackCount>,
     /// The time of the observer's latest look, with or without traffic; `None` if it has not looked
     /// since the previous tick.
     ///
@@ -94,6 +111,7 @@ impl Observation {
         self.failures.extend(later.failures);
         self.measured.extend(later.measured);
         self.units.extend(later.units);
+        self.feedback.extend(later.feedback);
         self.observed_at = self.observed_at.max(later.observed_at);
         self.held = later.held;
     }

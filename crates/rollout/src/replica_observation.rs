@@ -7,7 +7,7 @@
 //! Objects come from other processes: [`ReplicaObservation::read`] checks every length and number, and refuses a damaged
 //! object as a whole.
 
-use crate::{assignment::Arm, failure::FailureKind, unit_set::UnitSet};
+use crate::{assignment::Arm, failure::FailureKind, unit_set::UnitSet, verdict::Judged};
 use botops_findings::{Fault, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 pub const OBSERVATION_SCHEMA: &str = "botops.observation/1";
 /// The most unit keys in one object, over all of its lists. A replica with more news writes a second object.
 pub const MOST_KEYS: usize = 100_000;
-/// The most ids of verdicts in one object.
+/// The most verdicts in one object.
 pub const MOST_VERDICTS: usize = 10_000;
-/// The largest object, in bytes: 100,000 keys and 10,000 verdicts with room to spare.
+/// The largest object, in bytes: 100,000 keys, and 10,000 verdicts as two keys each, with room to spare.
 pub const LARGEST_OBSERVATION: usize = 2 << 20;
 /// The most lists of units in one object.
 const MOST_LISTS: usize = 1_000;
@@ -64,9 +64,13 @@ pub struct ReplicaObservation {
     /// Units seen for the first time while the weight changed: the arms are not compared on them.
     #[serde(default, skip_serializing_if = "UnitSet::is_empty")]
     pub void: UnitSet,
-    /// The ids of the feedback that was judged.
+    /// The ids of the feedback that was judged, as older versions wrote them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<String>,
+    /// Verdicts on answers. Older versions reported them in [`Self::failures`] and [`Self::measured`], without a source:
+    /// they count as those of end users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
 }
 
 /// The share of traffic under which a unit was first seen at a replica, and its arm.
@@ -151,7 +155,14 @@ impl ReplicaObservation {
             disagreements: UnitSet::default(),
             void: UnitSet::default(),
             verdicts: Vec::new(),
+            judged: Vec::new(),
         }
+    }
+
+    /// Returns the number of verdicts; an object holds at most [`MOST_VERDICTS`].
+    #[must_use]
+    pub fn n_verdicts(&self) -> usize {
+        self.verdicts.len() + self.judged.iter().map(|list| list.verdicts.len()).sum::<usize>()
     }
 
     /// Returns the number of unit keys, over all lists; an object holds at most [`MOST_KEYS`].
@@ -214,25 +225,25 @@ impl ReplicaObservation {
         if self.number == 0 {
             return Some("its number is 0: numbers begin at 1".to_owned());
         }
-        let lists = self.arms.len() + self.failures.len() + self.measured.len();
+        let lists = self.arms.len() + self.failures.len() + self.measured.len() + self.judged.len();
         if lists > MOST_LISTS {
             return Some(format!("it has {lists} lists of units, more than {MOST_LISTS}"));
         }
         if self.n_keys() > MOST_KEYS {
             return Some(format!("it has {} keys, more than {MOST_KEYS}", self.n_keys()));
         }
-        if self.verdicts.len() > MOST_VERDICTS {
+        if self.n_verdicts() > MOST_VERDICTS {
             return Some(format!(
                 "it has {} verdicts, more than {MOST_VERDICTS}",
-                self.verdicts.len()
+                self.n_verdicts()
             ));
         }
         if let Some(id) = self.verdicts.iter().find(|id| !is_id(id)) {
             return Some(format!("`{}` is not the id of a verdict", shown(id)));
         }
         let marked = self.failures.iter().chain(&self.measured);
-        let mut slots =
-            self.arms.iter().map(|seen| seen.slot).chain(marked.clone().map(|m| m.slot));
+        let slots = self.arms.iter().map(|seen| seen.slot).chain(marked.clone().map(|m| m.slot));
+        let mut slots = slots.chain(self.judged.iter().map(|list| list.slot));
         if let Some(slot) = slots.find(|slot| !slot.is_valid()) {
             return Some(format!("a weight of {} billionths is not in (0, 1]", slot.weight));
         }

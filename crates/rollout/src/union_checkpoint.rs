@@ -5,13 +5,13 @@
 
 use crate::{
     failure::FailureKind,
-    merged::{
-        CHANGED, GIVEN, MOST_MISSING, MOST_REPLICAS, Merged, Replica, UNSEEN, Unit, Units, bits,
-        kinds,
-    },
+    merged::{MOST_MISSING, MOST_REPLICAS, Merged, Replica, Units},
     observation::Observation,
     replica_observation::{check_schema, is_id},
+    union_unit::{CHANGED, GIVEN, UNSEEN, Unit, bits, kinds},
     unit_set::UnitSet,
+    verdict::Judged,
+    waiting_verdicts::{MOST_WAITING, WaitingVerdicts},
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -40,6 +40,14 @@ struct Body {
     pending: Observation,
     replicas: Vec<StoredReplica>,
     groups: Vec<Group>,
+    /// Verdicts that wait for their conversations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    waiting: Vec<Judged>,
+    /// The messages that were judged: the younger and the older generation.
+    #[serde(default, skip_serializing_if = "UnitSet::is_empty")]
+    judged: UnitSet,
+    #[serde(default, skip_serializing_if = "UnitSet::is_empty")]
+    judged_before: UnitSet,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,7 +74,17 @@ struct Group {
     failed_given: Vec<FailureKind>,
     measured: Vec<FailureKind>,
     measured_given: Vec<FailureKind>,
+    /// The sources that judged them, see `waiting_verdicts.rs`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    sources: u8,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    sources_given: u8,
     units: UnitSet,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(bits: &u8) -> bool {
+    *bits == 0
 }
 
 impl Group {
@@ -83,6 +101,8 @@ impl Group {
             failed_given: names(unit.failed_given),
             measured: names(unit.measured),
             measured_given: names(unit.measured_given),
+            sources: unit.sources,
+            sources_given: unit.sources_given,
             units,
         }
     }
@@ -98,6 +118,8 @@ impl Group {
             failed_given: bits(&self.failed_given),
             measured: bits(&self.measured),
             measured_given: bits(&self.measured_given),
+            sources: self.sources,
+            sources_given: self.sources_given,
         };
         let is_seen = self.share.is_some();
         let consistent = is_seen == self.replica.is_some()
@@ -108,9 +130,13 @@ impl Group {
             && (is_seen || unit.failed | unit.measured == 0)
             && unit.failed_given & !unit.failed == 0
             && unit.measured_given & !unit.measured == 0
+            && unit.sources_given & !unit.sources == 0
+            && unit.sources < 1 << 6
+            && (is_seen || unit.sources == 0)
             // Only a unit of one arm is given out, and only then its failures are.
             && (unit.flags & GIVEN == 0 || matches!(unit.arms, 1 | 2))
-            && (unit.flags & GIVEN != 0 || unit.failed_given | unit.measured_given == 0);
+            && (unit.flags & GIVEN != 0
+                || unit.failed_given | unit.measured_given == 0 && unit.sources_given == 0);
         if consistent { Ok(unit) } else { Err("units are in an impossible state".to_owned()) }
     }
 }
@@ -149,6 +175,9 @@ impl Merged {
                 .into_iter()
                 .map(|((old, unit), keys)| Group::new(old, unit, keys.into_iter().collect()))
                 .collect(),
+            waiting: self.verdicts.lists(),
+            judged: self.verdicts.young.iter().copied().collect(),
+            judged_before: self.verdicts.old.iter().copied().collect(),
         };
         let body = botops_digest::canonical_json(&body);
         let head = Head { schema: EVIDENCE_SCHEMA.to_owned(), sha256: Digest::of(&body) };
@@ -224,6 +253,18 @@ impl Body {
                 }
             }
         }
+        let n_waiting: usize = self.waiting.iter().map(|list| list.verdicts.len()).sum();
+        let mut verdicts = WaitingVerdicts {
+            young: self.judged.iter().collect(),
+            old: self.judged_before.iter().collect(),
+            ..WaitingVerdicts::default()
+        };
+        self.waiting.iter().for_each(|list| verdicts.join(list));
+        let is_sound = self.waiting.iter().all(|list| list.slot.is_valid());
+        if !is_sound || n_waiting > MOST_WAITING || verdicts.waiting.len() != n_waiting {
+            return Err("its verdicts are not valid".to_owned());
+        }
+        union.verdicts = verdicts;
         union.units = units;
         union.conflicts = self.conflicts;
         union.looked_at = self.looked_at;

@@ -56,6 +56,7 @@ fn tick() -> impl Strategy<Value = Input> {
                 measured,
                 observed_at: None,
                 units: Vec::new(),
+                feedback: Vec::new(),
                 held: None,
             },
             is_blind: blind == 0,

@@ -19,6 +19,8 @@ struct Sums {
     replicas: Counts<(String, u32)>,
     failures: Counts<(FailureKind, u32)>,
     measured: Counts<FailureKind>,
+    judged: Counts<(VerdictSource, u32)>,
+    wrong: Counts<(VerdictSource, u32)>,
     shadow: u64,
 }
 
@@ -46,6 +48,11 @@ impl Sums {
         for m in &seen.measured {
             add(self.measured.entry(m.kind).or_default(), m.canary, m.primary);
         }
+        for f in &seen.feedback {
+            let key = (f.source, billionths(f.weight));
+            add(self.judged.entry(key).or_default(), f.judged[1], f.judged[0]);
+            add(self.wrong.entry(key).or_default(), f.wrong[1], f.wrong[0]);
+        }
         self.shadow += seen.shadow_units;
     }
 }
@@ -71,14 +78,14 @@ fn arm_of(unit: u64, step: u16) -> Arm {
 }
 
 fn event(crossing: bool) -> impl Strategy<Value = Event> {
-    (0_u64..24, 0_usize..4, 0_u16..3, 0_u8..9, 0_u8..9).prop_map(
+    (0_u64..24, 0_usize..4, 0_u16..3, 0_u8..15, 0_u8..9).prop_map(
         move |(unit, replica, step, what, crosses)| Event {
             unit,
             replica,
             // In a world without corrections, every replica first sees a unit at the same step.
             step: if crossing { step } else { (unit % 3) as u16 },
             crosses: crossing && crosses == 0,
-            what: if crossing { what } else { what % 8 },
+            what: if crossing || what != 14 { what } else { 0 },
         },
     )
 }
@@ -116,7 +123,14 @@ fn publish(seen: &mut ReplicaObservation, Event { unit, step, crosses, what, .. 
         5 => seen.measured.push(marked(FailureKind::Wrong)),
         6 => insert(&mut seen.shadow),
         7 => insert(&mut seen.disagreements),
-        _ => insert(&mut seen.void),
+        14 => insert(&mut seen.void),
+        verdict => {
+            let source = VerdictSource::ALL[usize::from(verdict) % 3];
+            // Two verdicts on one message differ only if a unit can change its step.
+            let message = if crosses { unit } else { unit * 100 + u64::from(verdict) };
+            let verdicts = [(message, unit)].into_iter().collect();
+            seen.judged.push(Judged { slot, source, wrong: verdict >= 11, verdicts });
+        }
     }
 }
 
@@ -172,7 +186,12 @@ proptest! {
 }
 
 /// Returns an object of `replica` with units on the canary (`true`) or the primary at a step.
-fn object(replica: &str, number: u64, step: u16, units: &[(u64, Arm)]) -> ReplicaObservation {
+pub(super) fn object(
+    replica: &str,
+    number: u64,
+    step: u16,
+    units: &[(u64, Arm)],
+) -> ReplicaObservation {
     let mut seen = ReplicaObservation::new("r1", replica, number, start());
     for arm in [Arm::Primary, Arm::Canary] {
         let units = units.iter().filter(|(_, a)| *a == arm).map(|(unit, _)| *unit).collect();
@@ -180,6 +199,18 @@ fn object(replica: &str, number: u64, step: u16, units: &[(u64, Arm)]) -> Replic
         seen.arms.push(Seen { slot, measures: Vec::new(), units });
     }
     seen
+}
+
+/// Returns a list of verdicts on `(message, unit)`.
+pub(super) fn judged(
+    step: u16,
+    arm: Arm,
+    source: VerdictSource,
+    wrong: bool,
+    verdicts: &[(u64, u64)],
+) -> Judged {
+    let slot = Slot::new(step, STEPS[usize::from(step)], arm);
+    Judged { slot, source, wrong, verdicts: verdicts.iter().copied().collect() }
 }
 
 fn failed(mut seen: ReplicaObservation, step: u16, arm: Arm, units: &[u64]) -> ReplicaObservation {
@@ -316,6 +347,7 @@ fn code(bytes: &[u8]) -> (&'static str, String) {
 fn an_object_is_read_back_and_a_damaged_one_is_refused_as_a_whole() {
     let mut seen = failed(object("a", 7, 0, &[(1, Canary), (2, Primary)]), 0, Canary, &[1]);
     seen.verdicts = vec!["v1".to_owned()];
+    seen.judged = vec![judged(0, Canary, VerdictSource::EndUser, true, &[(9, 1)])];
     let bytes = seen.to_bytes();
     assert_eq!(ReplicaObservation::read(&bytes).unwrap(), seen);
     for end in 0..bytes.len() {
@@ -337,6 +369,9 @@ fn an_object_is_read_back_and_a_damaged_one_is_refused_as_a_whole() {
     broken(&|seen| seen.arms[0].units = (0..100_001).collect());
     broken(&|seen| seen.arms = vec![seen.arms[0].clone(); 1_001]);
     broken(&|seen| seen.verdicts = vec!["v".to_owned(); 10_001]);
+    broken(&|seen| seen.judged[0].slot.weight = 0);
+    broken(&|seen| seen.judged[0].verdicts = (0..10_001).map(|i| (i, i)).collect());
+    broken(&|seen| seen.judged = vec![seen.judged[0].clone(); 1_001]);
     let other = ReplicaObservation { rollout: "r2".to_owned(), ..seen.clone() };
     let fault = Merged::new("r1").merge(&other).unwrap_err();
     assert!(fault.message().contains("belongs to rollout `r2`"), "{}", fault.message());
@@ -353,7 +388,8 @@ fn the_largest_object_is_within_its_limit_of_bytes() {
         (0..99_000).map(|i| (unit_key(b"k", &i.to_string()), arm_of(i, 2))).collect();
     let keys: Vec<u64> = units.iter().take(1_000).map(|(unit, _)| *unit).collect();
     let mut seen = failed(object("a", 1, 2, &units), 2, Primary, &keys);
-    seen.verdicts = (0..MOST_VERDICTS).map(|i| format!("01ARZ3NDEKTSV4RRFFQ69G{i:04}")).collect();
+    let pairs: Vec<(u64, u64)> = units.iter().take(MOST_VERDICTS).map(|u| (!u.0, u.0)).collect();
+    seen.judged = vec![judged(2, Canary, VerdictSource::EndUser, true, &pairs)];
     assert_eq!(seen.n_keys(), MOST_KEYS);
     let bytes = seen.to_bytes();
     assert!(bytes.len() < 1_400_000, "{}", bytes.len());

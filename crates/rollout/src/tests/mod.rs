@@ -7,6 +7,7 @@ mod events;
 mod holds;
 mod invariants;
 mod merged;
+mod merged_verdicts;
 mod pauses;
 mod plan;
 mod plan_forecast;

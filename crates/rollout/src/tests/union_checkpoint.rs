@@ -5,7 +5,7 @@ use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, propte
 
 /// Returns objects of three replicas in which each report is drawn at random.
 fn objects() -> impl Strategy<Value = Vec<ReplicaObservation>> {
-    let report = (0_u64..40, 0_usize..3, 0_u16..2, any::<bool>(), 0_u8..5);
+    let report = (0_u64..40, 0_usize..3, 0_u16..2, any::<bool>(), 0_u8..7);
     prop::collection::vec(prop::collection::vec(report, 0..8), 0..12).prop_map(|objects| {
         let mut number = [0; 3];
         let mut made = Vec::new();
@@ -25,7 +25,13 @@ fn objects() -> impl Strategy<Value = Vec<ReplicaObservation>> {
                     0 | 1 => seen.arms.push(Seen { slot, measures: Vec::new(), units }),
                     2 => seen.failures.push(Marked { kind: FailureKind::Wrong, slot, units }),
                     3 => seen.disagreements = units,
-                    _ => seen.void = units,
+                    4 => seen.void = units,
+                    _ => seen.judged.push(Judged {
+                        slot,
+                        source: VerdictSource::ALL[(unit % 3) as usize],
+                        wrong: what == 6,
+                        verdicts: [(unit / 2, unit)].into_iter().collect(),
+                    }),
                 }
             }
             made.push(seen);
