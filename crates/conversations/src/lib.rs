@@ -1,1 +1,34 @@
 //! Conversations: their turns and state, and the stores that keep them.
+//!
+//! In: what a client calls a conversation, a message and a person, and what was said. Out: turns in one order for all
+//! replicas, each stored once.
+//!
+//! - [`Conversations`] names, seals and orders turns, in any [`ConversationStore`]
+//! - a turn names the turn that it follows; of two that follow the same, one is written
+//! - [`Names`] are HMACs: no store has an id of a client
+//! - [`DataKeys`] wrap the keys under which the texts of each person are sealed
+//! - a [`Location`] says where a store is, and opens it; [`MemoryStore`] is for tests and rehearsals
+
+mod conversations;
+mod heads;
+mod location;
+mod memory;
+mod migrations;
+mod names;
+mod schema;
+mod sealing;
+mod sqlite;
+mod statements;
+mod store;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+pub use conversations::{Conversations, Head, Recorded, StoredTurn};
+pub use location::Location;
+pub use memory::MemoryStore;
+pub use migrations::SchemaStatus;
+pub use names::{Id, Named, Names};
+pub use sealing::{DataKeys, WrappedKey};
+pub use store::{Appended, ConversationStore, Erased, Row, Summary};
+pub use turn::{MOST_TURN_BYTES, Turn};

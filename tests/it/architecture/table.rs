@@ -11,7 +11,7 @@ const fn room(floor: u8, name: &'static str) -> Room {
 }
 
 /// Every room. A room imports rooms on lower floors, and on its own floor only the pairs of [`BESIDE`].
-pub(crate) const HOUSE: [Room; 32] = [
+pub(crate) const HOUSE: [Room; 33] = [
     room(1, "findings"),
     room(1, "labels"),
     room(1, "text"),
@@ -28,6 +28,7 @@ pub(crate) const HOUSE: [Room; 32] = [
     room(2, "drift"),
     room(2, "rollout"),
     room(3, "access"),
+    room(3, "conversations"),
     room(3, "snapshots"),
     room(3, "splits"),
     room(3, "expectations"),
@@ -79,7 +80,7 @@ pub(crate) const NEVER: [(&str, &str, &str); 13] = [
 ];
 
 /// Crates from outside, and the only rooms whose manifests may name them.
-pub(crate) const OWNERS: [(&str, &[&str]); 42] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 44] = [
     ("sha2", &["digest"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
@@ -112,8 +113,8 @@ pub(crate) const OWNERS: [(&str, &[&str]); 42] = [
     ("tower-http", &["serving"]),
     ("prometheus-client", &["serving"]),
     ("reqwest", &["http"]),
-    ("ring", &["access"]),
-    ("base64", &["access", "rollout"]),
+    ("ring", &["access", "conversations"]),
+    ("base64", &["access", "conversations", "rollout"]),
     ("rustls", &["http"]),
     ("clap", &[TOP]),
     ("clap_complete", &[TOP]),
@@ -123,6 +124,8 @@ pub(crate) const OWNERS: [(&str, &[&str]); 42] = [
     ("indicatif", &[TOP]),
     ("tabled", &[TOP]),
     ("tracing-subscriber", &[TOP, "serving"]),
+    ("sqlx", &["conversations"]),
+    ("redis", &["conversations"]),
 ];
 
 /// Rooms that compute and decide: they neither wait nor read the clock or the environment.

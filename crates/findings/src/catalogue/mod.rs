@@ -4,6 +4,7 @@
 //! registry and runs, 6xxx rollout and serving, 7xxx training and model files, 8xxx pipelines.
 //! A code is never reused for another meaning.
 
+mod conversations;
 mod data;
 mod drift;
 mod entry;
@@ -34,6 +35,9 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         store::ENTRIES,
         rollout::ENTRIES,
         limits::SERVING,
+    },
+    Entry {
+        conversations::ENTRIES,
         model::ENTRIES,
         pipeline::ENTRIES,
     ]

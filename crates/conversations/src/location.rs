@@ -1,0 +1,121 @@
+//! Where conversations are stored.
+
+use crate::{
+    memory::MemoryStore,
+    migrations::{NEWEST, SchemaStatus},
+    sqlite::{self, SqliteStore},
+    store::ConversationStore,
+};
+use botops_findings::{Fault, Result};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Where conversations are stored: `memory`, or the path of a folder with SQLite files.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Location(Kind);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    Memory,
+    Folder(PathBuf),
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Memory => f.write_str("memory"),
+            Kind::Folder(folder) => write!(f, "{}", folder.display()),
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Location {
+    /// Reads a location; a relative path starts at `root`.
+    ///
+    /// # Errors
+    /// `BOT-6115` (exit 2) if it is neither a path nor a supported URL. The message contains no password.
+    pub fn parse(text: &str, root: &Path) -> Result<Self> {
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+        let kind = match scheme {
+            _ if text == "memory" => Kind::Memory,
+            Some(scheme) if is_scheme(scheme) => {
+                let message = format!("conversations cannot be stored at a `{scheme}:` URL");
+                return Err(Fault::usage("BOT-6115", message).hint("give the path of a folder"));
+            }
+            _ if text.trim().is_empty() => {
+                return Err(Fault::usage("BOT-6115", "the store of conversations is empty"));
+            }
+            _ => Kind::Folder(root.join(text)),
+        };
+        Ok(Self(kind))
+    }
+
+    /// Opens the store. With `create`, one in a folder is made if it is missing, and its tables are migrated; the tables of
+    /// a database are migrated by `botops db migrate` only.
+    ///
+    /// # Errors
+    /// `BOT-6126` (exit 2) there is no store in the folder; `BOT-6118` (exit 6) its tables are newer; `BOT-6119` (exit 2)
+    /// they are older; `BOT-6116` (exit 7) it cannot be reached; `BOT-6125` (exit 1) it failed.
+    pub async fn open(&self, create: bool) -> Result<Arc<dyn ConversationStore>> {
+        Ok(match &self.0 {
+            Kind::Memory => Arc::new(MemoryStore::default()),
+            Kind::Folder(folder) => Arc::new(SqliteStore::open(folder, create).await?),
+        })
+    }
+
+    /// Returns the version of the tables.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; `BOT-6115` (exit 2) the store has no tables.
+    pub async fn schema(&self) -> Result<SchemaStatus> {
+        match &self.0 {
+            Kind::Folder(folder) => sqlite::status(folder).await,
+            Kind::Memory => Err(self.no_tables()),
+        }
+    }
+
+    /// Migrates the tables to the newest version; with `dry_run`, says what it would do.
+    ///
+    /// # Errors
+    /// As [`Self::schema`].
+    pub async fn migrate(&self, dry_run: bool) -> Result<SchemaStatus> {
+        match &self.0 {
+            Kind::Folder(folder) => sqlite::migrate(folder, NEWEST, dry_run).await,
+            Kind::Memory => Err(self.no_tables()),
+        }
+    }
+
+    /// Takes the tables back to version `target`.
+    ///
+    /// # Errors
+    /// `BOT-6127` (exit 6) turns would be erased and `force` is not set; as [`Self::schema`].
+    pub async fn rollback(&self, target: i64, force: bool, dry_run: bool) -> Result<SchemaStatus> {
+        match &self.0 {
+            Kind::Folder(folder) => sqlite::rollback(folder, target, (force, dry_run)).await,
+            Kind::Memory => Err(self.no_tables()),
+        }
+    }
+
+    fn no_tables(&self) -> Fault {
+        let message = format!("a store in `{self}` has no tables to migrate");
+        Fault::usage("BOT-6115", message).hint("`botops db` is for SQLite and PostgreSQL")
+    }
+}
+
+/// Returns whether `text` is the scheme of a URL, and not the first letter of a path on Windows.
+fn is_scheme(text: &str) -> bool {
+    text.len() > 1
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+        && text.as_bytes()[0].is_ascii_alphabetic()
+}

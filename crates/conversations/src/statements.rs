@@ -1,0 +1,427 @@
+//! The statements of the SQL stores, the same text for SQLite and PostgreSQL.
+
+use botops_findings::Fault;
+use sqlx::Error;
+
+/// Makes the statements of one kind of database. `$lock` is appended to the statement that appends after another turn: the
+/// lock that keeps an erasure from overtaking it. `$has_schema` asks whether there is a table of versions.
+macro_rules! statements {
+    ($database:ty, lock: $lock:literal, has_schema: $has_schema:literal) => {
+        use crate::{
+            migrations::Migration,
+            names::Id,
+            sealing::WrappedKey,
+            store::{Row, Summary},
+        };
+        use sqlx::{Error, Executor, Row as _, query};
+
+        type Record = <$database as sqlx::Database>::Row;
+        type Connection = <$database as sqlx::Database>::Connection;
+
+        fn id(record: &Record, column: &str) -> Result<Id, Error> {
+            optional_id(record, column)?.ok_or_else(|| Error::ColumnDecode {
+                index: column.to_owned(),
+                source: "the name is missing".into(),
+            })
+        }
+
+        fn optional_id(record: &Record, column: &str) -> Result<Option<Id>, Error> {
+            let Some(bytes) = record.try_get::<Option<Vec<u8>>, _>(column)? else {
+                return Ok(None);
+            };
+            let read = Id::from_bytes(&bytes).ok_or_else(|| Error::ColumnDecode {
+                index: column.to_owned(),
+                source: "a name has 16 bytes".into(),
+            });
+            read.map(Some)
+        }
+
+        fn row(record: &Record) -> Result<Row, Error> {
+            Ok(Row {
+                conversation: id(record, "conversation")?,
+                number: record.try_get("number")?,
+                turn: id(record, "turn")?,
+                message: id(record, "message")?,
+                person: optional_id(record, "person")?,
+                at: record.try_get("at")?,
+                open: record.try_get("open")?,
+                body: record.try_get("body")?,
+            })
+        }
+
+        fn wrapped_key(record: &Record) -> Result<WrappedKey, Error> {
+            Ok(WrappedKey {
+                conversation: id(record, "conversation")?,
+                person: id(record, "person")?,
+                key_id: record.try_get("key_id")?,
+                wrapped: record.try_get("wrapped")?,
+                at: record.try_get("at")?,
+            })
+        }
+
+        /// Appends a turn. Returns false if it does not fit.
+        pub(super) async fn insert<'e>(
+            on: impl Executor<'e, Database = $database>,
+            row: &Row,
+            after: Option<Id>,
+        ) -> Result<bool, Error> {
+            let first = "INSERT INTO conversation_turns \
+                (conversation, number, turn, message, person, at, open, body) \
+                SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
+                WHERE NOT EXISTS (SELECT 1 FROM conversation_turns WHERE conversation = $1) \
+                ON CONFLICT DO NOTHING";
+            let next = concat!(
+                "INSERT INTO conversation_turns \
+                (conversation, number, turn, message, person, at, open, body) \
+                SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM conversation_turns AS t \
+                WHERE t.conversation = $1 AND t.number = $9 AND t.turn = $10",
+                $lock,
+                " ON CONFLICT DO NOTHING"
+            );
+            let statement = query(if after.is_some() { next } else { first })
+                .bind(row.conversation.as_bytes().as_slice())
+                .bind(row.number)
+                .bind(row.turn.as_bytes().as_slice())
+                .bind(row.message.as_bytes().as_slice())
+                .bind(row.person.map(|person| person.as_bytes().to_vec()))
+                .bind(row.at)
+                .bind(row.open)
+                .bind(row.body.as_slice());
+            let statement = match &after {
+                Some(after) => statement.bind(row.number - 1).bind(after.as_bytes().as_slice()),
+                None => statement,
+            };
+            Ok(statement.execute(on).await?.rows_affected() == 1)
+        }
+
+        pub(super) async fn settle<'e>(
+            on: impl Executor<'e, Database = $database>,
+            row: &Row,
+        ) -> Result<bool, Error> {
+            let done = query(
+                "UPDATE conversation_turns SET open = $1, body = $2 \
+                 WHERE conversation = $3 AND number = $4 AND turn = $5 AND (open OR body = $2)",
+            )
+            .bind(row.open)
+            .bind(row.body.as_slice())
+            .bind(row.conversation.as_bytes().as_slice())
+            .bind(row.number)
+            .bind(row.turn.as_bytes().as_slice())
+            .execute(on)
+            .await?;
+            Ok(done.rows_affected() == 1)
+        }
+
+        pub(super) async fn last<'e>(
+            on: impl Executor<'e, Database = $database>,
+            conversation: Id,
+        ) -> Result<Option<Row>, Error> {
+            query(
+                "SELECT conversation, number, turn, message, person, at, open, body \
+                 FROM conversation_turns WHERE conversation = $1 ORDER BY number DESC LIMIT 1",
+            )
+            .bind(conversation.as_bytes().as_slice())
+            .fetch_optional(on)
+            .await?
+            .map(|record| row(&record))
+            .transpose()
+        }
+
+        pub(super) async fn of_message<'e>(
+            on: impl Executor<'e, Database = $database>,
+            message: Id,
+        ) -> Result<Option<Row>, Error> {
+            query(
+                "SELECT conversation, number, turn, message, person, at, open, body \
+                 FROM conversation_turns WHERE message = $1",
+            )
+            .bind(message.as_bytes().as_slice())
+            .fetch_optional(on)
+            .await?
+            .map(|record| row(&record))
+            .transpose()
+        }
+
+        pub(super) async fn turns<'e>(
+            on: impl Executor<'e, Database = $database>,
+            conversation: Id,
+            (from, limit): (i64, u32),
+        ) -> Result<Vec<Row>, Error> {
+            let found = query(
+                "SELECT conversation, number, turn, message, person, at, open, body \
+                 FROM conversation_turns WHERE conversation = $1 AND number >= $2 \
+                 ORDER BY number LIMIT $3",
+            )
+            .bind(conversation.as_bytes().as_slice())
+            .bind(from)
+            .bind(i64::from(limit))
+            .fetch_all(on)
+            .await?;
+            found.iter().map(row).collect()
+        }
+
+        /// Lists conversations by their last turns: those that no turn of the next number follows.
+        pub(super) async fn recent<'e>(
+            on: impl Executor<'e, Database = $database>,
+            after: Option<(i64, Id)>,
+            limit: u32,
+        ) -> Result<Vec<Summary>, Error> {
+            let (at, conversation) = match after {
+                Some((at, conversation)) => (at, conversation.as_bytes().to_vec()),
+                None => (i64::MAX, Vec::new()),
+            };
+            let found = query(
+                "SELECT t.conversation, t.person, t.at, \
+                   (SELECT COUNT(*) FROM conversation_turns AS c \
+                    WHERE c.conversation = t.conversation) AS turns, \
+                   (SELECT f.at FROM conversation_turns AS f \
+                    WHERE f.conversation = t.conversation ORDER BY f.number LIMIT 1) AS first \
+                 FROM conversation_turns AS t \
+                 WHERE (t.at, t.conversation) < ($1, $2) AND NOT EXISTS ( \
+                   SELECT 1 FROM conversation_turns AS n \
+                   WHERE n.conversation = t.conversation AND n.number = t.number + 1) \
+                 ORDER BY t.at DESC, t.conversation DESC LIMIT $3",
+            )
+            .bind(at)
+            .bind(conversation)
+            .bind(i64::from(limit))
+            .fetch_all(on)
+            .await?;
+            let summary = |record: &Record| {
+                Ok(Summary {
+                    conversation: id(record, "conversation")?,
+                    person: optional_id(record, "person")?,
+                    turns: record.try_get("turns")?,
+                    first: record.try_get("first")?,
+                    last: record.try_get("at")?,
+                })
+            };
+            found.iter().map(summary).collect()
+        }
+
+        pub(super) async fn of_person<'e>(
+            on: impl Executor<'e, Database = $database>,
+            person: Id,
+        ) -> Result<Vec<Id>, Error> {
+            let found = query(
+                "SELECT DISTINCT conversation FROM conversation_turns WHERE person = $1 \
+                 ORDER BY conversation",
+            )
+            .bind(person.as_bytes().as_slice())
+            .fetch_all(on)
+            .await?;
+            found.iter().map(|record| id(record, "conversation")).collect()
+        }
+
+        pub(super) async fn erase_turns<'e>(
+            on: impl Executor<'e, Database = $database>,
+            conversation: Id,
+        ) -> Result<u64, Error> {
+            let done = query("DELETE FROM conversation_turns WHERE conversation = $1")
+                .bind(conversation.as_bytes().as_slice())
+                .execute(on)
+                .await?;
+            Ok(done.rows_affected())
+        }
+
+        pub(super) async fn erase_keys<'e>(
+            on: impl Executor<'e, Database = $database>,
+            conversation: Id,
+        ) -> Result<u64, Error> {
+            let done = query("DELETE FROM conversation_keys WHERE conversation = $1")
+                .bind(conversation.as_bytes().as_slice())
+                .execute(on)
+                .await?;
+            Ok(done.rows_affected())
+        }
+
+        pub(super) async fn expire<'e>(
+            on: impl Executor<'e, Database = $database>,
+            before: i64,
+            limit: u32,
+        ) -> Result<u64, Error> {
+            let done = query(
+                "DELETE FROM conversation_turns WHERE (conversation, number) IN ( \
+                   SELECT conversation, number FROM conversation_turns WHERE at < $1 \
+                   ORDER BY at LIMIT $2)",
+            )
+            .bind(before)
+            .bind(i64::from(limit))
+            .execute(on)
+            .await?;
+            Ok(done.rows_affected())
+        }
+
+        pub(super) async fn key<'e>(
+            on: impl Executor<'e, Database = $database>,
+            conversation: Id,
+            person: Id,
+        ) -> Result<Option<WrappedKey>, Error> {
+            query(
+                "SELECT conversation, person, key_id, wrapped, at FROM conversation_keys \
+                 WHERE conversation = $1 AND person = $2",
+            )
+            .bind(conversation.as_bytes().as_slice())
+            .bind(person.as_bytes().as_slice())
+            .fetch_optional(on)
+            .await?
+            .map(|record| wrapped_key(&record))
+            .transpose()
+        }
+
+        pub(super) async fn keep_key<'e>(
+            on: impl Executor<'e, Database = $database>,
+            key: &WrappedKey,
+        ) -> Result<WrappedKey, Error> {
+            let record = query(
+                "INSERT INTO conversation_keys (conversation, person, key_id, wrapped, at) \
+                 VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (conversation, person) DO UPDATE SET at = excluded.at \
+                 RETURNING conversation, person, key_id, wrapped, at",
+            )
+            .bind(key.conversation.as_bytes().as_slice())
+            .bind(key.person.as_bytes().as_slice())
+            .bind(key.key_id.as_str())
+            .bind(key.wrapped.as_slice())
+            .bind(key.at)
+            .fetch_one(on)
+            .await?;
+            wrapped_key(&record)
+        }
+
+        pub(super) async fn keys_not_under<'e>(
+            on: impl Executor<'e, Database = $database>,
+            key_id: &str,
+            limit: u32,
+        ) -> Result<Vec<WrappedKey>, Error> {
+            // Two ranges, so that the index on the ids serves them.
+            let found = query(
+                "SELECT conversation, person, key_id, wrapped, at FROM conversation_keys \
+                 WHERE key_id < $1 OR key_id > $1 LIMIT $2",
+            )
+            .bind(key_id)
+            .bind(i64::from(limit))
+            .fetch_all(on)
+            .await?;
+            found.iter().map(wrapped_key).collect()
+        }
+
+        pub(super) async fn replace_key<'e>(
+            on: impl Executor<'e, Database = $database>,
+            key: &WrappedKey,
+            before: &str,
+        ) -> Result<bool, Error> {
+            let done = query(
+                "UPDATE conversation_keys SET key_id = $1, wrapped = $2 \
+                 WHERE conversation = $3 AND person = $4 AND key_id = $5",
+            )
+            .bind(key.key_id.as_str())
+            .bind(key.wrapped.as_slice())
+            .bind(key.conversation.as_bytes().as_slice())
+            .bind(key.person.as_bytes().as_slice())
+            .bind(before)
+            .execute(on)
+            .await?;
+            Ok(done.rows_affected() == 1)
+        }
+
+        /// Returns the version of the tables; 0 without any.
+        pub(super) async fn version(on: &mut Connection) -> Result<i64, Error> {
+            let has_schema: bool = query($has_schema).fetch_one(&mut *on).await?.try_get(0)?;
+            if !has_schema {
+                return Ok(0);
+            }
+            query("SELECT COALESCE(MAX(version), 0) FROM botops_schema")
+                .fetch_one(&mut *on)
+                .await?
+                .try_get(0)
+        }
+
+        /// Applies a migration, or its way back, within the transaction of `on`.
+        pub(super) async fn apply(
+            on: &mut Connection,
+            step: &Migration,
+            back: bool,
+        ) -> Result<(), Error> {
+            query(
+                "CREATE TABLE IF NOT EXISTS botops_schema \
+                 (version BIGINT PRIMARY KEY, name TEXT NOT NULL)",
+            )
+            .execute(&mut *on)
+            .await?;
+            sqlx::raw_sql(if back { step.down } else { step.up }).execute(&mut *on).await?;
+            if back {
+                let delete = query("DELETE FROM botops_schema WHERE version = $1");
+                delete.bind(step.version).execute(&mut *on).await?;
+            } else {
+                let insert = query("INSERT INTO botops_schema (version, name) VALUES ($1, $2)");
+                insert.bind(step.version).bind(step.name).execute(&mut *on).await?;
+            }
+            Ok(())
+        }
+
+        /// Returns the number of turns.
+        pub(super) async fn count(on: &mut Connection) -> Result<i64, Error> {
+            query("SELECT COUNT(*) FROM conversation_turns").fetch_one(&mut *on).await?.try_get(0)
+        }
+    };
+}
+pub(crate) use statements;
+
+/// Returns the fault of a failed statement on `store`.
+pub(crate) fn fault(store: &str, error: Error) -> Fault {
+    let unreachable = match &error {
+        Error::Io(_)
+        | Error::Tls(_)
+        | Error::PoolTimedOut
+        | Error::PoolClosed
+        | Error::WorkerCrashed
+        | Error::Protocol(_) => true,
+        Error::Database(error) => error.code().is_some_and(|code| is_transient(&code)),
+        _ => false,
+    };
+    if let Error::Database(database) = &error
+        && database.code().as_deref() == Some("42P01")
+    {
+        return Fault::usage("BOT-6119", format!("`{store}` has no tables for conversations"))
+            .hint("run `botops db migrate`");
+    }
+    // The messages of drivers may name a user or a parameter, and are shown with `-v` only.
+    if unreachable {
+        Fault::unreachable(
+            "BOT-6116",
+            format!("the store of conversations `{store}` cannot be reached"),
+        )
+        .hint("check that it runs and that this machine reaches it")
+        .caused_by(error)
+    } else {
+        Fault::internal("BOT-6125", format!("the store of conversations `{store}` failed"))
+            .hint("run again with `-v` to see the answer of the store")
+            .caused_by(error)
+    }
+}
+
+/// Returns whether a later try may succeed: SQLSTATE classes of PostgreSQL, and the primary codes of SQLite.
+fn is_transient(code: &str) -> bool {
+    match code.len() {
+        // Connection, resources, shutdown and cancellation, serialization; a standby cannot be written to.
+        5 => ["08", "53", "57", "40"].contains(&&code[..2]) || code == "25006" || code == "55P03",
+        // SQLITE_BUSY and SQLITE_LOCKED, with their extended codes.
+        _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_transient;
+
+    #[test]
+    fn transient_codes_are_told_apart() {
+        for code in ["08006", "57P01", "57P03", "53300", "40001", "25006", "5", "6", "261", "517"] {
+            assert!(is_transient(code), "{code}");
+        }
+        for code in ["42P01", "28P01", "22P02", "23505", "1", "13", "10", "2067"] {
+            assert!(!is_transient(code), "{code}");
+        }
+    }
+}
