@@ -82,18 +82,16 @@ impl KeyLog {
         Ok(Self { log, last: None, keys: Keys::default() })
     }
 
-    /// Reads the entries that were appended since the last call, and returns whether there were any.
+    /// Reads the entries that were appended since the last call, and returns whether there were any. It lists nothing: if
+    /// nothing was appended, also to an empty log, that is one request.
     ///
     /// After a fault, [`Self::keys`] are those before it.
     ///
     /// # Errors
-    /// Those of [`Log::entries`]; `BOT-1045` (exit 6) a newer botops wrote an entry; `BOT-1044` (exit 3) an entry does not
+    /// Those of [`Log::poll`]; `BOT-1045` (exit 6) a newer botops wrote an entry; `BOT-1044` (exit 3) an entry does not
     /// follow from those before it.
     pub async fn refresh(&mut self) -> Result<bool> {
-        let entries = match &self.last {
-            Some(last) => self.log.entries_after(last).await?,
-            None => self.log.entries().await?,
-        };
+        let entries = self.log.poll(self.last.as_ref()).await?;
         let mut keys = self.keys.clone();
         for entry in &entries {
             keys.apply(&entry.payload).map_err(|fault| match fault.code() {
