@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Who acted: a name, and how it is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Identity {
     /// The name: of a key its name, of an OIDC token its subject, of a socket its user, of a server `botops`.
     pub name: String,
@@ -15,7 +15,7 @@ pub struct Identity {
 }
 
 /// How the name of an [`Identity`] is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdentityKind {
     /// A server decided by itself.

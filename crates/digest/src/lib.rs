@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize, de};
 use sha2::{Digest as _, Sha256};
 use std::{fmt, io, str::FromStr};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
 /// A SHA-256 digest, written `sha256:<64 hex digits>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,6 +159,16 @@ impl FromStr for Digest {
         Ok(Self(bytes))
     }
 }
+
+impl utoipa::PartialSchema for Digest {
+    fn schema() -> RefOr<Schema> {
+        let of = ObjectBuilder::new().schema_type(Type::String);
+        let description = "A SHA-256 digest, as `sha256:` and 64 hexadecimal digits.";
+        of.pattern(Some("^sha256:[0-9a-f]{64}$")).description(Some(description)).into()
+    }
+}
+
+impl utoipa::ToSchema for Digest {}
 
 impl Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -12,7 +12,7 @@ use botops_digest::Digest;
 use serde::{Deserialize, Serialize};
 
 /// The outcome of a rollout, with the numbers; `promote` prints and stores it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Decision {
     /// `botops.decision/1`.
     pub schema: String,

@@ -3,7 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 /// The ways a conversation can fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// The server answered with an error.
@@ -19,7 +31,7 @@ pub enum FailureKind {
 }
 
 /// The role of a failure kind in a rollout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GatePolicy {
     /// Evidence that it is worse rolls back, and `promote-evidence` waits for it.

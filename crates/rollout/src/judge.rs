@@ -61,7 +61,7 @@ const SRM_CONCENTRATION: f64 = 100.0;
 /// - a kind that was measured on too few conversations is unmeasured, and keeps the step waiting unless its
 ///   role is `optional`
 /// - any other kind keeps the step waiting until its deadline, when the rollout pauses as inconclusive
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Evidence {
     /// The kind of failure.
     pub kind: FailureKind,
@@ -90,13 +90,14 @@ pub struct Evidence {
 ///
 /// It holds whole numbers by weight, from which e-values are computed, and the largest log e-values, to
 /// nine decimals. JSON keeps it bit for bit.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JudgeState {
     /// Conversations: `[primary, canary]`.
     pub(crate) units: [u64; 2],
     /// Conversations mirrored in the shadow stage.
     pub(crate) shadow_units: u64,
     /// Conversations by weight, since the rollout began or a broken split was repaired.
+    #[schema(value_type = BTreeMap<String, [u64; 2]>)]
     pub(crate) split: SplitCounts,
     /// The same for each replica, if there are several.
     #[serde(default, skip_serializing_if = "ReplicaSplits::is_empty")]
@@ -107,7 +108,7 @@ pub struct JudgeState {
     pub(crate) observed_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub(crate) struct KindState {
     /// Failed conversations: `[primary, canary]`.
     pub(crate) failures: [u64; 2],
@@ -116,13 +117,14 @@ pub(crate) struct KindState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) measured: Option<Measured>,
     /// The failures that the e-values are computed from, by weight.
+    #[schema(value_type = BTreeMap<String, [u64; 2]>)]
     pub(crate) split: SplitCounts,
     /// The largest log e-value for "worse" so far; at least 0, because an e-process starts at 1.
     max_log_e_rollback: f64,
 }
 
 /// Conversations on which a kind was measured.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub(crate) struct Measured {
     /// All of them: `[primary, canary]`.
     pub(crate) units: [u64; 2],

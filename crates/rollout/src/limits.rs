@@ -20,12 +20,12 @@ use std::collections::BTreeMap;
 ///
 /// It holds whole numbers, from which e-values are computed, and the largest log e-values, to nine decimals. JSON keeps it
 /// bit for bit.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct LimitState(BTreeMap<FailureKind, LimitCount>);
 
 /// Conversations measured against one limit.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 struct LimitCount {
     /// Conversations on which the kind was measured.
     units: u64,
@@ -36,7 +36,7 @@ struct LimitCount {
 }
 
 /// Evidence on one absolute limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LimitEvidence {
     /// The kind of failure.
     pub kind: FailureKind,

@@ -27,7 +27,7 @@ const RISKS: [f64; 2] = [2.0, 3.0];
 const LARGEST_RISK: f64 = 16.0;
 
 /// The traffic of an environment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TrafficRates {
     /// Conversations that begin in an hour, above 0.
     pub conversations_per_hour: f64,
@@ -36,7 +36,7 @@ pub struct TrafficRates {
 }
 
 /// How often a kind fails on the champion.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FailureRate {
     /// The failed share of the conversations that measure the kind, in [0, 1].
     pub rate: f64,
@@ -68,7 +68,7 @@ impl TrafficRates {
 }
 
 /// The forecast of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PlanForecast {
     /// `botops.plan/1`.
     pub schema: String,
@@ -85,7 +85,7 @@ pub struct PlanForecast {
 }
 
 /// The forecast of one step, for a challenger that is as good as the champion unless it says otherwise.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepForecast {
     /// The challenger's share in percent.
     pub weight_percent: f64,
@@ -101,7 +101,7 @@ pub struct StepForecast {
 }
 
 /// The time until a challenger that is worse in one kind is rolled back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RollbackForecast {
     /// The kind in which it is worse.
     pub kind: FailureKind,

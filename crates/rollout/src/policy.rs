@@ -12,14 +12,16 @@ use std::{collections::BTreeMap, time::Duration};
 /// - at least one failure kind gates
 ///
 /// [`crate::RolloutSpec::check`] makes it; a stored rollout is read back into it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RolloutPolicy {
     pub(crate) shadow: Option<ShadowPolicy>,
     pub(crate) steps: Vec<StepPolicy>,
     pub(crate) judge: JudgeSpec,
     #[serde(with = "readable")]
+    #[schema(value_type = String)]
     pub(crate) interval: Duration,
     #[serde(with = "readable")]
+    #[schema(value_type = String)]
     pub(crate) stale_after: Duration,
     #[serde(default)]
     pub(crate) strategy: Strategy,
@@ -34,26 +36,29 @@ pub struct RolloutPolicy {
     #[serde(default)]
     pub(crate) on_insufficient: OnInsufficient,
     #[serde(default, with = "readable_option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub(crate) pause_deadline: Option<Duration>,
 }
 
 /// A checked [`crate::SettleSpec`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SettlePolicy {
     /// The version before stays loaded for at least this long.
     #[serde(with = "readable")]
+    #[schema(value_type = String)]
     pub window: Duration,
     /// Conversations that measure an absolute limit; at least 1.
     pub min_units: u64,
 }
 
 /// A checked [`crate::ApprovalSpec`], with the demands of the environment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ApprovalPolicy {
     /// Approvals by different persons that a promotion needs; 0: none.
     pub quorum: u32,
     /// Roll back when they are not complete, or nothing could be promoted, after this.
     #[serde(with = "readable")]
+    #[schema(value_type = String)]
     pub expires: Duration,
     /// Whether the requester may approve; only the policy of an environment allows it, not a plan.
     #[serde(default)]
@@ -61,7 +66,7 @@ pub struct ApprovalPolicy {
 }
 
 /// The way that a challenger takes over the traffic.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
     /// Its share rises in steps, and it is compared with the champion.
@@ -72,7 +77,7 @@ pub enum Strategy {
 }
 
 /// The share of the challenger during a pause.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnPause {
     /// The share that it had; zero if the pause is for a broken split, stale observations or a jump of the clock.
@@ -83,7 +88,7 @@ pub enum OnPause {
 }
 
 /// The decision when a deadline is reached and too little was measured.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnInsufficient {
     /// Pause; while settling, keep the version before loaded.
@@ -97,34 +102,37 @@ pub enum OnInsufficient {
 }
 
 /// A checked [`crate::ShadowSpec`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ShadowPolicy {
     /// Conversations to mirror before the first step; at least 1.
     pub min_units: u64,
     /// Pause after this.
     #[serde(with = "readable")]
+    #[schema(value_type = String)]
     pub deadline: Duration,
 }
 
 /// A checked [`crate::StepSpec`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepPolicy {
     /// The challenger's share in percent, in (0, 100], to four decimals.
     pub weight_percent: f64,
     /// Stay at least this long.
     #[serde(with = "readable")]
+    #[schema(value_type = String)]
     pub min_time: Duration,
     /// Wait for at least this many conversations on the challenger; at least 1.
     pub min_units: u64,
     /// Pause after this.
     #[serde(with = "readable")]
+    #[schema(value_type = String)]
     pub deadline: Duration,
     /// The evidence to wait for, if any.
     pub require: Option<Requirement>,
 }
 
 /// The evidence that a step may wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Requirement {
     /// The relative risk is below the tolerated one, at level alpha, for every gating kind that has
@@ -133,7 +141,7 @@ pub enum Requirement {
 }
 
 /// The rules by which evidence is judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct JudgeSpec {
     /// The error level.

@@ -16,12 +16,14 @@ const SEPARATE: usize = 64;
 const POOLED: &str = "pooled replicas";
 
 /// Units by weight, for each replica.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub(crate) struct ReplicaSplits {
     /// By replica; the counts of a replica that was reset are empty, so that it is still counted as seen.
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, [u64; 2]>>)]
     own: BTreeMap<String, SplitCounts>,
     /// The replicas after the first [`SEPARATE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, [u64; 2]>>)]
     pooled: Option<SplitCounts>,
 }
 

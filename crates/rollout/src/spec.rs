@@ -22,7 +22,7 @@ const SETTLING_CONVERSATIONS: u64 = 100;
 const MOST_APPROVALS: u32 = 100;
 
 /// The plan, as written in YAML.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RolloutSpec {
     /// The shadow stage: mirror traffic to the challenger before it answers anyone.
@@ -56,7 +56,7 @@ pub struct RolloutSpec {
 
 /// Absolute limits, judged by an always-valid test against the stated share: `error: 1` rolls back once the share of
 /// conversations with an error is shown to be above 1 %.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSpec {
     /// The largest share of conversations with an error, in percent.
@@ -68,7 +68,7 @@ pub struct LimitsSpec {
 }
 
 /// The time after the promotion in which the version before stays loaded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettleSpec {
     /// The shortest time, such as `24h`; `0s`: end with the promotion.
@@ -79,7 +79,7 @@ pub struct SettleSpec {
 }
 
 /// Approvals of a promotion.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalSpec {
     /// Approvals by different persons, none of them the requester.
@@ -90,7 +90,7 @@ pub struct ApprovalSpec {
 }
 
 /// The shadow stage: every message also goes to the challenger, whose answer is only compared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShadowSpec {
     /// Conversations to mirror before the first step.
@@ -100,7 +100,7 @@ pub struct ShadowSpec {
 }
 
 /// One step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepSpec {
     /// The challenger's share of conversations in percent, in (0, 100].

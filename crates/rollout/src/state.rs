@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Phase of a rollout; each carries only its own data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub enum Phase {
     /// Requested, not yet checked.
@@ -105,7 +105,7 @@ pub enum Phase {
 }
 
 /// The reason of a pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseReason {
     /// A person requested it.
@@ -128,7 +128,7 @@ pub enum PauseReason {
 }
 
 /// A rollout as stored after every transition: the whole state, including the judge's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rollout {
     /// `botops.rollout/1`.
     pub schema: String,
@@ -176,7 +176,7 @@ pub struct Rollout {
 }
 
 /// The references of the two versions of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Versions {
     /// The version that serves, such as `support@1`.
     pub champion: String,
@@ -204,7 +204,7 @@ pub struct RolloutRequest {
 }
 
 /// The effect that the caller carries out after storing the transition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Nothing to do.

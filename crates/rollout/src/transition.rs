@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The judge's verdict at a tick.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// A gating kind is worse on the challenger.
@@ -23,7 +23,7 @@ pub enum Verdict {
 }
 
 /// One decision: the state after it, the effect and the reason.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Transition {
     /// The state after it. Without a decision the phase is unchanged; counts and evidence may have grown.
     pub next: Rollout,
@@ -97,7 +97,7 @@ pub enum Command {
 }
 
 /// One line of a rollout's history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TransitionRecord {
     /// The time of the transition.
     pub at: DateTime<Utc>,

@@ -35,7 +35,7 @@ pub struct Log<T> {
 }
 
 /// One entry of a log as stored.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Entry<T> {
     /// `botops.log/1`.
     pub schema: String,

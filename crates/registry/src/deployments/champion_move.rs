@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// A move of the champion of a model in one environment.
 ///
 /// Only [`Self::forward`] and [`Self::back`] make a new one; reading a log gives those that it holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ChampionMove {
     /// The manifest that was champion; `None` for the first champion.
     from: Option<Digest>,

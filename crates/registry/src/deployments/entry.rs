@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const SCHEMA: &str = "botops.deployment/2";
 
 /// One entry of `deployments/<environment>/log`: a change, its author and the reason.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "Stored")]
 pub struct Deployment {
     /// `botops.deployment/2`; entries of version 1 are read as [`Change::Rollout`] or [`Change::Served`].
@@ -50,7 +50,7 @@ pub struct Deployment {
 ///
 /// It is tagged from the outside, such as `{"rollout":{…}}`: a tag inside would have to be searched, and the numbers that
 /// are keys of maps in a rollout would become texts on the way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// A rollout took a step, or counted.
@@ -86,7 +86,7 @@ pub enum Change {
 }
 
 /// The state of a rollout after a step or a count.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RolloutStep {
     /// The whole state, including the judge.
     pub rollout: Rollout,
@@ -105,7 +105,7 @@ pub struct RolloutStep {
 }
 
 /// A request with an `Idempotency-Key`. Neither the key nor the body can be read from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RequestMark {
     /// Digest of the key and of the identity that used it.
     pub key: Digest,
