@@ -35,8 +35,6 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         store::ENTRIES,
         rollout::ENTRIES,
         limits::SERVING,
-    },
-    Entry {
         conversations::ENTRIES,
         model::ENTRIES,
         pipeline::ENTRIES,
