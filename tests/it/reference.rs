@@ -242,6 +242,11 @@ fn the_page_of_recorded_traffic_is_that_of_its_type() {
 }
 
 #[test]
+fn the_document_of_the_admin_api_is_that_of_its_endpoints() {
+    check("admin-openapi.json", botops_serving::admin_openapi());
+}
+
+#[test]
 fn the_page_of_http_is_that_of_the_routes() {
     check("http.md", &format!("# HTTP\n\n{NOTE}{}", http::page(&Types::read())));
 }

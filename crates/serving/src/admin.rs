@@ -5,6 +5,7 @@ use super::{
     admin_events::events,
     admin_follow::{audit, rollout},
     admin_gate::{Gate, Right, authenticated, authorized},
+    admin_openapi::admin_openapi,
     admin_request::Asked,
     admin_shared::{Admin, Shared, tag_of},
     app::App,
@@ -30,6 +31,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::ToSchema;
 
 /// Returns the routes of the admin API, and those that need no identity.
 ///
@@ -50,14 +52,15 @@ pub(super) fn routes(
         let right = Arc::new(Right { app: Arc::clone(&admin.app), endpoint });
         router = router.route(path, handler.route_layer(from_fn_with_state(right, authorized)));
     }
-    router
+    let router = router
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(64 << 10))
         .layer(from_fn_with_state(gate, authenticated))
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(admin)
-        .merge(probes)
+        .layer(CatchPanicLayer::custom(panicked));
+    #[cfg(test)]
+    let router = router.layer(axum::middleware::from_fn(crate::openapi_check::checked));
+    router.with_state(admin).merge(probes)
 }
 
 /// Returns the handler of an endpoint.
@@ -84,10 +87,12 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<Arc<Admin>> {
         Call::Freeze => on(method, freeze),
         Call::Unfreeze => on(method, unfreeze),
         Call::SelfTest => on(method, self_test),
+        Call::OpenApi => on(method, openapi),
     }
 }
 
-#[derive(Serialize)]
+/// One arm of the traffic.
+#[derive(Serialize, ToSchema)]
 struct ArmStatus<'a> {
     /// The version, such as `support@3`.
     model: &'a str,
@@ -110,7 +115,8 @@ impl<'a> ArmStatus<'a> {
     }
 }
 
-#[derive(Serialize)]
+/// A rollout in a line.
+#[derive(Serialize, ToSchema)]
 struct RolloutLine {
     /// The id.
     id: String,
@@ -120,8 +126,9 @@ struct RolloutLine {
     revision: u64,
 }
 
-#[derive(Serialize)]
-struct ModelStatus<'a> {
+/// A model that the server serves.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ModelStatus<'a> {
     /// The name of the model.
     name: &'a str,
     /// The version that serves.
@@ -203,22 +210,24 @@ async fn decision(State(admin): Shared, Path(id): Path<String>) -> Response {
     }
 }
 
+/// The golden self-test of one version.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Tested {
+    /// The version, such as `support@3`.
+    model: String,
+    /// The digest of its model file.
+    digest: Digest,
+    /// The number of goldens.
+    n: usize,
+    /// The number of generated texts.
+    n_generated: usize,
+    /// The goldens that were answered differently, and the generated texts without finite scores.
+    failures: Vec<String>,
+    /// Whether every golden was answered as stored, and every score is finite.
+    passed: bool,
+}
+
 async fn self_test(State(admin): Shared) -> Response {
-    #[derive(Serialize)]
-    struct Tested {
-        /// The version, such as `support@3`.
-        model: String,
-        /// The digest of its model file.
-        digest: Digest,
-        /// The number of goldens.
-        n: usize,
-        /// The number of generated texts.
-        n_generated: usize,
-        /// The goldens that were answered differently, and the generated texts without finite scores.
-        failures: Vec<String>,
-        /// Whether every golden was answered as stored, and every score is finite.
-        passed: bool,
-    }
     let exchange = Exchange::begin(&admin.app, "admin");
     let routing = match exchange.routing() {
         Ok(routing) => routing,
@@ -249,6 +258,10 @@ async fn self_test(State(admin): Shared) -> Response {
     };
     // The self-test reads many utterances, so it takes a turn even on a fast model.
     exchange.take_turn(routing.speed(), usize::MAX, answer).await
+}
+
+async fn openapi(State(admin): Shared) -> Response {
+    Exchange::begin(&admin.app, "admin").reply_with(admin_openapi().as_bytes())
 }
 
 async fn unknown(State(admin): Shared, uri: Uri) -> Response {

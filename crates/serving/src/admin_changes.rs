@@ -4,7 +4,7 @@ use super::{
     admin_request::{Asked, Asking},
     admin_shared::{Shared, reply_with_rollout, run_to_end},
     canary::{Canary, Mode, Requester, StartRequest as Start, Started, drill_plan},
-    exchange::{Exchange, parse},
+    exchange::{Exchange, parse, unfit},
     problem::Problem,
 };
 use axum::{
@@ -17,13 +17,15 @@ use botops_rollout::{Command, RolloutSpec};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
+use utoipa::ToSchema;
 
 /// The time that an answer waits for the record of an abort, which is in effect before.
 const RECORDED_WITHIN: Duration = Duration::from_secs(2);
 
-#[derive(Deserialize)]
+/// The body of a request for a rollout.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct StartRequest {
+pub(super) struct StartRequest {
     /// The version to promote, such as `support@3`.
     version: String,
     /// The rollout plan; without it, the default one.
@@ -47,16 +49,28 @@ struct StartRequest {
     drill: bool,
 }
 
-#[derive(Default, Deserialize)]
+/// The body of a command.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CommandRequest {
+pub(super) struct CommandRequest {
     /// The person or job on whose behalf the request is made, for the audit trail.
     #[serde(default)]
     actor: Option<String>,
     /// The reason, for the audit trail.
     #[serde(default)]
     reason: String,
-    /// With `rollback` of a model: the version to go back to; without it, the previous champion.
+}
+
+/// The body of a rollback of a model.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RollbackRequest {
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
+    /// The reason, for the audit trail.
+    reason: String,
+    /// The version to go back to; without it, the previous champion.
     #[serde(default)]
     version: Option<String>,
 }
@@ -80,7 +94,7 @@ pub(super) async fn start(
         let plan = match (plan, drill) {
             (Some(_), true) => {
                 let message = "a drill takes no `plan`: the server makes it";
-                return Err(Fault::usage("BOT-6013", message).into());
+                return Err(unfit("BOT-6013", message));
             }
             (None, true) => drill_plan(),
             (plan, false) => plan.unwrap_or_default(),
@@ -118,9 +132,9 @@ async fn reply_to_command(
 }
 
 /// The body of a weight.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct WeightRequest {
+pub(super) struct WeightRequest {
     /// The share of the challenger in percent, above 0 and at most that of the step.
     percent: f64,
     /// The person or job on whose behalf the request is made, for the audit trail.
@@ -144,12 +158,6 @@ pub(super) async fn command(
             if asking.body.is_empty() { CommandRequest::default() } else { parse(&asking.body)? };
         let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
         let command = command_of(&word, &requester)?;
-        if request.version.is_some() {
-            let message = "a command of a rollout takes no `version`";
-            return Err(Fault::usage("BOT-6013", message)
-                .hint("to go back to a version: `POST /admin/v1/models/{model}/rollback`")
-                .into());
-        }
         carry_out((&exchange, admin.canary()?), &id, command, requester, &asking).await
     };
     let answer: Result<Response, Problem> = answer.await;
@@ -221,9 +229,9 @@ pub(super) async fn weight(State(admin): Shared, Path(id): Path<String>, asked: 
 }
 
 /// The body of an approval.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ApprovalRequest {
+pub(super) struct ApprovalRequest {
     /// The decision on the promotion.
     decision: ApprovalDecision,
     /// The comment, for the audit trail.
@@ -235,7 +243,7 @@ struct ApprovalRequest {
 }
 
 /// The decision on a promotion.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ApprovalDecision {
     /// Approve it.
@@ -266,11 +274,11 @@ pub(super) async fn approvals(
     answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
 }
 
-/// The body of a freeze, and of its end.
-#[derive(Deserialize)]
+/// The body of a freeze.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct FreezeRequest {
-    /// The end of the freeze; without it, until somebody ends it. Not for the end of a freeze.
+pub(super) struct FreezeRequest {
+    /// The end of the freeze; without it, until somebody ends it.
     #[serde(default)]
     until: Option<DateTime<Utc>>,
     /// The reason, for the audit trail.
@@ -280,9 +288,20 @@ struct FreezeRequest {
     actor: Option<String>,
 }
 
+/// The body of the end of a freeze.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UnfreezeRequest {
+    /// The reason, for the audit trail.
+    reason: String,
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
+}
+
 /// The freeze of the environment after a request.
-#[derive(Serialize)]
-struct FreezeStatus {
+#[derive(Serialize, ToSchema)]
+pub(super) struct FreezeStatus {
     /// Whether the environment is frozen.
     frozen: bool,
     /// The end of the freeze, if it has one.
@@ -305,10 +324,13 @@ async fn change_freeze(State(admin): Shared, asked: Asked, frozen: bool) -> Resp
     let answer = async {
         let asking = asked.read()?;
         let mode = asking.mode;
-        let request: FreezeRequest = parse(&asking.body)?;
-        if !frozen && request.until.is_some() {
-            return Err(Fault::usage("BOT-6013", "the end of a freeze takes no `until`").into());
-        }
+        let request: FreezeRequest = match frozen {
+            true => parse(&asking.body)?,
+            false => {
+                let UnfreezeRequest { reason, actor } = parse(&asking.body)?;
+                FreezeRequest { until: None, reason, actor }
+            }
+        };
         let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
         let driver = Arc::clone(admin.canary()?);
         let until = request.until;
@@ -331,10 +353,10 @@ pub(super) async fn roll_back(
         admin.check_model(&name)?;
         let asking = asked.read()?;
         let mode = asking.mode;
-        let request: CommandRequest = parse(&asking.body)?;
+        let request: RollbackRequest = parse(&asking.body)?;
         let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
         if requester.reason.is_empty() {
-            return Err(Fault::usage("BOT-6013", "a rollback needs a `reason`").into());
+            return Err(unfit("BOT-6013", "a rollback needs a `reason`"));
         }
         let driver = Arc::clone(admin.canary()?);
         let restored = run_to_end(async move {

@@ -17,6 +17,7 @@ use botops_store::Entry;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::timeout};
+use utoipa::ToSchema;
 
 /// The most entries on one page of the audit trail.
 const PAGE: usize = 100;
@@ -34,8 +35,8 @@ pub(super) struct AuditQuery {
 }
 
 /// A page of the audit trail.
-#[derive(Serialize)]
-struct AuditPage {
+#[derive(Serialize, ToSchema)]
+pub(super) struct AuditPage {
     /// The environment.
     environment: String,
     /// The entries of the deployment log after `since`, the oldest first, at most 100.

@@ -6,10 +6,11 @@ use crate::{
     authorization::{Caller, Endpoint},
     exchange::Exchange,
     login::{FailedLogins, Logins},
+    problem::{Listener, no_such_path},
 };
 use axum::{
     Extension,
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, FromRequestParts as _, RawPathParams, Request, State},
     middleware::Next,
     response::Response,
 };
@@ -152,8 +153,13 @@ pub(super) async fn authorized(
     request: Request,
     next: Next,
 ) -> Response {
-    match right.endpoint.check(&caller) {
-        Ok(()) => next.run(request).await,
-        Err(fault) => Exchange::begin(&right.app, "admin").refuse(fault.into(), None),
-    }
+    let (mut parts, body) = request.into_parts();
+    // A path whose variables are not UTF-8 names nothing.
+    let variables = RawPathParams::from_request_parts(&mut parts, &()).await;
+    let refused = match (variables, right.endpoint.check(&caller)) {
+        (_, Err(fault)) => fault.into(),
+        (Err(_), Ok(())) => no_such_path(Listener::Admin, parts.uri.path()),
+        (Ok(_), Ok(())) => return next.run(Request::from_parts(parts, body)).await,
+    };
+    Exchange::begin(&right.app, "admin").refuse(refused, None)
 }

@@ -129,13 +129,23 @@ fn read_mode(query: Result<Query<Options>, QueryRejection>) -> Result<Mode> {
 }
 
 /// Reads `If-Match`: a revision, quoted or not; `None` for any, which `*` means too.
+///
+/// # Errors
+/// `BOT-6013` it is none of these, or is there twice.
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim().trim_matches('"');
-    if text == "*" {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(|_| {
+    let mut values = headers.get_all(header::IF_MATCH).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let digits = quoted.unwrap_or(text);
+    let revision = match text {
+        "*" => Some(None),
+        _ if (1..=19).contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_digit()) => {
+            digits.parse().ok().map(Some)
+        }
+        _ => None,
+    };
+    revision.filter(|_| values.next().is_none()).ok_or_else(|| {
         Fault::usage("BOT-6013", "`If-Match` is not a revision")
             .hint("send the `ETag` that came with the rollout")
     })
@@ -165,6 +175,23 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
 mod tests {
     use super::*;
     use axum::http::HeaderValue;
+
+    #[test]
+    fn a_revision_is_digits_quoted_or_not_or_a_star() {
+        let read = |values: &[&'static str]| {
+            let values = values.iter().map(|value| HeaderValue::from_static(value));
+            if_match(&values.map(|value| (header::IF_MATCH, value)).collect())
+        };
+        assert_eq!(read(&[]).unwrap(), None);
+        assert_eq!(read(&["*"]).unwrap(), None);
+        assert_eq!(read(&["7"]).unwrap(), Some(7));
+        assert_eq!(read(&["\"007\""]).unwrap(), Some(7));
+        for bad in ["", "\"", "\"\"", "+7", "-1", "7\"", "\"*\"", "W/\"7\"", "7, 8", "x"] {
+            assert_eq!(read(&[bad]).unwrap_err().code(), "BOT-6013", "{bad}");
+        }
+        assert_eq!(read(&["7", "7"]).unwrap_err().code(), "BOT-6013");
+        assert_eq!(read(&["99999999999999999999"]).unwrap_err().code(), "BOT-6013");
+    }
 
     #[test]
     fn a_key_has_1_to_255_visible_characters_and_comes_once() {

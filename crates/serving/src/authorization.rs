@@ -39,6 +39,8 @@ pub(super) enum Call {
     OtherCommand,
     /// Runs the golden self-test.
     SelfTest,
+    /// Shows the OpenAPI document.
+    OpenApi,
 }
 
 /// An endpoint: a method, a path, and who may call it.
@@ -81,7 +83,7 @@ const fn administer(method: Method, path: &'static str, call: Call) -> Endpoint 
 /// Every endpoint of the admin API.
 ///
 /// Whoever may start a rollout may end it. To roll back the model is more: it replaces a champion that others promoted.
-pub(super) const ENDPOINTS: [Endpoint; 21] = [
+pub(super) const ENDPOINTS: [Endpoint; 22] = [
     read("/admin/v1/models", Call::Models),
     read("/admin/v1/models/{model}", Call::Model),
     operate("/admin/v1/models/{model}/rollouts", Call::Start),
@@ -119,6 +121,7 @@ pub(super) const ENDPOINTS: [Endpoint; 21] = [
         with_old_keys: false,
     },
     read("/admin/v1/selftest", Call::SelfTest),
+    read("/admin/v1/openapi.json", Call::OpenApi),
 ];
 
 /// Who a request is from, as the login found out.

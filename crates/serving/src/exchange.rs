@@ -152,6 +152,16 @@ impl<'a> Exchange<'a> {
         self.identified(json(status, value))
     }
 
+    /// Answers with a JSON text that does not change.
+    pub(super) fn reply_with(&self, json: &'static [u8]) -> Response {
+        self.app.metrics.unanswered(None, 200);
+        self.log(200, None, None);
+        let mut response = Response::new(Body::from(json));
+        let kind = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        self.identified(response)
+    }
+
     fn identified(&self, mut response: Response) -> Response {
         let id = HeaderValue::from_maybe_shared(Bytes::from(self.id.to_string()))
             .expect("hexadecimal digits are a valid header");

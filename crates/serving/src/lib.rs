@@ -26,6 +26,7 @@ mod admin_events;
 mod admin_follow;
 mod admin_gate;
 mod admin_listeners;
+mod admin_openapi;
 mod admin_request;
 mod admin_shared;
 mod admin_socket;
@@ -50,6 +51,9 @@ mod login;
 mod metrics;
 mod objects_only;
 mod observe;
+mod openapi;
+#[cfg(test)]
+mod openapi_check;
 mod predict;
 mod problem;
 mod public_api;
@@ -68,6 +72,7 @@ mod shadow;
 mod tests;
 mod unit_key;
 
+pub use admin_openapi::admin_openapi;
 pub use canary::{EndedRollout, Restored};
 pub use client::{AdminClient, FreezeRequest, StartOptions};
 pub use deployment_rules::verify_deployments;
@@ -188,7 +193,7 @@ pub struct Side {
 }
 
 /// The status of a rollout in the admin API.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct RolloutStatus {
     /// The state of the rollout.
     pub rollout: botops_rollout::Rollout,

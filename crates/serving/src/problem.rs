@@ -8,7 +8,8 @@ use botops_findings::{Fault, FaultKind, catalogue};
 use serde::{Deserialize, Serialize};
 
 /// The document as it is sent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
 pub(super) struct Document {
     /// The code as a URN, such as `urn:botops:BOT-6012`.
     #[serde(rename = "type")]
@@ -60,9 +61,12 @@ impl Problem {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let status = match fault.code() {
-            "BOT-5011" | "BOT-5012" | "BOT-6016" | "BOT-6034" => StatusCode::NOT_FOUND,
+            "BOT-5011" | "BOT-5012" | "BOT-6016" | "BOT-6034" | "BOT-6036" => StatusCode::NOT_FOUND,
             "BOT-6022" => StatusCode::PRECONDITION_FAILED,
-            "BOT-6046" => StatusCode::UNPROCESSABLE_ENTITY,
+            // The body is well formed and holds a value that cannot be used, or a key that belongs to another request.
+            "BOT-1034" | "BOT-5010" | "BOT-6001" | "BOT-6009" | "BOT-6046" | "BOT-6053" => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             "BOT-6033" => StatusCode::UNAUTHORIZED,
             _ => match fault.kind() {
                 FaultKind::Usage => StatusCode::BAD_REQUEST,
@@ -131,7 +135,7 @@ pub(super) fn no_such_path(listener: Listener, path: &str) -> Problem {
     let fault = match listener {
         Listener::Public => fault.hint("the paths are `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health`, `/readiness` and `/metrics`"),
         Listener::Admin => fault
-            .hint("the paths are `/admin/v1/models`, `/admin/v1/models/{model}`, `/admin/v1/models/{model}/rollouts`, `/admin/v1/models/{model}/rollback`, `/admin/v1/rollouts/{id}`, `/admin/v1/rollouts/{id}/decision`, `/admin/v1/rollouts/{id}/events`, `/admin/v1/rollouts/{id}/weight`, `/admin/v1/rollouts/{id}/approvals`, `/admin/v1/rollouts/{id}/{command}`, `/admin/v1/freeze`, `/admin/v1/audit` and `/admin/v1/selftest`")
+            .hint("the paths are `/admin/v1/models`, `/admin/v1/models/{model}`, `/admin/v1/models/{model}/rollouts`, `/admin/v1/models/{model}/rollback`, `/admin/v1/rollouts/{id}`, `/admin/v1/rollouts/{id}/decision`, `/admin/v1/rollouts/{id}/events`, `/admin/v1/rollouts/{id}/weight`, `/admin/v1/rollouts/{id}/approvals`, `/admin/v1/rollouts/{id}/{command}`, `/admin/v1/freeze`, `/admin/v1/audit`, `/admin/v1/selftest` and `/admin/v1/openapi.json`")
             .hint("predictions, health and metrics are served at the other address"),
     };
     Problem::new(StatusCode::NOT_FOUND, fault)

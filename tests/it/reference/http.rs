@@ -38,7 +38,7 @@ const PUBLIC: [Route; 6] = [
 ];
 
 /// The admin listener, with a token or key as `Authorization: Bearer`.
-const ADMIN: [Route; 21] = [
+const ADMIN: [Route; 22] = [
     (
         "GET",
         "/admin/v1/models",
@@ -57,7 +57,7 @@ const ADMIN: [Route; 21] = [
     (
         "POST",
         "/admin/v1/models/{model}/rollback",
-        "admin_changes.rs:CommandRequest",
+        "admin_changes.rs:RollbackRequest",
         "state.rs:Restored",
         "End the open rollout and keep the champion; without one, or with `version`, go back to a former champion; `reason` is required",
     ),
@@ -162,7 +162,7 @@ const ADMIN: [Route; 21] = [
     (
         "DELETE",
         "/admin/v1/freeze",
-        "admin_changes.rs:FreezeRequest",
+        "admin_changes.rs:UnfreezeRequest",
         "the freeze",
         "End the freeze",
     ),
@@ -180,6 +180,7 @@ const ADMIN: [Route; 21] = [
         "admin.rs:Tested",
         "Run the golden self-test of every model in service now",
     ),
+    ("GET", "/admin/v1/openapi.json", "", "OpenAPI 3.1", "The document of this API"),
 ];
 
 /// Returns the page without its title.

@@ -192,7 +192,7 @@ pub(super) enum Reverted {
 }
 
 /// The result of a rollback of the model.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Restored {
     /// Reference of the champion before.
     pub from: String,
@@ -214,7 +214,7 @@ fn recorded() -> bool {
 }
 
 /// A rollout that a rollback of the model ended.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct EndedRollout {
     /// Its id.
     pub id: String,

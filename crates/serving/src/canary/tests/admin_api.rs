@@ -176,7 +176,7 @@ async fn a_weight_and_the_next_step_need_the_current_revision_and_a_rollback_doe
     let stale = api.ask(weight, &[("if-match", "\"999\"")], &to).await;
     assert_eq!((stale.status, &stale.body["code"]), (412, &json!("BOT-6022")));
     let high = api.ask(weight, &[], &json!({"percent": 30})).await;
-    assert_eq!((high.status, &high.body["code"]), (400, &json!("BOT-6009")));
+    assert_eq!((high.status, &high.body["code"]), (422, &json!("BOT-6009")));
     let lower = api.ask(weight, &[("if-match", &tag)], &to).await;
     assert_eq!((lower.status, &lower.body["weight_percent"]), (200, &json!(5.0)));
     assert_ne!(lower.tag, Some(tag.clone()));
