@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::cli::{arguments::output_args::ReasonArg, session::context::Context, terminal::tables};
 use botops_findings::{Fault, Result};
-use botops_registry::{freeze_change, unfreeze_change};
+use botops_registry::{check_reasoned, freeze_change, unfreeze_change};
 use botops_serving::{AdminClient, FreezeRequest};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -65,6 +65,7 @@ fn server(context: &Context) -> Result<Option<AdminClient>> {
 
 pub(crate) fn freeze(args: &FreezeArgs, context: &Context) -> Result<Outcome> {
     let act = context.act(args.reason.reason.trim())?;
+    check_reasoned("a freeze", &act.actor, &act.reason)?;
     let until = args.end(act.at)?;
     freeze_change(until, act.at)?;
     let registry = context.registry()?;
@@ -94,6 +95,7 @@ pub(crate) fn freeze(args: &FreezeArgs, context: &Context) -> Result<Outcome> {
 
 pub(crate) fn unfreeze(args: &UnfreezeArgs, context: &Context) -> Result<Outcome> {
     let act = context.act(args.reason.reason.trim())?;
+    check_reasoned("the end of a freeze", &act.actor, &act.reason)?;
     let registry = context.registry()?;
     let environment = registry.environment_name();
     match server(context)? {

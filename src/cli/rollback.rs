@@ -6,7 +6,7 @@ use crate::cli::{
     session::context::Context,
 };
 use botops_findings::{Fault, Result};
-use botops_registry::{Act, CHAMPION, Reference, Registry, Selector};
+use botops_registry::{Act, CHAMPION, Reference, Registry, Selector, check_reasoned};
 use botops_serving::{AdminClient, EndedRollout};
 use serde::Serialize;
 
@@ -47,7 +47,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let to = args.to.as_deref().map(|text| of_model(text, &model)).transpose()?;
     let workspace = context.workspace()?;
-    let act = context.act(args.reason.reason.clone())?;
+    let act = context.act(args.reason.reason.trim())?;
+    check_reasoned("a rollback", &act.actor, &act.reason)?;
     let answer = match &workspace.admin_url.value {
         Some(url) => {
             let client = context.admin_client(url)?;

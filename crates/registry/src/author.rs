@@ -34,6 +34,18 @@ pub fn check_author(actor: &str, reason: &str) -> Result<()> {
     Ok(())
 }
 
+/// As [`check_author`], for a change that needs a reason: `subject`, such as "a freeze".
+///
+/// # Errors
+/// Those of [`check_author`]; `BOT-1034` (exit 2) if the reason is empty or has blanks only.
+pub fn check_reasoned(subject: &str, actor: &str, reason: &str) -> Result<()> {
+    if reason.trim().is_empty() {
+        return Err(Fault::usage("BOT-1034", format!("{subject} needs a reason"))
+            .hint("say why in a few words: `--reason TEXT`"));
+    }
+    check_author(actor, reason)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +65,16 @@ mod tests {
             let fault = check_author(&actor, &reason).unwrap_err();
             assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1034", 2));
             assert!(fault.message().len() < 100, "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_reason_of_blanks_is_none() {
+        check_reasoned("a freeze", "ada", "the shop is closed").unwrap();
+        for reason in ["", " ", " \t\n "] {
+            let fault = check_reasoned("a freeze", "ada", reason).unwrap_err();
+            assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1034", 2), "{reason:?}");
+            assert_eq!(fault.message(), "a freeze needs a reason");
         }
     }
 }

@@ -66,6 +66,7 @@ impl Registry {
     /// # Errors
     /// Those of [`freeze_change`]; `BOT-1034` (exit 2); `BOT-5014` (exit 5) others keep writing; those of the store.
     pub async fn freeze(&self, until: Option<DateTime<Utc>>, act: &Act) -> Result<()> {
+        crate::check_reasoned("a freeze", &act.actor, &act.reason)?;
         let change = freeze_change(until, act.at)?;
         self.change_environment(act, |_| Ok(Some(change.clone()))).await.map(drop)
     }
@@ -75,6 +76,7 @@ impl Registry {
     /// # Errors
     /// Those of [`unfreeze_change`]; `BOT-1034` (exit 2); `BOT-5014` (exit 5) others keep writing; those of the store.
     pub async fn unfreeze(&self, act: &Act) -> Result<()> {
+        crate::check_reasoned("the end of a freeze", &act.actor, &act.reason)?;
         let name = self.environment_name();
         let decide = |environment: &Environment| {
             unfreeze_change((name, environment), act.at).map(|(_, change)| Some(change))

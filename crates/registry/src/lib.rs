@@ -42,7 +42,7 @@ mod withdrawal;
 mod withdrawn;
 
 pub use aliases::check_alias;
-pub use author::check_author;
+pub use author::{check_author, check_reasoned};
 pub use champions::Champions;
 pub use deployments::{
     ChampionMove, Change, DEFAULT_ENVIRONMENT, Deployed, Deployment, Environment, Freeze, Lease,

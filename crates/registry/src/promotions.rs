@@ -46,6 +46,7 @@ impl Registry {
         expected: Option<Digest>,
         act: &Act,
     ) -> Result<()> {
+        super::check_reasoned("a rollback", &act.actor, &act.reason)?;
         let moved = ChampionMove::back(to, expected);
         self.move_champion(&to.model, &moved, None, act).await
     }

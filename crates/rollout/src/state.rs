@@ -173,6 +173,9 @@ pub struct Rollout {
     /// Conversations that began while the challenger had all of them, by absolute limit.
     #[serde(default, skip_serializing_if = "LimitState::is_empty")]
     pub limits: LimitState,
+    /// The rules of a policy in mode `warn` that the rollout broke when it was requested, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The references of the two versions of a rollout.
@@ -315,6 +318,7 @@ impl Rollout {
             approvals: Vec::new(),
             held: None,
             limits: LimitState::default(),
+            warnings: Vec::new(),
         }
     }
 
@@ -322,6 +326,12 @@ impl Rollout {
     #[must_use]
     pub fn with_requester(self, requester: String) -> Self {
         Self { requester: Some(requester), ..self }
+    }
+
+    /// Keeps the rules that a policy only warns of.
+    #[must_use]
+    pub fn with_warnings(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
     }
 
     /// Names both versions by their references.

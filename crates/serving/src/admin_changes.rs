@@ -13,6 +13,7 @@ use axum::{
     response::Response,
 };
 use botops_findings::{Fault, Result};
+use botops_registry::check_reasoned;
 use botops_rollout::{Command, RolloutSpec};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -332,6 +333,8 @@ async fn change_freeze(State(admin): Shared, asked: Asked, frozen: bool) -> Resp
             }
         };
         let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
+        let subject = if frozen { "a freeze" } else { "the end of a freeze" };
+        check_reasoned(subject, &requester.by.label(), &requester.reason)?;
         let driver = Arc::clone(admin.canary()?);
         let until = request.until;
         run_to_end(async move { driver.freeze((frozen, until), requester, mode).await }).await?;
@@ -355,9 +358,7 @@ pub(super) async fn roll_back(
         let mode = asking.mode;
         let request: RollbackRequest = parse(&asking.body)?;
         let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
-        if requester.reason.is_empty() {
-            return Err(unfit("BOT-6013", "a rollback needs a `reason`"));
-        }
+        check_reasoned("a rollback", &requester.by.label(), &requester.reason)?;
         let driver = Arc::clone(admin.canary()?);
         let restored = run_to_end(async move {
             driver.roll_back_model(request.version.as_deref(), &requester, mode).await

@@ -136,6 +136,9 @@ pub(super) fn text(status: &RolloutStatus, state: &str) -> String {
     if !status.driven {
         text.push_str("  another server controls this rollout\n");
     }
+    for warning in &rollout.warnings {
+        text.push_str(&format!("  warning     {}\n", display(warning, 400)));
+    }
     text.push_str(state);
     text.push_str(&transitions(&status.decision));
     text.push_str(&evidence(&status.decision));

@@ -208,6 +208,9 @@ impl Server {
             .await?;
         let id = &status.rollout.id;
         self.printer.say(&format!("rollout {id} of {reference} on {}", self.admin_url));
+        for warning in &status.rollout.warnings {
+            self.printer.say(&format!("warning: {}", botops_text::display(warning, 400)));
+        }
         Ok(status)
     }
 

@@ -164,7 +164,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-1034",
         kind: Some(FaultKind::Usage),
         title: "an actor or a reason cannot be kept",
-        explanation: "The audit trail keeps who changed something, and why, for ever. An actor has at most 256 bytes and no control characters; a reason has at most 4,096 bytes, and may have several lines. The revocation of a key needs a reason that is not empty.",
+        explanation: "The audit trail keeps who changed something, and why, for ever. An actor has at most 256 bytes and no control characters; a reason has at most 4,096 bytes, and may have several lines. The revocation of a key, a rollback, a freeze and its end need a reason that is not empty.",
     },
     Entry {
         code: "BOT-1035",

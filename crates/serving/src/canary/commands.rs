@@ -11,7 +11,7 @@ use super::{
 use crate::routing::Served;
 use botops_access::Identity;
 use botops_digest::Digest;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result};
 use botops_registry::{Change, Deployment, RolloutStep, Version, check_labels};
 use botops_rollout::{
     self as rollout, Command, Effect, Observation, Phase, Rollout, RolloutPolicy, RolloutRequest,
@@ -67,12 +67,14 @@ impl Canary {
             }
             self.check_held(&state)?;
             let now = self.app.clock.now();
-            let policy = match request.drill {
+            let (policy, warnings) = match request.drill {
                 // It promotes nothing, so the policy has nothing to say about it.
-                true => policy.clone(),
+                true => (policy.clone(), Vec::new()),
                 false => self.versions.permit(&version, policy.clone(), now).await?,
             };
+            let warnings = in_words(&warnings);
             let rollout = self.requested(&state, &version, policy, &requester)?;
+            let rollout = rollout.with_warnings(warnings);
             if !request.drill {
                 self.versions.admit(&version).await?;
             }
@@ -112,6 +114,9 @@ impl Canary {
                 break rollout;
             }
         };
+        for warning in &launched.warnings {
+            self.event("warn", "policy", format!("{}: {warning}", launched.id));
+        }
         self.drive().await?;
         let state = self.lock().await;
         let step = named(state.step(&self.app.model), &launched.id, &self.app.model)?;
@@ -425,6 +430,11 @@ impl Canary {
 /// Returns the digest that identifies an `Idempotency-Key` of `by`.
 pub(crate) fn request_key(by: &Identity, key: &str) -> Digest {
     Digest::of_json(&(&by.name, by.kind, key))
+}
+
+/// Returns the rules that a policy only warns of, in words.
+fn in_words(warnings: &[Finding]) -> Vec<String> {
+    warnings.iter().map(|warning| format!("{} [{}]", warning.message, warning.code)).collect()
 }
 
 /// The fault of a rollout of the champion, or of a version with the same model.

@@ -4,7 +4,7 @@ use crate::{Side, routing::Served};
 use async_trait::async_trait;
 use botops_access::Policy;
 use botops_digest::Digest;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result};
 use botops_models::IntentModel;
 use botops_registry::{ChampionMove, Environment, FormerChampion, Reference, Registry, Version};
 use botops_rollout::RolloutPolicy;
@@ -27,14 +27,14 @@ pub(crate) trait Versions: Send + Sync {
     /// Checks that `version` may get traffic: it has the evidence that its promotion will need.
     async fn admit(&self, version: &Version) -> Result<()>;
     /// Checks that a rollout of `version` by `plan` may start at `at`: the environment is not frozen, and its policy allows
-    /// it. Returns the plan with the approvals that the policy demands.
+    /// it. Returns the plan with the approvals that the policy demands, and the rules that it only warns of.
     async fn permit(
         &self,
         _version: &Version,
         plan: RolloutPolicy,
         _at: DateTime<Utc>,
-    ) -> Result<RolloutPolicy> {
-        Ok(plan)
+    ) -> Result<(RolloutPolicy, Vec<Finding>)> {
+        Ok((plan, Vec::new()))
     }
     /// Reads the policy that `environment` names.
     async fn policy(&self, _environment: &Environment) -> Result<Option<Policy>> {
@@ -132,13 +132,14 @@ impl Versions for RegistryVersions {
         version: &Version,
         plan: RolloutPolicy,
         at: DateTime<Utc>,
-    ) -> Result<RolloutPolicy> {
+    ) -> Result<(RolloutPolicy, Vec<Finding>)> {
         within(REQUEST, async {
-            self.registry.admit(version, None, Some(&plan), at).await?;
-            Ok(match self.registry.policy().await? {
+            let warnings = self.registry.admit(version, None, Some(&plan), at).await?;
+            let plan = match self.registry.policy().await? {
                 Some(policy) => policy.with_approvals(plan),
                 None => plan,
-            })
+            };
+            Ok((plan, warnings))
         })
         .await
     }

@@ -157,6 +157,52 @@ async fn a_freeze_is_one_entry_however_often_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_freeze_its_end_and_a_rollback_of_the_model_need_a_reason() {
+    let store = Store::in_memory();
+    let a = Server::start(&store).await;
+    let api = Api::of(&a).await;
+    for (method, path) in [
+        ("PUT", "freeze"),
+        ("PUT", "freeze?dry_run=true"),
+        ("DELETE", "freeze"),
+        ("POST", "models/m/rollback"),
+        ("POST", "models/m/rollback?dry_run=true"),
+    ] {
+        for reason in ["", " \t ", "\n"] {
+            let refused = api.ask((method, path), &[], &json!({"reason": reason})).await;
+            assert_eq!(
+                (refused.status, &refused.body["code"]),
+                (400, &json!("BOT-1034")),
+                "{method} {path} {reason:?}: {}",
+                refused.body
+            );
+        }
+    }
+    assert_eq!(log(&store).await.len(), 0);
+}
+
+#[tokio::test]
+async fn the_rules_that_a_policy_only_warns_of_are_in_the_answer_the_log_and_the_status() {
+    let store = Store::in_memory();
+    let (a, b) = (Server::start(&store).await, Server::start(&store).await);
+    let (api, other) = (Api::of(&a).await, Api::of(&b).await);
+    a.versions.warns.store(true, Ordering::SeqCst);
+    let warned = json!(["the policy asks for `accuracy` [BOT-6050]"]);
+    let start = ("POST", "models/m/rollouts");
+    let would = api.ask(("POST", "models/m/rollouts?dry_run=true"), &[], &start_body()).await;
+    assert_eq!(would.body["next"]["warnings"], warned, "{}", would.body);
+    let started = api.ask(start, &[], &start_body()).await;
+    assert_eq!((started.status, &started.body["rollout"]["warnings"]), (201, &warned));
+    b.turns(2).await;
+    assert_eq!(other.get("rollouts/latest").await.body["rollout"]["warnings"], warned);
+    let steps: Vec<_> = log(&store).await;
+    let recorded = steps.iter().filter_map(|entry| entry.payload.rollout());
+    for rollout in recorded {
+        assert_eq!(json!(rollout.warnings), warned);
+    }
+}
+
+#[tokio::test]
 async fn a_weight_and_the_next_step_need_the_current_revision_and_a_rollback_does_not() {
     let store = Store::in_memory();
     let a = Server::start(&store).await;

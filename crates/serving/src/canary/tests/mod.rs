@@ -20,14 +20,14 @@ use crate::{
 use async_trait::async_trait;
 use botops_access::{Identity, IdentityKind};
 use botops_digest::Digest;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::IntentModel;
 use botops_registry::{
     ChampionMove, Champions, Deployment, FormerChampion, Manifest, Version, deployment_log,
 };
-use botops_rollout::{Command, Phase, RolloutSpec};
+use botops_rollout::{Command, Phase, RolloutPolicy, RolloutSpec};
 use botops_store::{Entry, Store};
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
@@ -53,6 +53,8 @@ struct TwoVersions {
     model: Arc<IntentModel>,
     /// Whether the challenger was withdrawn.
     withdrawn: AtomicBool,
+    /// Whether the policy warns of every rollout.
+    warns: AtomicBool,
     /// The number of models that were loaded.
     loaded: AtomicU32,
 }
@@ -106,6 +108,19 @@ impl Versions for TwoVersions {
     async fn admit(&self, _: &Version) -> Result<()> {
         Ok(())
     }
+    async fn permit(
+        &self,
+        _: &Version,
+        plan: RolloutPolicy,
+        _: DateTime<Utc>,
+    ) -> Result<(RolloutPolicy, Vec<Finding>)> {
+        let warns = self.warns.load(Ordering::SeqCst);
+        let warning = || {
+            let fault = Fault::policy("BOT-6050", "the policy asks for `accuracy`");
+            Finding { severity: Severity::Warning, ..fault.as_finding() }
+        };
+        Ok((plan, warns.then(warning).into_iter().collect()))
+    }
     async fn promotion(&self, to: &Digest, from: Digest) -> Result<Option<ChampionMove>> {
         let json = serde_json::json!({"from": from, "to": to, "evidence": digest("gates")});
         Ok(Some(serde_json::from_value(json).unwrap()))
@@ -155,6 +170,7 @@ impl Server {
         let versions = Arc::new(TwoVersions {
             model: Arc::new(crate::tests::model()),
             withdrawn: AtomicBool::new(false),
+            warns: AtomicBool::new(false),
             loaded: AtomicU32::new(0),
         });
         app.slot.set(Arc::new(versions.served("champion")), None);
