@@ -65,6 +65,7 @@ fn run() -> Outcome<u64> {
         request_log: RequestLog::To(|| Box::new(std::io::stderr())),
         access: AccessSettings::default(),
         replication: botops_serving::Replication::default(),
+        webhooks: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(threads)?)

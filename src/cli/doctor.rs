@@ -165,6 +165,15 @@ fn issuers(workspace: &Workspace) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
+/// Returns the number of receivers of webhooks; `None` if there are none. An address may be a secret.
+fn webhooks(workspace: &Workspace) -> Option<String> {
+    match workspace.webhooks.value.len() {
+        0 => None,
+        1 => Some("1 receiver".to_owned()),
+        n => Some(format!("{n} receivers")),
+    }
+}
+
 /// Lists the settings, and the environment variables that change the behavior.
 fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Setting> {
     let shown = |name: &str, value: Option<String>, origin: &Origin| Setting {
@@ -211,6 +220,7 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
             &workspace.identity_key.origin,
         ),
         shown("server.admin_oidc", issuers(workspace), &workspace.admin_oidc.origin),
+        shown("server.webhooks", webhooks(workspace), &workspace.webhooks.origin),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
     ];
     let profile = match &context.global.profile {

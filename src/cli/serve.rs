@@ -6,9 +6,9 @@ use botops_access::{IssuerSpec, Role};
 use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Registry, Selector, read_policy};
 use botops_serving::{
-    self as serving, AccessSettings, Replication, RequestLog, ServerSettings, Source,
+    self as serving, AccessSettings, Replication, RequestLog, ServerSettings, Source, WebhookSpec,
 };
-use botops_workspace::{OidcSpec, Workspace};
+use botops_workspace::{OidcSpec, Webhook, Workspace};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -80,6 +80,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             stale_after: args.stale_after,
             times: args.times,
         },
+        webhooks: webhooks(workspace)?,
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {
@@ -163,6 +164,22 @@ fn access(workspace: &Workspace, socket: Option<&Path>) -> Result<AccessSettings
         socket: socket.map(Path::to_owned).or(of_settings),
         socket_users: roles("server.admin_socket_users", &workspace.admin_socket_users.value)?,
     })
+}
+
+/// Returns the receivers of webhooks, with their secrets.
+///
+/// # Errors
+/// `BOT-1021` (exit 2) a secret cannot be read.
+fn webhooks(workspace: &Workspace) -> Result<Vec<WebhookSpec>> {
+    let receiver = |webhook: &Webhook| {
+        let secrets = webhook.secrets.iter().filter_map(|it| it.resolve().transpose());
+        Ok(WebhookSpec {
+            url: webhook.url.clone(),
+            secrets: secrets.collect::<Result<_>>()?,
+            events: webhook.events.clone(),
+        })
+    };
+    workspace.webhooks.value.iter().map(receiver).collect()
 }
 
 /// Reads the names of roles.

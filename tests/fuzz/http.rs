@@ -36,6 +36,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             request_log: RequestLog::Off,
             access: AccessSettings::default(),
             replication: Replication::default(),
+            webhooks: Vec::new(),
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await
     });

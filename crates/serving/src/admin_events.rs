@@ -4,6 +4,7 @@ use super::{
     admin_shared::{Admin, Shared},
     canary::Canary,
     exchange::{Exchange, X_REQUEST_ID},
+    log_event::LogEvent,
     problem::Problem,
 };
 use axum::{
@@ -15,12 +16,7 @@ use axum::{
     },
 };
 use botops_findings::{Fault, Result};
-use botops_registry::Deployment;
-use botops_rollout::Rollout;
-use botops_store::Entry;
-use chrono::{DateTime, Utc};
 use futures::{Stream, stream};
-use serde::Serialize;
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
@@ -36,70 +32,9 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// The most entries that are read at once.
 const PAGE: usize = 100;
 
-/// One event: a decision about a rollout.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct RolloutEvent {
-    /// `botops.event/1`.
-    schema: &'static str,
-    /// The number of the entry of the deployment log.
-    number: u64,
-    /// The environment.
-    environment: String,
-    /// The model.
-    model: String,
-    /// `decision`, or `state` for the state at the begin of a stream.
-    kind: &'static str,
-    /// The id of the rollout.
-    rollout: String,
-    /// The phase.
-    phase: &'static str,
-    /// The revision.
-    revision: u64,
-    /// The share of the challenger in percent.
-    weight_percent: f64,
-    /// The author; empty for a state.
-    actor: String,
-    /// The reason; empty for a state.
-    reason: String,
-    /// When it was decided; for a state, when the server read it.
-    at: DateTime<Utc>,
-}
-
-impl RolloutEvent {
-    fn state(environment: &str, number: u64, rollout: &Rollout, at: DateTime<Utc>) -> Self {
-        Self {
-            schema: "botops.event/1",
-            number,
-            environment: environment.to_owned(),
-            model: rollout.model.clone(),
-            kind: "state",
-            rollout: rollout.id.clone(),
-            phase: rollout.phase.name(),
-            revision: rollout.revision,
-            weight_percent: rollout.weight_percent(),
-            actor: String::new(),
-            reason: String::new(),
-            at,
-        }
-    }
-
-    /// Returns the event of an entry; `None` if it is not about the rollout `id`, or only counted.
-    fn of(environment: &str, entry: &Entry<Deployment>, id: &str) -> Option<Self> {
-        let Deployment { actor, reason, at, .. } = &entry.payload;
-        let rollout = entry.payload.rollout().filter(|rollout| rollout.id == id)?;
-        let is_decided = !reason.is_empty() || rollout.revision == 0;
-        is_decided.then(|| Self {
-            kind: "decision",
-            actor: actor.clone(),
-            reason: reason.clone(),
-            ..Self::state(environment, entry.seq, rollout, *at)
-        })
-    }
-
-    fn sent(&self) -> Event {
-        let data = serde_json::to_string(self).expect("an event can be written as JSON");
-        Event::default().id(self.number.to_string()).event(self.kind).data(data)
-    }
+/// Returns `event` as a stream sends it.
+fn sent(event: &LogEvent) -> Event {
+    Event::default().id(event.number.to_string()).event(event.kind).data(event.to_json())
 }
 
 /// A stream of the events of one rollout.
@@ -108,7 +43,7 @@ struct Following {
     id: String,
     /// The number of the last entry that was looked at.
     after: u64,
-    ready: VecDeque<RolloutEvent>,
+    ready: VecDeque<LogEvent>,
     events: watch::Receiver<u64>,
     stop: watch::Receiver<bool>,
     until: Instant,
@@ -161,7 +96,7 @@ fn follow(admin: &Admin, id: &str, headers: &HeaderMap) -> Result<Following, Pro
         Some(_) => VecDeque::new(),
         None => {
             let now = admin.app.clock.now();
-            [RolloutEvent::state(canary.environment(), tip, &rollout, now)].into()
+            [LogEvent::state(canary.environment(), tip, &rollout, now)].into()
         }
     };
     Ok(Following {
@@ -179,14 +114,14 @@ fn follow(admin: &Admin, id: &str, headers: &HeaderMap) -> Result<Following, Pro
 fn streamed(following: Following) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold(following, |mut following| async move {
         let event = following.next().await?;
-        Some((Ok(event.sent()), following))
+        Some((Ok(sent(&event)), following))
     })
 }
 
 impl Following {
     /// Returns the next event; `None` at the end: the rollout is over, the server stops, the log cannot be read, or the
     /// stream is as old as it may be. The client connects again, with the number of its last event.
-    async fn next(&mut self) -> Option<RolloutEvent> {
+    async fn next(&mut self) -> Option<LogEvent> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
@@ -196,7 +131,8 @@ impl Following {
                 let entries = self.canary.entries_after(self.after, PAGE).await.ok()?;
                 self.after = entries.last()?.seq;
                 let environment = self.canary.environment();
-                let of = |entry| RolloutEvent::of(environment, entry, &self.id);
+                let of =
+                    |entry| LogEvent::of(environment, entry).filter(|event| event.is_of(&self.id));
                 self.ready = entries.iter().filter_map(of).collect();
                 continue;
             }

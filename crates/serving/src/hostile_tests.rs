@@ -44,6 +44,7 @@ fn settings(admin: bool) -> ServerSettings {
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
         replication: super::Replication::default(),
+        webhooks: Vec::new(),
     }
 }
 

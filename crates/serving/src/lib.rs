@@ -47,6 +47,7 @@ mod feedback;
 mod hostile_tests;
 mod key_ring;
 mod listening;
+mod log_event;
 mod login;
 mod metrics;
 mod objects_only;
@@ -71,6 +72,8 @@ mod shadow;
 #[cfg(test)]
 mod tests;
 mod unit_key;
+mod webhook_metrics;
+mod webhooks;
 
 pub use admin_openapi::admin_openapi;
 pub use canary::{EndedRollout, Restored};
@@ -100,6 +103,22 @@ pub struct ServerSettings {
     pub access: AccessSettings,
     /// How the server works together with the other servers of its environment.
     pub replication: Replication,
+    /// The receivers of webhooks: they get every change of the environment. A server of a file, or of one version, has no
+    /// environment and sends nothing.
+    pub webhooks: Vec<WebhookSpec>,
+}
+
+/// A receiver of webhooks.
+#[derive(Debug, Clone)]
+pub struct WebhookSpec {
+    /// Its address: an `http://` or `https://` URL.
+    pub url: String,
+    /// The one or two secrets that sign, each of at least 24 bytes: while a receiver changes from one to the other, both
+    /// sign.
+    pub secrets: Vec<Secret>,
+    /// The events that it gets, by kind (`decision`, `champion`, `freeze`, `unfreeze`, `policy`) or by phase of a rollout
+    /// (such as `promoted`); empty for all.
+    pub events: Vec<String>,
 }
 
 /// Who may call the admin API of a server, besides the holders of the token and of keys.

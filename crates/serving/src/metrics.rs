@@ -2,6 +2,7 @@
 //!
 //! The request path only adds to atomics, and every label has a fixed set of values.
 
+use crate::webhook_metrics::WebhookMetrics;
 use botops_rollout::{Arm, Evidence};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, text::encode},
@@ -174,6 +175,8 @@ pub(super) struct Metrics {
     pub(super) dropped: Counter,
     /// Models swapped in.
     pub(super) swaps: Counter,
+    /// The deliveries of webhooks.
+    pub(super) webhooks: WebhookMetrics,
 }
 
 /// Returns the name of an arm in labels.
@@ -261,6 +264,7 @@ impl Metrics {
             "1 if this server ticks the open rollout or none is open, 0 if another server does or it has no rollouts",
             first.clone(),
         );
+        let webhooks = WebhookMetrics::register(&mut registry);
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {
             let arm = arm_name(arm);
             let labels = ArmLabels { model: Arc::clone(&model), arm };
@@ -293,6 +297,7 @@ impl Metrics {
             unsticky,
             dropped,
             swaps,
+            webhooks,
         }
     }
 

@@ -73,6 +73,7 @@ pub async fn rehearse(
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
         replication: Replication::default(),
+        webhooks: Vec::new(),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     let running = listen(

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     routing::{Served, Slot},
     unit_key::UnitKey,
+    webhooks::{self, EventSource, Webhooks},
 };
 use axum::middleware::from_fn_with_state;
 use botops_digest::Digest;
@@ -65,8 +66,8 @@ pub struct Running {
 /// under way when the last server of this environment stopped.
 ///
 /// # Errors
-/// `BOT-1031` the admin token is too short (exit 2), `BOT-1049` an issuer cannot be used (exit 2), `BOT-1059` the admin
-/// socket cannot be made (exit 1), `BOT-6010` the port is in use (exit 1), `BOT-6011` the golden
+/// `BOT-1031` the admin token is too short (exit 2), `BOT-1049` an issuer cannot be used (exit 2), `BOT-1070` a webhook cannot
+/// be used (exit 2), `BOT-1059` the admin socket cannot be made (exit 1), `BOT-6010` the port is in use (exit 1), `BOT-6011` the golden
 /// self-test failed (exit 3), those of the registry.
 pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> {
     let name = match &source {
@@ -74,6 +75,7 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         Source::Registry { model, .. } => model.clone(),
     };
     let credentials = Credentials::check(&settings)?;
+    let receivers = webhooks::check(&settings.webhooks)?;
     let store = match &source {
         Source::File { .. } => None,
         Source::Registry { registry, .. } => Some(registry.store().clone()),
@@ -124,6 +126,15 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         running.tasks.push(control_handle.spawn(async move { follower.run(stop).await }));
         let (canary, stop) = (Arc::clone(canary), running.stop.subscribe());
         running.tasks.push(control_handle.spawn(async move { canary.keep_fresh(stop).await }));
+    }
+    if let (Some(canary), Some(store)) = (&canary, store) {
+        let events = Arc::clone(canary) as Arc<dyn EventSource>;
+        let pace = webhooks::Pace::default().times(settings.replication.times);
+        let threads = (control_handle.clone(), pace);
+        let stop = running.stop.subscribe();
+        let webhooks = Arc::new(Webhooks::new(Arc::clone(&app), (events, store), threads, stop));
+        webhooks.replace(receivers)?;
+        running.tasks.push(control_handle.spawn(webhooks.until_stopped()));
     }
     let stop = running.stop.subscribe();
     let (tasks, socket) =

@@ -34,6 +34,7 @@ pub(super) fn settings() -> ServerSettings {
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
         replication: super::Replication::default(),
+        webhooks: Vec::new(),
     }
 }
 

@@ -9,8 +9,10 @@ mod settings;
 mod spec;
 
 pub use secret::{Secret, SecretSource};
-pub use settings::{DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Workspace};
-pub use spec::{OidcSpec, ProfileSpec, SecretsSpec, ServerSpec, WorkspaceSpec};
+pub use settings::{
+    DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Webhook, Workspace,
+};
+pub use spec::{OidcSpec, ProfileSpec, SecretsSpec, ServerSpec, WebhookSpec, WorkspaceSpec};
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,8 @@
 
 use crate::{
     secret::{Secret, SecretSource},
-    settings::{DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Workspace},
-    spec::{NEWEST, ProfileSpec, ServerSpec, WorkspaceSpec},
+    settings::{DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Webhook, Workspace},
+    spec::{NEWEST, ProfileSpec, ServerSpec, WebhookSpec, WorkspaceSpec},
 };
 use botops_findings::{Fault, Place, Result};
 use botops_spec::{self as spec, Outline};
@@ -134,6 +134,7 @@ impl Sources<'_> {
                 |server| &server.admin_socket_users,
                 BTreeMap::is_empty,
             ),
+            webhooks: self.webhooks()?,
             actor: self.actor(),
             root: self.root,
         })
@@ -313,6 +314,29 @@ impl Sources<'_> {
             false => Origin::File(self.at_line(key)),
         };
         Setting { value, origin }
+    }
+
+    /// Returns the receivers of webhooks, with the references of their secrets read and not resolved.
+    ///
+    /// # Errors
+    /// `BOT-1021` (exit 2) a secret is written out instead of a reference.
+    fn webhooks(&self) -> Result<Setting<Vec<Webhook>>> {
+        let key = "server.webhooks";
+        let Setting { value, origin } =
+            self.of_server(key, |server| &server.webhooks, Vec::is_empty);
+        let secret = |i: usize, name: &str, reference: &str| {
+            let place = self.place(&format!("{key}[{i}].{name}"), &origin);
+            SecretSource::parse(reference, &self.root, &self.overrides.environment, place)
+        };
+        let receiver = |(i, spec): (usize, &WebhookSpec)| {
+            let mut secrets = vec![secret(i, "secret", &spec.secret)?];
+            if let Some(second) = &spec.second_secret {
+                secrets.push(secret(i, "second_secret", second)?);
+            }
+            Ok(Webhook { url: spec.url.clone(), secrets, events: spec.events.clone() })
+        };
+        let value = value.iter().enumerate().map(receiver).collect::<Result<_>>()?;
+        Ok(Setting { value, origin })
     }
 
     /// Returns the policy file. A relative path starts where that of a location does.

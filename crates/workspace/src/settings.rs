@@ -47,6 +47,17 @@ pub struct Setting<T> {
     pub origin: Origin,
 }
 
+/// A receiver of webhooks.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Its address, as it was written. The path may be a secret.
+    pub url: String,
+    /// The one or two secrets that sign.
+    pub secrets: Vec<SecretSource>,
+    /// The events that it gets; empty for all.
+    pub events: Vec<String>,
+}
+
 /// The settings in force.
 #[derive(Debug, Clone, Serialize)]
 pub struct Workspace {
@@ -83,6 +94,9 @@ pub struct Workspace {
     pub admin_socket: Setting<Option<String>>,
     /// The roles of users on the socket (`server.admin_socket_users`).
     pub admin_socket_users: Setting<BTreeMap<String, String>>,
+    /// The receivers of webhooks (`server.webhooks`); their secrets are read when they are needed.
+    #[serde(skip)]
+    pub webhooks: Setting<Vec<Webhook>>,
     /// The person or job that acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
     pub actor: Setting<String>,
 }

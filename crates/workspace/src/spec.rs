@@ -63,6 +63,24 @@ pub struct ServerSpec {
     pub admin_socket: Option<String>,
     /// The roles of users on the socket, by name or as `uid:1000`, besides the user of the server and root.
     pub admin_socket_users: BTreeMap<String, String>,
+    /// The receivers of webhooks: each gets every change of the environment, signed.
+    pub webhooks: Vec<WebhookSpec>,
+}
+
+/// A receiver of webhooks: an entry of `server.webhooks`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSpec {
+    /// Its address: an `http://` or `https://` URL.
+    pub url: String,
+    /// The secret that signs, of at least 24 bytes, by reference: `${env:NAME}` or `${file:PATH}`.
+    pub secret: String,
+    /// A second secret that signs too, by reference: the one before or the next one, while the receiver changes.
+    #[serde(default)]
+    pub second_secret: Option<String>,
+    /// The events that it gets, such as `promoted` or `rolled_back`; all if left out.
+    #[serde(default)]
+    pub events: Vec<String>,
 }
 
 /// An issuer of OIDC tokens: an entry of `server.admin_oidc`.

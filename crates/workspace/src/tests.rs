@@ -280,3 +280,38 @@ profiles:
     let socket = folder.path().join("other.sock").display().to_string();
     assert_eq!(found.admin_socket.value, Some(socket));
 }
+
+#[test]
+fn webhooks_have_secrets_by_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |yaml: &str| {
+        std::fs::write(folder.path().join("botops.yaml"), yaml).unwrap();
+        let environment = [("HOOK".to_owned(), "s".repeat(24))].into();
+        let overrides = Overrides { environment, ..Overrides::default() };
+        Workspace::discover(folder.path(), &overrides)
+    };
+    let yaml = "server:
+  webhooks:
+  - url: https://a.example/hook
+    secret: ${env:HOOK}
+    second_secret: ${file:old.txt}
+    events: [promoted]
+  - { url: 'https://b.example', secret: '${env:MISSING}' }
+";
+    let webhooks = read(yaml).unwrap().webhooks;
+    assert_eq!(webhooks.origin.to_string(), "botops.yaml:2");
+    let [first, second] = webhooks.value.as_slice() else { panic!("{webhooks:?}") };
+    assert_eq!(first.events, ["promoted"]);
+    assert_eq!(first.secrets[0].resolve().unwrap().unwrap().expose(), "s".repeat(24));
+    std::fs::write(folder.path().join("old.txt"), "old\n").unwrap();
+    assert_eq!(first.secrets[1].resolve().unwrap().unwrap().expose(), "old");
+    let fault = second.secrets[0].resolve().unwrap_err();
+    assert_eq!(fault.code(), "BOT-1021");
+    assert!(fault.message().contains("server.webhooks[1].secret"), "{fault}");
+    let written = "server: {webhooks: [{url: 'https://a.example', secret: hunter2}]}";
+    let fault = read(written).unwrap_err();
+    assert_eq!(fault.code(), "BOT-1021");
+    assert!(!format!("{fault:?}").contains("hunter2"), "{fault:?}");
+    let fault = read("server: {webhooks: [{url: 'https://a.example'}]}").unwrap_err();
+    assert!(fault.message().contains("secret"), "{fault}");
+}

@@ -114,7 +114,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 45] = [
     ("prometheus-client", &["serving"]),
     ("reqwest", &["http"]),
     ("ring", &["access", "conversations"]),
-    ("base64", &["access", "conversations", "rollout"]),
+    ("base64", &["access", "conversations", "rollout", "serving"]),
     ("rustls", &["http"]),
     ("clap", &[TOP]),
     ("clap_complete", &[TOP]),

@@ -123,6 +123,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
             times: TIMES,
             ..Replication::default()
         },
+        webhooks: Vec::new(),
     }
 }
 

@@ -346,4 +346,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "servers name conversations under different keys",
         explanation: "The servers of an environment count conversations together, and name each by an HMAC under the `identity_key`. This server has another key than the one that ticks the open rollout, so a conversation that meets both would count twice. Give every server of the environment the same key: `secrets.identity_key: ${env:NAME}` or `${file:PATH}` in botops.yaml, or BOTOPS_IDENTITY_KEY. Without a setting, a server makes `.botops/keys/identity_key` in its workspace, which only servers of that folder share. Change the key while no rollout is open.",
     },
+    Entry {
+        code: "BOT-1070",
+        kind: Some(FaultKind::Usage),
+        title: "a webhook cannot be used",
+        explanation: "An entry of `server.webhooks` names the address of a receiver (`url`: an `http://` or `https://` URL without a password), one or two secrets by reference (`secret`, `second_secret`: `${env:NAME}` or `${file:PATH}`) of at least 24 bytes each, and, if it does not get all events, which ones (`events`). There are at most 16 receivers, each with an address of its own. A fault names the host only, because a path may be a secret. See `docs/servers.md`.",
+    },
 ];

@@ -18,6 +18,7 @@ mod conditions;
 mod counting;
 mod drill;
 mod entries;
+mod event_source;
 mod evidence;
 mod follow;
 mod freezing;

@@ -165,6 +165,7 @@ impl Server {
                 identity_key: Some(botops_workspace::Secret::new("k".repeat(32))),
                 ..Replication::default()
             },
+            webhooks: Vec::new(),
         };
         let app = new_app("m", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
         let versions = Arc::new(TwoVersions {

@@ -1,0 +1,58 @@
+//! One attempt to deliver an event.
+
+use super::{delivery::Pace, receiver::Receiver};
+use crate::log_event::LogEvent;
+use botops_findings::Result;
+use botops_http::{Client, ClientSpec, Proxy, Redirects, header, why_unreachable};
+
+/// Makes the client of all receivers: bounded in time, and without redirects.
+///
+/// # Errors
+/// `BOT-1018` (exit 1) the root certificates of the system cannot be read.
+pub(super) fn client(pace: &Pace) -> Result<Client> {
+    botops_http::client(&ClientSpec {
+        answer: Some(pace.answer),
+        silence: None,
+        redirects: Redirects::Refused,
+        proxy: Proxy::Environment,
+    })
+}
+
+/// Sends `event` of `environment` to `receiver`. `timestamp` is the time of the attempt, in seconds of Unix time.
+///
+/// The status decides; the body of the response is not read.
+///
+/// # Errors
+/// The problem in words, without the address.
+pub(super) async fn send(
+    http: &Client,
+    receiver: &Receiver,
+    (environment, event): (&str, &LogEvent),
+    timestamp: i64,
+) -> Result<(), String> {
+    let id = message_id(environment, event);
+    let body = event.to_json();
+    let signatures = receiver.signatures(&id, timestamp, &body);
+    let answer = http
+        .post(receiver.url().clone())
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("webhook-id", id)
+        .header("webhook-timestamp", timestamp)
+        .header("webhook-signature", signatures)
+        .body(body)
+        .send()
+        .await;
+    match answer {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) if answer.status().is_redirection() => {
+            Err(format!("it answers with the redirect {}, which is not followed", answer.status()))
+        }
+        Ok(answer) => Err(format!("it answers {}", answer.status().as_u16())),
+        Err(error) => Err(why_unreachable(&error).to_owned()),
+    }
+}
+
+/// Returns the id of an event: the same in every attempt, and unique among the environments of a registry.
+pub(super) fn message_id(environment: &str, event: &LogEvent) -> String {
+    format!("{environment}-{}", event.number)
+}
