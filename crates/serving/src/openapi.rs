@@ -239,7 +239,7 @@ pub(crate) fn header(schema: RefOr<Schema>, description: &str) -> Header {
 
 /// Adds the header that every answer has.
 fn identified(answer: ResponseBuilder) -> ResponseBuilder {
-    let id = header(text("^[0-9a-f]{16}-[0-9a-f]+$"), "The id of the request, as in the log.");
+    let id = header(text("^[0-9a-f]{48}$"), "The id of the request, as in the log.");
     answer.header("X-Request-Id", id)
 }
 
