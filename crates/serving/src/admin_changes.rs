@@ -5,6 +5,7 @@ use super::{
     admin_shared::{Shared, reply_with_rollout, run_to_end},
     canary::{Canary, Mode, Requester, StartRequest as Start, Started, drill_plan},
     exchange::{Exchange, parse, unfit},
+    pointer::Field,
     problem::Problem,
 };
 use axum::{
@@ -95,7 +96,7 @@ pub(super) async fn start(
         let plan = match (plan, drill) {
             (Some(_), true) => {
                 let message = "a drill takes no `plan`: the server makes it";
-                return Err(unfit("BOT-6013", message));
+                return Err(unfit("BOT-6013", Field::Named("plan"), message));
             }
             (None, true) => drill_plan(),
             (plan, false) => plan.unwrap_or_default(),

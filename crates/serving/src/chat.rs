@@ -7,6 +7,7 @@ use super::{
         Exchange, Text, check_conversation, check_normal_forms, check_text, parse, read_body,
     },
     metrics::arm_name,
+    pointer::Field,
     request_id::RequestId,
 };
 use axum::{
@@ -25,6 +26,9 @@ use std::{
 
 /// The longest time of the search for entities in one message. The patterns of a support bot take microseconds.
 const ENTITY_TIME: Duration = Duration::from_millis(50);
+
+/// The place of the message in the body.
+const TEXT: Field = Field::Named("text");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,7 +96,7 @@ pub(super) async fn chat(
 async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let request: Request<'_> = parse(body)?;
     let text = &*request.text.0;
-    check_text(text)?;
+    check_text(text, TEXT)?;
     let conversation = request.conversation_id.as_ref().map(|id| &*id.0);
     check_conversation(conversation)?;
 
@@ -124,7 +128,7 @@ fn respond(
 ) -> Result<(Response, Prediction), Refusal> {
     let Attempt { exchange, choice, .. } = attempt;
     let served = choice.served;
-    check_normal_forms(&[text])?;
+    check_normal_forms(&[text], TEXT, |_| TEXT)?;
     let Ok((prediction, ())) = served.classify(text, |_, _| ()) else {
         return Err(attempt.failed());
     };

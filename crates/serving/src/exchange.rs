@@ -4,6 +4,7 @@ use crate::{
     app::App,
     metrics::arm_name,
     objects_only,
+    pointer::{self, Field},
     problem::Problem,
     request_id::RequestId,
     request_log::{AnswerLine, Line},
@@ -232,10 +233,13 @@ pub(super) fn read_body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Pr
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     objects_only::from_slice(body).map_err(|error| {
         if error.is_data() {
-            Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                Fault::usage("BOT-6013", format!("the body has the wrong shape: {error}")),
-            )
+            let message = format!("the body has the wrong shape: {error}");
+            let fault = Fault::usage("BOT-6013", message);
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, fault);
+            match pointer::of_mistake::<T>(body) {
+                Some(pointer) => problem.at(pointer),
+                None => problem,
+            }
         } else {
             Problem::new(
                 StatusCode::BAD_REQUEST,
@@ -245,35 +249,42 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
     })
 }
 
-/// Returns the problem of a body whose JSON has the right shape and whose values cannot be used.
-pub(super) fn unfit(code: &'static str, message: impl Into<String>) -> Problem {
+/// Returns the problem of a body whose JSON has the right shape and whose value at `field` cannot be used.
+pub(super) fn unfit(code: &'static str, field: Field, message: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, Fault::usage(code, message))
+        .at(field.to_string())
 }
 
-/// Checks a text as it was sent.
+/// Checks the text at `field` as it was sent.
 ///
 /// # Errors
 /// 422 if it is empty or too long.
-pub(super) fn check_text(text: &str) -> Result<(), Problem> {
+pub(super) fn check_text(text: &str, field: Field) -> Result<(), Problem> {
     if text.trim().is_empty() {
-        return Err(unfit("BOT-6015", "`text` is empty"));
+        return Err(unfit("BOT-6015", field, "`text` is empty"));
     }
     if text.len() > MAX_TEXT_CHARS && text.chars().nth(MAX_TEXT_CHARS).is_some() {
         return Err(unfit(
             "BOT-6015",
+            field,
             format!("`text` is longer than {MAX_TEXT_CHARS} characters"),
         ));
     }
     Ok(())
 }
 
-/// Checks the normal forms of the texts of a request, which the model reads: NFKC makes up to 18 characters of one.
+/// Checks the normal forms of the texts of a request, which the model reads: NFKC makes up to 18 characters of one. The text
+/// with index `i` is at `field(i)`, and all together at `whole`.
 ///
 /// Called in the turn of the request, because it normalizes the texts.
 ///
 /// # Errors
 /// 422 if one is too long, or all together.
-pub(super) fn check_normal_forms(texts: &[&str]) -> Result<(), Problem> {
+pub(super) fn check_normal_forms(
+    texts: &[&str],
+    whole: Field,
+    field: impl Fn(usize) -> Field,
+) -> Result<(), Problem> {
     if let [text] = texts
         && text.len() <= MAX_TEXT_CHARS / LARGEST_GROWTH
     {
@@ -281,18 +292,18 @@ pub(super) fn check_normal_forms(texts: &[&str]) -> Result<(), Problem> {
         return Ok(());
     }
     let mut left = MAX_BODY_BYTES;
-    for text in texts {
+    for (i, text) in texts.iter().enumerate() {
         let n_chars = length_within(text, MAX_TEXT_CHARS).ok_or_else(|| {
             let message = format!(
                 "`text` is longer than {MAX_TEXT_CHARS} characters after normalization (NFKC)"
             );
-            unfit("BOT-6015", message)
+            unfit("BOT-6015", field(i), message)
         })?;
         left = left.checked_sub(n_chars).ok_or_else(|| {
             let message = format!(
                 "`texts` have more than {MAX_BODY_BYTES} characters together after normalization (NFKC)"
             );
-            unfit("BOT-6014", message)
+            unfit("BOT-6014", whole, message)
         })?;
     }
     Ok(())
@@ -306,6 +317,7 @@ pub(super) fn check_conversation(id: Option<&str>) -> Result<(), Problem> {
     match id {
         Some(id) if id.is_empty() || id.len() > MAX_ID_BYTES => Err(unfit(
             "BOT-6013",
+            Field::Named("conversation_id"),
             format!(
                 "`conversation_id` must have 1 to {MAX_ID_BYTES} bytes, but this one has {}",
                 id.len()

@@ -4,6 +4,7 @@ use super::{
     app::App,
     exchange::{Exchange, Text, parse, read_body, unfit},
     observe::Feedback,
+    pointer::Field,
     problem::Problem,
 };
 use axum::{
@@ -80,7 +81,8 @@ fn record(app: &App, body: &[u8]) -> Result<Feedback, Problem> {
     let request: Request<'_> = parse(body)?;
     let intent = &*request.intent.0;
     if intent.is_empty() || intent.len() > MAX_INTENT_BYTES {
-        return Err(unfit("BOT-6013", format!("`intent` must have 1 to {MAX_INTENT_BYTES} bytes")));
+        let message = format!("`intent` must have 1 to {MAX_INTENT_BYTES} bytes");
+        return Err(unfit("BOT-6013", Field::Named("intent"), message));
     }
     match (&request.request_id, &request.conversation_id) {
         (Some(id), None) => Ok(app
@@ -88,6 +90,9 @@ fn record(app: &App, body: &[u8]) -> Result<Feedback, Problem> {
             .number(&id.0)
             .map_or(Feedback::Unknown, |number| app.observer.feedback_on_request(number, intent))),
         (None, Some(id)) => Ok(app.observer.feedback_on_conversation(&id.0, intent)),
-        _ => Err(unfit("BOT-6013", "expected either `request_id` or `conversation_id`")),
+        _ => {
+            let message = "expected either `request_id` or `conversation_id`";
+            Err(unfit("BOT-6013", Field::Body, message))
+        }
     }
 }

@@ -55,6 +55,7 @@ mod observe;
 mod openapi;
 #[cfg(test)]
 mod openapi_check;
+mod pointer;
 mod predict;
 mod problem;
 mod public_api;

@@ -23,7 +23,7 @@ pub(crate) fn from_slice<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::
 }
 
 /// Wraps a part of serde's data model, so that every struct below it is read from an object.
-struct ObjectsOnly<T>(T);
+pub(crate) struct ObjectsOnly<T>(pub(crate) T);
 
 /// A visitor of a value, or of a struct.
 struct Guarded<V> {

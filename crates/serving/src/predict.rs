@@ -7,6 +7,7 @@ use super::{
         Exchange, Text, check_conversation, check_normal_forms, check_text, parse, read_body, unfit,
     },
     metrics::arm_name,
+    pointer::Field,
     request_id::RequestId,
 };
 use crate::routing::Served;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 
 /// The most texts in one request.
 const MAX_TEXTS: usize = 1_024;
+/// The place of several texts in the body.
+const TEXTS: Field = Field::Named("texts");
 /// The work that any text causes, as a number of bytes of text.
 const BYTES_OF_A_TEXT: usize = 32;
 
@@ -108,18 +111,19 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
     let texts = match (&request.text, &request.texts) {
         (Some(text), None) => std::slice::from_ref(text),
         (None, Some(texts)) if texts.is_empty() => {
-            return Err(unfit("BOT-6015", "`texts` is empty").into());
+            return Err(unfit("BOT-6015", TEXTS, "`texts` is empty").into());
         }
         (None, Some(texts)) if texts.len() > MAX_TEXTS => {
-            return Err(
-                unfit("BOT-6014", format!("`texts` holds more than {MAX_TEXTS} texts")).into()
-            );
+            let message = format!("`texts` holds more than {MAX_TEXTS} texts");
+            return Err(unfit("BOT-6014", TEXTS, message).into());
         }
         (None, Some(texts)) => texts.as_slice(),
-        _ => return Err(unfit("BOT-6013", "expected either `text` or `texts`").into()),
+        _ => {
+            return Err(unfit("BOT-6013", Field::Body, "expected either `text` or `texts`").into());
+        }
     };
-    for text in texts {
-        check_text(&text.0)?;
+    for (i, text) in texts.iter().enumerate() {
+        check_text(&text.0, place(request.texts.is_some(), i))?;
     }
     let texts: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
     let n_bytes = texts.iter().map(|text| text.len() + BYTES_OF_A_TEXT).sum();
@@ -128,20 +132,27 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
 
     let routing = exchange.routing()?;
     let attempt = Attempt::new(exchange, &routing, conversation);
-    let work = || respond(&attempt, &texts, request.top_k);
+    let is_list = request.texts.is_some();
+    let work = || respond(&attempt, (&texts, is_list), request.top_k);
     let speed = attempt.choice.served.speed();
     let (response, predictions) = exchange.take_turn(speed, n_bytes, work).await?;
     attempt.mirror(texts.iter().copied().zip(&predictions));
     Ok(response)
 }
 
+/// Returns the place of the text with index `i` in the body.
+fn place(is_list: bool, i: usize) -> Field {
+    if is_list { Field::Item("texts", i) } else { Field::Named("text") }
+}
+
 fn respond(
     attempt: &Attempt<'_>,
-    texts: &[&str],
+    (texts, is_list): (&[&str], bool),
     top_k: Option<usize>,
 ) -> Result<(Response, Vec<Prediction>), Refusal> {
     let Attempt { exchange, choice, .. } = attempt;
-    check_normal_forms(texts)?;
+    let whole = if is_list { TEXTS } else { Field::Named("text") };
+    check_normal_forms(texts, whole, |i| place(is_list, i))?;
     let mut answers = Vec::with_capacity(texts.len());
     let mut predictions = Vec::with_capacity(texts.len());
     let read = |prediction: &Prediction, proba: &[f64]| {

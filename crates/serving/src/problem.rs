@@ -27,6 +27,18 @@ pub(super) struct Document {
     /// The hints.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) hints: Vec<String>,
+    /// The values of the body that are not valid, as far as it is known which they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) errors: Vec<FieldError>,
+}
+
+/// A value of the body that is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub(super) struct FieldError {
+    /// Its place, as a JSON pointer of RFC 6901: `/texts/3`, or empty for the body.
+    pub(super) pointer: String,
+    /// The problem.
+    pub(super) message: String,
 }
 
 /// A fault and the HTTP status of its answer.
@@ -36,12 +48,21 @@ pub(super) struct Problem {
     pub(super) status: StatusCode,
     /// The fault.
     pub(super) fault: Fault,
+    /// The values of the body that are not valid.
+    errors: Vec<FieldError>,
 }
 
 impl Problem {
     /// Gives `fault` the status `status` instead of that of its family.
     pub(super) fn new(status: StatusCode, fault: Fault) -> Self {
-        Self { status, fault }
+        Self { status, fault, errors: Vec::new() }
+    }
+
+    /// Names the value of the body that is not valid.
+    pub(super) fn at(mut self, pointer: String) -> Self {
+        let message = self.fault.message().to_owned();
+        self.errors.push(FieldError { pointer, message });
+        self
     }
 
     fn document(&self) -> Document {
@@ -54,6 +75,7 @@ impl Problem {
             code: code.to_owned(),
             exit: self.fault.kind().exit_code(),
             hints: self.fault.hints().to_vec(),
+            errors: self.errors.clone(),
         }
     }
 }
@@ -79,7 +101,7 @@ impl From<Fault> for Problem {
                 }
             },
         };
-        Self { status, fault }
+        Self::new(status, fault)
     }
 }
 

@@ -126,22 +126,29 @@ async fn a_refused_request_gets_a_problem_document() {
     let client = http();
     let long = "a".repeat(5_001);
     let large = format!("{{\"text\": \"{}\"}}", "a".repeat(70 << 10));
-    let cases: [(&str, String, u16, &str); 13] = [
-        ("/v1/predict", "{\"text\": ".to_owned(), 400, "BOT-6012"),
-        ("/v1/predict", String::new(), 400, "BOT-6012"),
-        ("/v1/predict", "\u{1}".to_owned(), 400, "BOT-6012"),
-        ("/v1/predict", "{\"text\": 3}".to_owned(), 422, "BOT-6013"),
-        ("/v1/predict", "{\"txt\": \"a\"}".to_owned(), 422, "BOT-6013"),
-        ("/v1/predict", "{}".to_owned(), 422, "BOT-6013"),
-        ("/v1/predict", "{\"text\": \"a\", \"texts\": []}".to_owned(), 422, "BOT-6013"),
-        ("/v1/predict", "{\"texts\": []}".to_owned(), 422, "BOT-6015"),
-        ("/v1/predict", "{\"text\": \" \\n\"}".to_owned(), 422, "BOT-6015"),
-        ("/v1/chat", json!({"text": long}).to_string(), 422, "BOT-6015"),
-        ("/v1/chat", json!({"text": "a", "conversation_id": ""}).to_string(), 422, "BOT-6013"),
-        ("/v1/feedback", "{\"intent\": \"a\"}".to_owned(), 422, "BOT-6013"),
-        ("/v1/predict", large, 413, "BOT-6014"),
+    let cases: [(&str, String, u16, &str, Option<&str>); 14] = [
+        ("/v1/predict", "{\"text\": ".to_owned(), 400, "BOT-6012", None),
+        ("/v1/predict", String::new(), 400, "BOT-6012", None),
+        ("/v1/predict", "\u{1}".to_owned(), 400, "BOT-6012", None),
+        ("/v1/predict", "{\"text\": 3}".to_owned(), 422, "BOT-6013", Some("/text")),
+        ("/v1/predict", "{\"txt\": \"a\"}".to_owned(), 422, "BOT-6013", Some("/txt")),
+        ("/v1/predict", "{}".to_owned(), 422, "BOT-6013", Some("")),
+        ("/v1/predict", "{\"text\": \"a\", \"texts\": []}".to_owned(), 422, "BOT-6013", Some("")),
+        ("/v1/predict", "{\"texts\": []}".to_owned(), 422, "BOT-6015", Some("/texts")),
+        ("/v1/predict", "{\"text\": \" \\n\"}".to_owned(), 422, "BOT-6015", Some("/text")),
+        ("/v1/chat", json!({"text": long}).to_string(), 422, "BOT-6015", Some("/text")),
+        (
+            "/v1/chat",
+            json!({"text": "a", "conversation_id": ""}).to_string(),
+            422,
+            "BOT-6013",
+            Some("/conversation_id"),
+        ),
+        ("/v1/feedback", "{\"intent\": \"a\"}".to_owned(), 422, "BOT-6013", Some("")),
+        ("/v1/predict", "{\"texts\": [\"a\", \"\"]}".to_owned(), 422, "BOT-6015", Some("/texts/1")),
+        ("/v1/predict", large, 413, "BOT-6014", None),
     ];
-    for (path, body, status, code) in cases {
+    for (path, body, status, code, pointer) in cases {
         let answer = client.post(url(path)).body(body.clone()).send().await.unwrap();
         assert_eq!(answer.status(), status, "{path} {body:.40}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
@@ -151,6 +158,11 @@ async fn a_refused_request_gets_a_problem_document() {
         assert_eq!(problem["status"], status);
         assert_eq!(problem["type"], format!("urn:botops:{code}"));
         assert!(!problem["title"].as_str().unwrap().is_empty());
+        assert_eq!(problem["errors"][0]["pointer"].as_str(), pointer, "{path} {body:.40}");
+        assert_eq!(
+            problem["errors"][0]["message"].as_str(),
+            pointer.and(problem["detail"].as_str())
+        );
     }
     let answer = client.get(url("/v1/nothing")).send().await.unwrap();
     assert_eq!(answer.status(), 404);
