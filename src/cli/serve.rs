@@ -2,11 +2,12 @@
 
 use super::Outcome;
 use crate::cli::{Printer, arguments::model_arg, session::context::Context};
-use botops_access::{IssuerSpec, Role};
+use botops_access::{Grants, IssuerKeys, IssuerSpec, Role};
 use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Registry, Selector, read_policy};
 use botops_serving::{
-    self as serving, AccessSettings, Replication, RequestLog, ServerSettings, Source, WebhookSpec,
+    self as serving, AccessSettings, ClientAccess, Replication, RequestLog, ServerSettings, Source,
+    WebhookSpec,
 };
 use botops_workspace::{OidcSpec, Webhook, Workspace};
 use serde::Serialize;
@@ -151,9 +152,13 @@ fn access(workspace: &Workspace, socket: Option<&Path>) -> Result<AccessSettings
         Ok(IssuerSpec {
             issuer: spec.issuer.clone(),
             audience: spec.audience.clone(),
-            jwks: spec.jwks.clone(),
-            claim: spec.claim.clone(),
-            roles: roles("server.admin_oidc", &spec.roles)?,
+            keys: IssuerKeys::Jwks(spec.jwks.clone()),
+            algorithms: Vec::new(),
+            leeway: IssuerSpec::LEEWAY,
+            grants: Grants::Roles {
+                claim: spec.claim.clone(),
+                roles: roles("server.admin_oidc", &spec.roles)?,
+            },
         })
     };
     let issuers = workspace.admin_oidc.value.iter().map(issuer).collect::<Result<_>>()?;
@@ -163,6 +168,7 @@ fn access(workspace: &Workspace, socket: Option<&Path>) -> Result<AccessSettings
         root: workspace.root.clone(),
         socket: socket.map(Path::to_owned).or(of_settings),
         socket_users: roles("server.admin_socket_users", &workspace.admin_socket_users.value)?,
+        clients: ClientAccess::Undecided,
     })
 }
 

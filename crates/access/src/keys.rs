@@ -157,8 +157,26 @@ impl Key {
         newest.expires_at.map(|at| at - newest.created_at)
     }
 
+    /// Checks that a request presents the secret `secret` of this key, and that it is accepted at `now`.
+    ///
+    /// The comparison takes the same time wherever the secrets differ.
+    pub(super) fn check(
+        &self,
+        secret: &KeySecret,
+        presented: &PresentedKey<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refused> {
+        if !is_equal(&secret.hash, &presented.hash) {
+            return Err(Refused::WrongToken);
+        }
+        if let Some(Revocation { at, .. }) = self.revoked {
+            return Err(Refused::Revoked { name: self.name.clone(), at });
+        }
+        secret.refusal(&self.name, now).map_or(Ok(()), Err)
+    }
+
     /// Returns the scopes that this botops knows.
-    fn known_scopes(&self) -> Scopes {
+    pub(super) fn known_scopes(&self) -> Scopes {
         known(&self.scopes)
     }
 
@@ -215,15 +233,7 @@ impl Keys {
         let key = self.names.get(presented.id).and_then(|name| self.keys.get(name));
         let secret = key.and_then(|key| key.secrets.iter().find(|it| it.id == presented.id));
         let (Some(key), Some(secret)) = (key, secret) else { return Err(Refused::WrongToken) };
-        if !is_equal(&secret.hash, &presented.hash) {
-            return Err(Refused::WrongToken);
-        }
-        if let Some(Revocation { at, .. }) = key.revoked {
-            return Err(Refused::Revoked { name: key.name.clone(), at });
-        }
-        if let Some(refused) = secret.refusal(&key.name, now) {
-            return Err(refused);
-        }
+        key.check(secret, &presented, now)?;
         let identity = Identity::new(IdentityKind::Key, key.name.clone());
         Ok(Authenticated { identity, scopes: key.known_scopes() })
     }

@@ -1,4 +1,4 @@
-//! The reasons why a token of an OIDC issuer is refused.
+//! The reasons why a token of an issuer is refused.
 
 /// The reason why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum TokenProblem {
     NotYetValid,
     /// Its `sub` is missing, longer than 200 bytes, or has a control character.
     Subject,
+    /// Its scopes do not go together.
+    Scopes,
 }
 
 impl TokenProblem {
@@ -40,12 +42,13 @@ impl TokenProblem {
             Self::Expired => "the token is expired, or has no `exp`",
             Self::NotYetValid => "the token is not valid yet",
             Self::Subject => "the token has no `sub` that can be a name",
+            Self::Scopes => "the token has `review` together with `chat` or `predict`",
         }
     }
 
     /// Returns whether the issuer signed the token, so that its sender may know the reason.
     #[must_use]
     pub fn is_signed(self) -> bool {
-        matches!(self, Self::Expired | Self::NotYetValid | Self::Subject)
+        matches!(self, Self::Expired | Self::NotYetValid | Self::Subject | Self::Scopes)
     }
 }

@@ -1,12 +1,12 @@
 //! Every endpoint of the admin API, by every scope and every kind of identity. Secrets are in no answer and no log.
 
 use super::{
-    AccessSettings, AdminClient, RequestLog, Running, ServerSettings, Source,
+    AccessSettings, AdminClient, ClientAccess, RequestLog, Running, ServerSettings, Source,
     authorization::ENDPOINTS, champion_tests::Bench, server::start, tests::settings,
 };
 use botops_access::{
-    Identity, IdentityKind, IssuerSpec, KeyAct, KeyLog, KeySpec, Lifetime, NewKey, Role, Scope,
-    Writing,
+    Grants, Identity, IdentityKind, IssuerKeys, IssuerSpec, KeyAct, KeyLog, KeySpec, Lifetime,
+    NewKey, Role, Scope, Writing,
 };
 use botops_workspace::Secret;
 use chrono::{TimeDelta, Utc};
@@ -115,15 +115,20 @@ fn access(folder: &Path) -> AccessSettings {
     let issuer = IssuerSpec {
         issuer: "https://issuer.test".to_owned(),
         audience: "botops".to_owned(),
-        jwks: "keys.json".to_owned(),
-        claim: "groups".to_owned(),
-        roles: Role::ALL.into_iter().map(|role| (role.name().to_owned(), role)).collect(),
+        keys: IssuerKeys::Jwks("keys.json".to_owned()),
+        algorithms: Vec::new(),
+        leeway: IssuerSpec::LEEWAY,
+        grants: Grants::Roles {
+            claim: "groups".to_owned(),
+            roles: Role::ALL.into_iter().map(|role| (role.name().to_owned(), role)).collect(),
+        },
     };
     AccessSettings {
         issuers: vec![issuer],
         root: folder.to_owned(),
         socket: Some(folder.join("admin.sock")),
         socket_users: [].into(),
+        clients: ClientAccess::Undecided,
     }
 }
 

@@ -13,8 +13,8 @@ use crate::{
 };
 use axum::middleware::from_fn_with_state;
 use botops_access::Issuers;
+use botops_digest::Digest;
 use botops_findings::Result;
-use botops_store::Store;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -48,29 +48,29 @@ impl Credentials {
     /// `BOT-1031` (exit 2) the token is too short; `BOT-1049` (exit 2) an issuer cannot be used.
     pub(super) fn check(settings: &ServerSettings) -> Result<Self> {
         let token = settings.admin_token.as_ref().map(AdminToken::new).transpose()?;
-        let issuers = Issuers::new(settings.access.issuers.clone(), &settings.access.root)?;
+        let access = &settings.access;
+        let issuers = Issuers::new("server.admin_oidc", access.issuers.clone(), &access.root)?;
         let issuers = if issuers.is_empty() { None } else { Some(Arc::new(issuers)) };
         Ok(Self { token, issuers })
+    }
+
+    /// Returns the digest of the shared token, if there is one.
+    pub(super) fn token_digest(&self) -> Option<Digest> {
+        self.token.as_ref().map(AdminToken::digest)
     }
 }
 
 impl AdminListeners {
-    /// Reads the keys in `store`, and binds the listeners on the threads of `control`.
+    /// Binds the listeners on the threads of `control`.
     ///
     /// # Errors
     /// `BOT-6010` (exit 1) the address is in use; `BOT-1059` (exit 1) the socket cannot be made.
     pub(super) async fn bind(
         Credentials { token, issuers }: Credentials,
-        (app, store): (&Arc<App>, Option<&Store>),
+        (app, keys): (&Arc<App>, Option<Arc<KeyRing>>),
         settings: &ServerSettings,
         control: &ControlThreads,
     ) -> Result<Self> {
-        let keys = match store {
-            Some(store) => {
-                Some(KeyRing::open(Arc::clone(app), store, &settings.environment).await?)
-            }
-            None => None,
-        };
         let access = &settings.access;
         let socket = match access.socket.clone() {
             Some(path) => {
@@ -111,9 +111,6 @@ impl AdminListeners {
         }
         if let Some(issuers) = &self.logins.issuers {
             threads.spawn(read_issuers(Arc::clone(app), Arc::clone(issuers)));
-        }
-        if let Some(keys) = &self.logins.keys {
-            tasks.push(threads.spawn(Arc::clone(keys).follow(stop.clone())));
         }
         let routes = admin::routes(Arc::clone(app), canary, self.logins, stop);
         let guarded = |address| {

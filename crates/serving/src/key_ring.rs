@@ -1,11 +1,11 @@
 //! The keys that a server accepts: those of the access log of its environment, read every two seconds.
 //!
 //! - a change is in force within 5 s: a read begins every 2 s, and a request with a key begins one if the last is older
-//! - while the log cannot be read, the keys of the last read stay; after [`STALE_AFTER`] they may only read and go back
+//! - while the log cannot be read, the keys of the last read stay; after [`LiveKeys::STALE_AFTER`] they may only read and go back
 //! - no read blocks a request for longer than [`PATIENCE`]
 
 use crate::{app::App, authorization::Caller};
-use botops_access::{KeyLog, Keys, Refused};
+use botops_access::{KeyLog, LiveKeys, Refused};
 use botops_findings::Result;
 use botops_store::Store;
 use chrono::{DateTime, Utc};
@@ -17,11 +17,6 @@ use tokio::{sync::watch, time::timeout};
 
 /// The mean time between two reads.
 const READ_EVERY: Duration = Duration::from_secs(2);
-/// The age of the last read from which a request with a key begins another one: a server that was stopped must not accept
-/// the keys of yesterday.
-const OLD_AFTER: Duration = Duration::from_secs(5);
-/// The age of the last read from which keys may only read and go back.
-pub(super) const STALE_AFTER: Duration = Duration::from_secs(300);
 /// The longest time that a request waits for a read.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The longest time that a read may take, with the retries of the store.
@@ -31,14 +26,14 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct KeyRing {
     app: Arc<App>,
     log: tokio::sync::Mutex<KeyLog>,
+    /// The keys as of the last read.
+    keys: Arc<LiveKeys>,
     known: Mutex<Known>,
 }
 
-/// The keys as of the last read.
+/// The reads so far.
+#[derive(Default)]
 struct Known {
-    keys: Arc<Keys>,
-    /// The begin of the last read that succeeded.
-    read_at: Option<Instant>,
     /// The begin of the last read that a request asked for.
     asked_at: Option<Instant>,
     /// The problem that was reported last.
@@ -52,15 +47,20 @@ impl KeyRing {
     /// `BOT-1041` (exit 2) if `environment` cannot be the name of a folder.
     pub(super) async fn open(app: Arc<App>, store: &Store, environment: &str) -> Result<Arc<Self>> {
         let log = tokio::sync::Mutex::new(KeyLog::open(store, environment)?);
-        let known = Known { keys: Arc::default(), read_at: None, asked_at: None, problem: None };
-        let ring = Arc::new(Self { app, log, known: Mutex::new(known) });
+        let ring = Self { app, log, keys: Arc::default(), known: Mutex::default() };
+        let ring = Arc::new(ring);
         ring.read(READ_EVERY).await;
         Ok(ring)
     }
 
-    /// Returns whether a key is accepted now.
+    /// Returns the keys as of the last read.
+    pub(super) fn keys(&self) -> &Arc<LiveKeys> {
+        &self.keys
+    }
+
+    /// Returns whether a key of an administrator is accepted now.
     pub(super) fn has_administrator(&self) -> bool {
-        self.known().keys.has_administrator(self.app.clock.now())
+        self.keys.has_administrator(self.app.clock.now())
     }
 
     /// Reads the log every two seconds until the server stops.
@@ -77,14 +77,12 @@ impl KeyRing {
         }
     }
 
-    /// Checks a key that a request presents.
+    /// Checks a key that a request of the admin API presents.
     ///
     /// # Errors
     /// The reason of the refusal.
     pub(super) async fn verify(&self, presented: &str) -> Result<Caller, Refused> {
-        if self.is_read_due(Instant::now()) {
-            let _ = timeout(PATIENCE, self.read(READ_WITHIN)).await;
-        }
+        self.refresh_if_old(Instant::now()).await;
         self.verify_at(presented, self.app.clock.now(), Instant::now())
     }
 
@@ -94,27 +92,24 @@ impl KeyRing {
         now: DateTime<Utc>,
         instant: Instant,
     ) -> Result<Caller, Refused> {
-        let (keys, read_at) = {
-            let known = self.known();
-            (Arc::clone(&known.keys), known.read_at)
-        };
-        let Some(read_at) = read_at else { return Err(Refused::KeysUnread) };
-        let who = keys.verify(presented, now)?;
-        let by_old_key = instant.saturating_duration_since(read_at) >= STALE_AFTER;
+        let (who, by_old_key) = self.keys.administrator(presented, now, instant)?;
         Ok(Caller { who, by_old_key })
     }
 
-    /// Returns whether the last read is old, and no request has begun another one shortly before.
-    fn is_read_due(&self, now: Instant) -> bool {
-        let mut known = self.known();
-        let is_old = |at: Option<Instant>| {
-            at.is_none_or(|at| now.saturating_duration_since(at) >= OLD_AFTER)
-        };
-        let is_due = is_old(known.read_at) && is_old(known.asked_at);
-        if is_due {
+    /// Reads the log if the last read is old, and no request has begun another one shortly before.
+    pub(super) async fn refresh_if_old(&self, now: Instant) {
+        if !self.keys.is_old(now) {
+            return;
+        }
+        {
+            let mut known = self.known();
+            let asked = known.asked_at.map(|at| now.saturating_duration_since(at));
+            if asked.is_some_and(|age| age < LiveKeys::OLD_AFTER) {
+                return;
+            }
             known.asked_at = Some(now);
         }
-        is_due
+        let _ = timeout(PATIENCE, self.read(READ_WITHIN)).await;
     }
 
     /// Reads the log. A problem is logged when it begins and when it ends.
@@ -122,15 +117,15 @@ impl KeyRing {
         let begun = Instant::now();
         let read = async {
             let mut log = self.log.lock().await;
-            log.refresh().await.map(|_| log.keys().clone())
+            log.refresh().await.map(|is_newer| {
+                // Before the first read, an empty log is news, too.
+                let is_news = is_newer || self.keys.is_unread();
+                is_news.then(|| log.keys().clone())
+            })
         };
         let problem = match timeout(within, read).await {
             Ok(Ok(keys)) => {
-                let mut known = self.known();
-                // A read that began later may have ended before.
-                if known.read_at.is_none_or(|at| at <= begun) {
-                    (known.keys, known.read_at) = (Arc::new(keys), Some(begun));
-                }
+                self.keys.publish(keys, begun);
                 None
             }
             Ok(Err(fault)) => Some(format!("{}: {fault}", fault.code())),
@@ -139,7 +134,7 @@ impl KeyRing {
         let before = std::mem::replace(&mut self.known().problem, problem.clone());
         let (level, message) = match (before, problem) {
             (before, Some(problem)) if before.as_ref() != Some(&problem) => {
-                let minutes = STALE_AFTER.as_secs() / 60;
+                let minutes = LiveKeys::STALE_AFTER.as_secs() / 60;
                 let message = format!(
                     "the keys cannot be read: {problem}; those of the last read stay, and after {minutes} minutes may only read and roll back"
                 );
@@ -217,9 +212,9 @@ mod tests {
         log.revoke("ci", &act(), Writing::Real).await.unwrap();
         // No task follows the log here. The last read is recent, so the key is accepted.
         ring.verify(key.expose()).await.unwrap();
-        let Some(long_ago) = Instant::now().checked_sub(OLD_AFTER) else { return };
-        ring.known().read_at = Some(long_ago);
-        let refused = ring.verify(key.expose()).await.unwrap_err();
+        let later = Instant::now() + LiveKeys::OLD_AFTER;
+        ring.refresh_if_old(later).await;
+        let refused = ring.verify_at(key.expose(), Utc::now(), later).unwrap_err();
         assert!(matches!(refused, Refused::Revoked { .. }), "{refused:?}");
     }
 
@@ -228,16 +223,16 @@ mod tests {
         let inner = Arc::new(InMemory::new());
         let store = Store::wrap(Arc::clone(&inner) as _, "memory://");
         let key = create(&store, "ci").await;
+        let begun = Instant::now();
         let ring = KeyRing::open(app(), &store, "test").await.unwrap();
         // Another program damages the log.
         let path = "access/test/log/00000000000000000002.json";
         store.create(path, "{}".into()).await.unwrap();
         ring.read(READ_WITHIN).await;
         assert!(ring.known().problem.as_ref().unwrap().contains("BOT-5006"));
-        let read_at = ring.known().read_at.unwrap();
-        let verify = |after| ring.verify_at(key.expose(), Utc::now(), read_at + after).unwrap();
-        assert!(!verify(STALE_AFTER - Duration::from_secs(1)).by_old_key);
-        assert!(verify(STALE_AFTER).by_old_key);
+        let verify = |after| ring.verify_at(key.expose(), Utc::now(), begun + after).unwrap();
+        assert!(!verify(LiveKeys::STALE_AFTER - Duration::from_secs(1)).by_old_key);
+        assert!(verify(LiveKeys::STALE_AFTER + Duration::from_secs(60)).by_old_key);
     }
 
     #[tokio::test]

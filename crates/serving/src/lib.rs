@@ -100,7 +100,7 @@ pub struct ServerSettings {
     pub environment: String,
     /// The output of the request log.
     pub request_log: RequestLog,
-    /// Who may call the admin API, besides the holders of the token and of keys.
+    /// Who may call the public API, and the admin API besides the holders of the token and of keys.
     pub access: AccessSettings,
     /// How the server works together with the other servers of its environment.
     pub replication: Replication,
@@ -122,7 +122,7 @@ pub struct WebhookSpec {
     pub events: Vec<String>,
 }
 
-/// Who may call the admin API of a server, besides the holders of the token and of keys.
+/// Who may call the public API of a server, and its admin API besides the holders of the token and of keys.
 #[derive(Debug, Clone, Default)]
 pub struct AccessSettings {
     /// The issuers whose OIDC tokens are accepted.
@@ -133,6 +133,25 @@ pub struct AccessSettings {
     pub socket: Option<PathBuf>,
     /// The roles of users on the socket, by name or as `uid:1000`, besides the user of the server and root.
     pub socket_users: BTreeMap<String, Role>,
+    /// Who may call the public API.
+    pub clients: ClientAccess,
+}
+
+/// Who may call the public API of a server.
+#[derive(Debug, Clone, Default)]
+pub enum ClientAccess {
+    /// Nobody decided: everyone on this machine. A server that listens beyond it does not start.
+    #[default]
+    Undecided,
+    /// Everyone.
+    Open,
+    /// The holders of keys of the environment, and of tokens of these issuers.
+    Restricted {
+        /// Whether keys are accepted.
+        keys: bool,
+        /// The issuers of tokens.
+        issuers: Vec<IssuerSpec>,
+    },
 }
 
 /// How a server works together with the other servers of its environment.

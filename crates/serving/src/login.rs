@@ -8,7 +8,8 @@ use crate::{
 };
 use axum::http::{HeaderMap, header};
 use botops_access::{
-    Authenticated, Identity, IdentityKind, Issuers, KEY_PREFIX, Refused, Role, is_equal,
+    Authenticated, Identity, IdentityKind, Issuers, KEY_PREFIX, Refused, Role, bearer_token,
+    is_equal,
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -70,7 +71,8 @@ impl Logins {
         headers: &HeaderMap,
         user: Option<SocketUser>,
     ) -> Result<Caller, Refused> {
-        let sent = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        let sent =
+            headers.get(header::AUTHORIZATION).and_then(|value| bearer_token(value.as_bytes()));
         if let (None, Some(user), Some(users)) = (sent, user, &self.users) {
             return users.caller(user).ok_or_else(|| Refused::User { name: user.name() });
         }
@@ -86,8 +88,8 @@ impl Logins {
             _ => {}
         }
         let issuers = self.issuers.as_ref().ok_or(Refused::WrongToken)?;
-        let who = issuers.verify(sent, self.clock.now(), Instant::now()).await?;
-        Ok(Caller { who, by_old_key: false })
+        let token = issuers.verify(sent, self.clock.now(), Instant::now()).await?;
+        Ok(Caller { who: token.administrator(), by_old_key: false })
     }
 }
 
@@ -116,18 +118,15 @@ impl AdminToken {
         Ok(Self { digest: Digest::of(text.as_bytes()) })
     }
 
+    /// Returns the digest of the token.
+    pub(super) fn digest(&self) -> Digest {
+        self.digest
+    }
+
     /// Returns whether `sent` is the token.
     fn is(&self, sent: &[u8]) -> bool {
         is_equal(&Digest::of(sent), &self.digest)
     }
-}
-
-/// Returns the token of an `Authorization` header. The name of the scheme may be in any case, as RFC 9110 requires.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    const SCHEME: &[u8] = b"bearer";
-    let (scheme, token) = value.split_at_checked(SCHEME.len())?;
-    let is_bearer = scheme.eq_ignore_ascii_case(SCHEME) && token.first() == Some(&b' ');
-    is_bearer.then(|| token.trim_ascii_start())
 }
 
 /// The failed logins of each peer.

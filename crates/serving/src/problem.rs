@@ -50,18 +50,50 @@ pub(super) struct Problem {
     pub(super) fault: Fault,
     /// The values of the body that are not valid.
     errors: Vec<FieldError>,
+    /// The credentials that would do.
+    challenge: Option<Challenge>,
+}
+
+/// The credentials that a refused request would need: `WWW-Authenticate` of RFC 6750.
+#[derive(Debug)]
+pub(super) enum Challenge {
+    /// Any.
+    Credentials,
+    /// Others than those sent.
+    Invalid,
+    /// Those with one of these scopes, separated by spaces.
+    MissingScope(String),
+}
+
+impl Challenge {
+    fn header(&self) -> HeaderValue {
+        let text = match self {
+            Self::Credentials => return HeaderValue::from_static("Bearer"),
+            Self::Invalid => return HeaderValue::from_static("Bearer error=\"invalid_token\""),
+            Self::MissingScope(scopes) => {
+                format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\"")
+            }
+        };
+        HeaderValue::from_str(&text).expect("the names of scopes are a valid header")
+    }
 }
 
 impl Problem {
     /// Gives `fault` the status `status` instead of that of its family.
     pub(super) fn new(status: StatusCode, fault: Fault) -> Self {
-        Self { status, fault, errors: Vec::new() }
+        Self { status, fault, errors: Vec::new(), challenge: None }
     }
 
     /// Names the value of the body that is not valid.
     pub(super) fn at(mut self, pointer: String) -> Self {
         let message = self.fault.message().to_owned();
         self.errors.push(FieldError { pointer, message });
+        self
+    }
+
+    /// Names the credentials that would do.
+    pub(super) fn challenge(mut self, challenge: Challenge) -> Self {
+        self.challenge = Some(challenge);
         self
     }
 
@@ -89,7 +121,7 @@ impl From<Fault> for Problem {
             "BOT-1034" | "BOT-5010" | "BOT-6001" | "BOT-6009" | "BOT-6046" | "BOT-6053" => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            "BOT-6033" => StatusCode::UNAUTHORIZED,
+            "BOT-6033" | "BOT-1081" => StatusCode::UNAUTHORIZED,
             _ => match fault.kind() {
                 FaultKind::Usage => StatusCode::BAD_REQUEST,
                 FaultKind::Gate | FaultKind::Insufficient => StatusCode::UNPROCESSABLE_ENTITY,
@@ -112,10 +144,12 @@ impl IntoResponse for Problem {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let challenge = match self.challenge {
+            None if self.status == StatusCode::UNAUTHORIZED => Some(Challenge::Credentials),
+            challenge => challenge,
+        };
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge.header());
         }
         response
     }

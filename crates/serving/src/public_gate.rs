@@ -1,26 +1,117 @@
 //! The way into the public API: who a request is from, and whether that is enough for its endpoint.
 
-use crate::{app::App, exchange::Exchange, problem::Problem, public_endpoints::PublicEndpoint};
+use crate::{
+    ClientAccess, ServerSettings,
+    app::App,
+    exchange::Exchange,
+    key_ring::KeyRing,
+    problem::{Challenge, Problem},
+    public_endpoints::PublicEndpoint,
+};
 use axum::{
     extract::{Request, State},
+    http::{HeaderMap, header},
     middleware::Next,
     response::Response,
 };
-use botops_access::{PublicCaller, ScopeSet};
-use std::sync::Arc;
+use botops_access::{
+    ClientGate, Issuers, Looked, PublicCaller, Refused, Scope, ScopeSet, TokenCache, TokenProblem,
+};
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use std::{sync::Arc, time::Instant};
 
 /// The check of requests of the public API.
 pub(super) struct PublicGate {
     app: Arc<App>,
-    /// The caller of a request without credentials, on an open server.
-    everyone: PublicCaller,
+    clients: ClientGate,
+    /// The keys of the environment; `None` without a registry.
+    ring: Option<Arc<KeyRing>>,
+}
+
+/// Checks who may call the public API by `settings`; a server of a registry `has_store`, which holds its keys.
+///
+/// # Errors
+/// `BOT-1082` (exit 2) the server would listen beyond this machine, and nobody decided who may call it; `BOT-1083` (exit 2)
+/// nobody could call it; `BOT-1049`, `BOT-1080` (exit 2) an issuer cannot be used.
+pub(super) fn client_gate(
+    settings: &ServerSettings,
+    has_store: bool,
+    shared_token: Option<Digest>,
+) -> Result<ClientGate> {
+    let access = &settings.access;
+    let open = ClientGate { is_open: true, shared_token, ..ClientGate::default() };
+    match &access.clients {
+        ClientAccess::Open => Ok(open),
+        ClientAccess::Undecided if settings.listen.ip().to_canonical().is_loopback() => Ok(open),
+        ClientAccess::Undecided => {
+            let message = format!(
+                "`{}` can be reached from other machines, and `access` is not set",
+                settings.listen
+            );
+            Err(Fault::usage("BOT-1082", message)
+                .hint("accept API keys: write `access: {keys: true}` to botops.yaml, and make one with `botops keys create --name NAME --scopes predict,chat`")
+                .hint("or let everyone call it: write `access: open`"))
+        }
+        ClientAccess::Restricted { keys, issuers } => {
+            let issuers = Issuers::new("access.jwt", issuers.clone(), &access.root)?;
+            let issuers = (!issuers.is_empty()).then_some(issuers);
+            if issuers.is_none() && !(*keys && has_store) {
+                let message = match keys {
+                    true => {
+                        "nobody could call this server: it serves a file, and keys are in a registry"
+                    }
+                    false => {
+                        "nobody could call this server: `access` accepts neither keys nor tokens"
+                    }
+                };
+                return Err(Fault::usage("BOT-1083", message)
+                    .hint("accept tokens with `access: {jwt: […]}`, register the model with `botops push`, or write `access: open`"));
+            }
+            let keys = keys.then(Default::default);
+            let verified = TokenCache::default();
+            Ok(ClientGate { is_open: false, keys, issuers, shared_token, verified })
+        }
+    }
+}
+
+/// Reads the public keys of issuers, so that the first token need not wait, and reports wrong settings early.
+pub(super) async fn warm(gate: Arc<PublicGate>) {
+    let Some(issuers) = &gate.clients.issuers else { return };
+    for problem in issuers.warm(Instant::now()).await {
+        gate.app.log.event(gate.app.clock.now(), "warn", "jwt", problem);
+    }
 }
 
 impl PublicGate {
-    /// Makes the gate of a server that is open to everyone.
+    /// Makes the gate of a server that accepts the credentials of `clients`, with the keys of `ring` if they are accepted. On
+    /// an open server, a key shows who its holder is.
+    pub(super) fn new(
+        app: &Arc<App>,
+        mut clients: ClientGate,
+        ring: Option<Arc<KeyRing>>,
+    ) -> Arc<Self> {
+        let ring = ring.filter(|_| clients.is_open || clients.keys.is_some());
+        clients.keys = ring.as_ref().map(|ring| Arc::clone(ring.keys()));
+        Arc::new(Self { app: Arc::clone(app), clients, ring })
+    }
+
+    /// Makes the gate of a server that is open to everyone and knows nobody.
     pub(super) fn open(app: &Arc<App>) -> Arc<Self> {
-        let scopes = ScopeSet::of(&PublicCaller::OF_EVERYONE);
-        Arc::new(Self { app: Arc::clone(app), everyone: PublicCaller::anonymous(scopes) })
+        Self::new(app, ClientGate { is_open: true, ..ClientGate::default() }, None)
+    }
+
+    /// Finds out who a request with `headers` is from.
+    async fn caller(&self, headers: &HeaderMap) -> Result<PublicCaller, Refused> {
+        let (now, instant) = (self.app.clock.now(), Instant::now());
+        let sent = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
+        if let (Some(_), Some(ring)) = (sent, &self.ring) {
+            ring.refresh_if_old(instant).await;
+        }
+        match self.clients.look(sent, now, instant)? {
+            Looked::Caller(caller) => Ok(caller),
+            Looked::Token(token) => self.clients.verify(token, now, instant).await,
+        }
     }
 }
 
@@ -37,13 +128,57 @@ impl PublicRight {
         Arc::new(Self { gate, endpoint, any_of: ScopeSet::of(endpoint.any_of) })
     }
 
-    /// Checks that `caller` has a scope of the endpoint.
-    fn check(&self, caller: &PublicCaller) -> Result<(), Problem> {
-        if self.endpoint.any_of.is_empty() || caller.scopes.has_any(self.any_of) {
-            return Ok(());
+    /// Returns the caller of a request with `headers`, if it may call the endpoint.
+    async fn admit(&self, headers: &HeaderMap) -> Result<PublicCaller, Problem> {
+        let found = self.gate.caller(headers).await;
+        if self.endpoint.any_of.is_empty() {
+            // Nobody needs credentials here, so wrong ones do no harm: they show nothing.
+            return Ok(found.unwrap_or_else(|_| PublicCaller::anonymous(ScopeSet::NONE)));
         }
-        Err(self.endpoint.missing_scope(caller.scopes).into())
+        let caller = found.map_err(|refused| unauthorized(&refused))?;
+        if !caller.scopes.has_any(self.any_of) {
+            let scopes: Vec<&str> = self.endpoint.any_of.iter().map(|it| it.name()).collect();
+            let challenge = Challenge::MissingScope(scopes.join(" "));
+            let fault = self.endpoint.missing_scope(caller.scopes);
+            return Err(Problem::from(fault).challenge(challenge));
+        }
+        if caller.by_old_key && caller.scopes.has(Scope::Review) {
+            let message = "the server has not been able to read for minutes whether keys were revoked, so a reviewer may not judge";
+            return Err(Fault::unreachable("BOT-1047", message)
+                .hint("repair the store of the registry, and try again")
+                .into());
+        }
+        Ok(caller)
     }
+}
+
+/// The problem of a request without credentials that are accepted.
+fn unauthorized(refused: &Refused) -> Problem {
+    match refused {
+        Refused::KeysUnread => {
+            return Fault::unreachable("BOT-1047", refused.clause())
+                .hint("try again in a moment")
+                .into();
+        }
+        Refused::Token(TokenProblem::NoKeys) => {
+            return Fault::unreachable("BOT-1058", refused.clause())
+                .hint("try again in a moment")
+                .into();
+        }
+        _ => {}
+    }
+    // A stranger does not learn more than this. The others hold the secret of a key, or a token of an issuer.
+    let (message, challenge) = match refused {
+        Refused::NoToken => ("no bearer token was sent".to_owned(), Challenge::Credentials),
+        Refused::Token(problem) if problem.is_signed() => (refused.clause(), Challenge::Invalid),
+        Refused::WrongToken | Refused::Token(_) => {
+            ("the bearer token is wrong".to_owned(), Challenge::Invalid)
+        }
+        refused => (refused.clause(), Challenge::Invalid),
+    };
+    let fault = Fault::policy("BOT-1081", message)
+        .hint("send `Authorization: Bearer` with an API key or a token of this server");
+    Problem::from(fault).challenge(challenge)
 }
 
 /// Lets a request pass whose caller has a scope of the endpoint; from here on it carries its [`PublicCaller`].
@@ -52,10 +187,11 @@ pub(super) async fn admitted(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let caller = right.gate.everyone.clone();
-    if let Err(problem) = right.check(&caller) {
-        return Exchange::begin(&right.gate.app, right.endpoint.name).refuse(problem, None);
+    match right.admit(request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => Exchange::begin(&right.gate.app, right.endpoint.name).refuse(problem, None),
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
 }

@@ -9,11 +9,12 @@ use super::{
     clock::{Clock, WallClock},
     control_threads::ControlThreads,
     deployment_rules::first_broken_rule,
+    key_ring::KeyRing,
     listening::{address, bind, serve},
     metrics::Metrics,
     observe::Observer,
     public_api::routes,
-    public_gate::PublicGate,
+    public_gate::{PublicGate, client_gate, warm},
     request_guard::{RequestGuard, guard_request},
     request_id::RequestIds,
     request_log::RequestLogger,
@@ -66,8 +67,9 @@ pub struct Running {
 /// under way when the last server of this environment stopped.
 ///
 /// # Errors
-/// `BOT-1031` the admin token is too short (exit 2), `BOT-1049` an issuer cannot be used (exit 2), `BOT-1070` a webhook cannot
-/// be used (exit 2), `BOT-1059` the admin socket cannot be made (exit 1), `BOT-6010` the port is in use (exit 1), `BOT-6011` the golden
+/// `BOT-1031` the admin token is too short (exit 2), `BOT-1082` it would listen beyond this machine, and nobody decided who may
+/// call it (exit 2), `BOT-1083` nobody could call it (exit 2), `BOT-1049` an issuer cannot be used (exit 2), `BOT-1070` a
+/// webhook cannot be used (exit 2), `BOT-1059` the admin socket cannot be made (exit 1), `BOT-6010` the port is in use (exit 1), `BOT-6011` the golden
 /// self-test failed (exit 3), those of the registry.
 pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> {
     let name = match &source {
@@ -76,6 +78,8 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     };
     let credentials = Credentials::check(&settings)?;
     let receivers = webhooks::check(&settings.webhooks)?;
+    let has_store = matches!(source, Source::Registry { .. });
+    let client_gate = client_gate(&settings, has_store, credentials.token_digest())?;
     let store = match &source {
         Source::File { .. } => None,
         Source::Registry { registry, .. } => Some(registry.store().clone()),
@@ -84,11 +88,15 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     let public = bind(settings.listen).await?;
     let control = ControlThreads::start()?;
     let control_handle = control.handle();
-    let gate = PublicGate::open(&app);
-    let mut running = listen(Arc::clone(&app), public, &settings.allowed_hosts, gate)?;
+    let keys = match &store {
+        Some(store) => Some(KeyRing::open(Arc::clone(&app), store, &settings.environment).await?),
+        None => None,
+    };
+    let gate = PublicGate::new(&app, client_gate, keys.clone());
+    let mut running = listen(Arc::clone(&app), public, &settings.allowed_hosts, Arc::clone(&gate))?;
     // From here on, a fault drops `running`, which stops the listener.
     let listeners =
-        AdminListeners::bind(credentials, (&app, store.as_ref()), &settings, &control).await?;
+        AdminListeners::bind(credentials, (&app, keys.clone()), &settings, &control).await?;
     let admin = listeners.address();
     running.control = Some(control);
     let canary = match source {
@@ -136,6 +144,10 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         webhooks.replace(receivers)?;
         running.tasks.push(control_handle.spawn(webhooks.until_stopped()));
     }
+    if let Some(keys) = keys {
+        running.tasks.push(control_handle.spawn(keys.follow(running.stop.subscribe())));
+    }
+    control_handle.spawn(warm(gate));
     let stop = running.stop.subscribe();
     let (tasks, socket) =
         listeners.serve((&app, canary), &settings.allowed_hosts, &control_handle, &stop);

@@ -2,7 +2,7 @@
 
 use super::{models, registry, settings};
 use crate::{servers::skip, support::tool};
-use botops_access::{IssuerSpec, Role};
+use botops_access::{Grants, IssuerKeys, IssuerSpec, Role};
 use botops_registry::deployment_log;
 use botops_serving::{AccessSettings, ServerSettings, Source, start};
 use reqwest::Client;
@@ -80,9 +80,13 @@ async fn tokens_of_an_oidc_provider_are_people_and_jobs_with_the_roles_of_the_se
     let issuer = IssuerSpec {
         issuer: provider.issuer.clone(),
         audience: "urn:botops".to_owned(),
-        jwks: format!("{}/jwks", provider.issuer),
-        claim: "groups".to_owned(),
-        roles: [("release".to_owned(), Role::Operator)].into(),
+        keys: IssuerKeys::Jwks(format!("{}/jwks", provider.issuer)),
+        algorithms: Vec::new(),
+        leeway: IssuerSpec::LEEWAY,
+        grants: Grants::Roles {
+            claim: "groups".to_owned(),
+            roles: [("release".to_owned(), Role::Operator)].into(),
+        },
     };
     let access = AccessSettings { issuers: vec![issuer], ..AccessSettings::default() };
     let settings = ServerSettings { access, ..settings(false) };

@@ -251,16 +251,34 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "A key of a client has scopes of the public API (`predict`, `chat`, `feedback`, `search`, `review`), and may have `read` besides, to see which version answers. A key of an administrator has scopes of the admin API. `review` is for people who judge answers, so it never goes together with `chat` or `predict`: who sends messages must not judge them. Make one key for each purpose. Nothing was changed.",
     },
     Entry {
+        code: "BOT-1081",
+        kind: Some(FaultKind::Policy),
+        title: "the credentials of a client were refused",
+        explanation: "The public API of this server needs a bearer token: an API key (`botops keys create --name shop --scopes predict,chat`), or a token of an issuer in `access.jwt`. Send it as `Authorization: Bearer …`. A key is refused from its expiry on, and within 5 seconds of its revocation. A bearer token that is sent is checked even where everyone may call. `/health` and `/readiness` need none. HTTP status 401.",
+    },
+    Entry {
+        code: "BOT-1082",
+        kind: Some(FaultKind::Usage),
+        title: "the server would be open to other machines",
+        explanation: "The address of the public listener can be reached from other machines, and the settings do not say who may call it. Write `access: {keys: true}` to botops.yaml to accept API keys, `access: {jwt: […]}` to accept tokens, or `access: open` to let everyone call it. A server on a loopback address starts without that line. See `docs/access.md`.",
+    },
+    Entry {
+        code: "BOT-1083",
+        kind: Some(FaultKind::Usage),
+        title: "nobody could call the server",
+        explanation: "The block `access` accepts neither keys nor tokens, or only keys on a server of a model file: keys are in the registry. Accept tokens with `access.jwt`, register the model with `botops push` and serve it by its name, or write `access: open`. See `docs/access.md`.",
+    },
+    Entry {
         code: "BOT-1049",
         kind: Some(FaultKind::Usage),
         title: "an issuer of tokens cannot be used",
-        explanation: "An entry of `server.admin_oidc` names an issuer (the exact `iss` of its tokens), an audience (a value of `aud`), the public keys (`jwks`: an `https://` URL, or the path of a file), the claim that names roles (`claim`, by default `groups`), and the role of each of its values (`roles`). The server reads keys at no other place. See `docs/administrators.md`.",
+        explanation: "An entry of `server.admin_oidc` or `access.jwt` names an issuer (the exact `iss` of its tokens), an audience (a value of `aud`), and the public keys (`jwks`: an `https://` URL, or the path of a file). One of `access.jwt` may name a `secret` of at least 256 bits instead, for HS256. The keys decide on the algorithm. The server reads keys at no other place. The claim of `server.admin_oidc` names roles (`claim`, by default `groups`), with the role of each of its values (`roles`). See `docs/administrators.md` and `docs/access.md`.",
     },
     Entry {
         code: "BOT-1058",
         kind: Some(FaultKind::Unreachable),
         title: "the keys of an issuer of tokens cannot be read",
-        explanation: "The server reads the public keys of an issuer when a token needs them, at most every 30 seconds, again after 10 minutes, and keeps them for an hour while they cannot be read. It has none now, so it cannot check the token. Check the URL or file in `server.admin_oidc`; the request log has the problem. HTTP status 503.",
+        explanation: "The server reads the public keys of an issuer when a token needs them, at most every 30 seconds, again after 10 minutes, and keeps them for an hour while they cannot be read. It has none now, so it cannot check the token. Check the URL or file in `server.admin_oidc` or `access.jwt`; the request log has the problem. HTTP status 503.",
     },
     Entry {
         code: "BOT-1048",

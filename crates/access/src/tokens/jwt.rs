@@ -1,21 +1,23 @@
 //! A token in the compact form of RFC 7515: `header.claims.signature`, each in base64url.
 
-use super::{jwks::Algorithm, strict_json::Members};
+use super::{algorithm::TokenAlgorithm, strict_json::Members};
 use crate::token_problem::TokenProblem;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
 
 /// The most bytes of a token.
-const MOST_BYTES: usize = 8 << 10;
+pub(crate) const MOST_BYTES: usize = 8 << 10;
 /// The most bytes of a subject.
 const MOST_SUBJECT_BYTES: usize = 200;
-/// The difference of clocks that is accepted, in seconds.
-const LEEWAY: f64 = 60.0;
+
+/// The longest time for which a token is remembered, in seconds.
+const LONGEST_LEFT: f64 = 365.0 * 86_400.0;
 
 /// A token, whose signature is not checked yet.
 pub(super) struct Token<'a> {
     /// The algorithm that it claims.
-    pub(super) algorithm: Algorithm,
+    pub(super) algorithm: TokenAlgorithm,
     /// The id of its key.
     pub(super) kid: Option<String>,
     /// The claims.
@@ -44,7 +46,7 @@ impl<'a> Token<'a> {
             return Err(TokenProblem::Critical);
         }
         let algorithm = match header.text("alg") {
-            Some(name) => Algorithm::named(name).ok_or(TokenProblem::UnknownKey)?,
+            Some(name) => TokenAlgorithm::named(name).ok_or(TokenProblem::UnknownKey)?,
             None => return Err(TokenProblem::Malformed),
         };
         let kid = header.text("kid").map(str::to_owned);
@@ -60,18 +62,25 @@ impl<'a> Token<'a> {
         })
     }
 
-    /// Checks `exp`, which is required, and `nbf`, with a leeway of 60 s.
-    pub(super) fn check_times(&self, now: DateTime<Utc>) -> Result<(), TokenProblem> {
-        let now = now.timestamp_millis() as f64 / 1_000.0;
-        match self.claims.number("exp") {
-            Some(exp) if now < exp + LEEWAY => {}
+    /// Checks `exp`, which is required, and `nbf`. Returns the time from which the token is refused.
+    pub(super) fn check_times(
+        &self,
+        now: DateTime<Utc>,
+        leeway: Duration,
+    ) -> Result<DateTime<Utc>, TokenProblem> {
+        let (leeway, seconds) = (leeway.as_secs_f64(), now.timestamp_millis() as f64 / 1_000.0);
+        let left = match self.claims.number("exp") {
+            Some(exp) if seconds < exp + leeway => exp + leeway - seconds,
             _ => return Err(TokenProblem::Expired),
-        }
+        };
         match self.claims.number("nbf") {
-            None if !self.claims.has("nbf") => Ok(()),
-            Some(nbf) if nbf - LEEWAY <= now => Ok(()),
-            _ => Err(TokenProblem::NotYetValid),
+            None if !self.claims.has("nbf") => {}
+            Some(nbf) if nbf - leeway <= seconds => {}
+            _ => return Err(TokenProblem::NotYetValid),
         }
+        // A number of seconds that is too large is as good as a year.
+        let left = TimeDelta::milliseconds((left.min(LONGEST_LEFT) * 1_000.0) as i64);
+        Ok(now + left)
     }
 
     /// Returns the subject, which becomes the name in the audit trail.

@@ -1,7 +1,7 @@
 //! Tokens of an issuer, and hostile ones.
 
 use super::{key_set, *};
-use crate::Scope;
+use crate::{Role, Scope};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
     rand::SystemRandom,
@@ -114,9 +114,10 @@ fn spec(jwks: &str) -> IssuerSpec {
     IssuerSpec {
         issuer: ISSUER.to_owned(),
         audience: "botops".to_owned(),
-        jwks: jwks.to_owned(),
-        claim: "groups".to_owned(),
-        roles: roles.into(),
+        keys: IssuerKeys::Jwks(jwks.to_owned()),
+        algorithms: Vec::new(),
+        leeway: IssuerSpec::LEEWAY,
+        grants: Grants::Roles { claim: "groups".to_owned(), roles: roles.into() },
     }
 }
 
@@ -124,7 +125,8 @@ fn spec(jwks: &str) -> IssuerSpec {
 fn issuers(set: &str) -> (tempfile::TempDir, Issuers) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("keys.json"), set).unwrap();
-    let issuers = Issuers::new(vec![spec("keys.json")], folder.path()).unwrap();
+    let issuers =
+        Issuers::new("server.admin_oidc", vec![spec("keys.json")], folder.path()).unwrap();
     (folder, issuers)
 }
 
@@ -133,7 +135,8 @@ fn now() -> DateTime<Utc> {
 }
 
 async fn check(issuers: &Issuers, token: &str) -> Result<Authenticated, TokenProblem> {
-    issuers.verify(token, now(), Instant::now()).await.map_err(|refused| match refused {
+    let verified = issuers.verify(token, now(), Instant::now()).await;
+    verified.map(VerifiedToken::administrator).map_err(|refused| match refused {
         Refused::Token(problem) => problem,
         other => panic!("{other:?}"),
     })
@@ -178,8 +181,10 @@ async fn a_scope_claim_is_a_list_with_spaces() {
     let signer = Signer::new();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("keys.json"), signer.set()).unwrap();
-    let spec = IssuerSpec { claim: "scope".to_owned(), ..spec("keys.json") };
-    let issuers = Issuers::new(vec![spec], folder.path()).unwrap();
+    let roles = [("audit".to_owned(), Role::Auditor)].into();
+    let grants = Grants::Roles { claim: "scope".to_owned(), roles };
+    let spec = IssuerSpec { grants, ..spec("keys.json") };
+    let issuers = Issuers::new("server.admin_oidc", vec![spec], folder.path()).unwrap();
     let found =
         check(&issuers, &signer.token(&with("scope", json!("openid audit")))).await.unwrap();
     assert_eq!(found.scopes, Role::Auditor.scopes());
@@ -335,7 +340,7 @@ fn ok(body: &str) -> String {
 async fn keys_are_fetched_rarely_whatever_tokens_say_and_kept_for_an_hour() {
     let signer = Signer::new();
     let (url, count) = server(ok(&signer.set()));
-    let issuers = Issuers::new(vec![spec(&url)], Path::new("/")).unwrap();
+    let issuers = Issuers::new("server.admin_oidc", vec![spec(&url)], Path::new("/")).unwrap();
     let valid = signer.token(&claims());
     let unknown = signer.token_of("EdDSA", r#"{"alg":"EdDSA","kid":"x"}"#, &claims().to_string());
     let begun = Instant::now();
@@ -382,7 +387,7 @@ async fn a_redirect_an_endless_answer_and_an_error_are_no_keys() {
         String::new(),
     ] {
         let (url, _) = server(answer.clone());
-        let issuers = Issuers::new(vec![spec(&url)], Path::new("/")).unwrap();
+        let issuers = Issuers::new("server.admin_oidc", vec![spec(&url)], Path::new("/")).unwrap();
         let refused = check(&issuers, &signer.token(&claims())).await.unwrap_err();
         assert_eq!(refused, TokenProblem::NoKeys, "{:.60}", answer);
     }
@@ -394,19 +399,26 @@ fn settings_that_would_trust_too_much_are_refused() {
     let refused = |change: &dyn Fn(&mut IssuerSpec)| {
         let mut spec = spec("https://login.example.com/jwks");
         change(&mut spec);
-        let fault = Issuers::new(vec![spec], Path::new("/")).unwrap_err();
+        let fault = Issuers::new("server.admin_oidc", vec![spec], Path::new("/")).unwrap_err();
         assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1049", 2), "{fault}");
         fault.message().to_owned()
     };
-    Issuers::new(vec![spec("https://login.example.com/jwks"), spec("keys.json")], Path::new("/"))
-        .unwrap();
+    Issuers::new(
+        "server.admin_oidc",
+        vec![spec("https://login.example.com/jwks"), spec("keys.json")],
+        Path::new("/"),
+    )
+    .unwrap();
     refused(&|spec| spec.audience.clear());
     refused(&|spec| spec.issuer.clear());
-    refused(&|spec| spec.claim.clear());
-    refused(&|spec| spec.roles.clear());
+    let roles = |claim: &str| Grants::Roles { claim: claim.to_owned(), roles: [].into() };
+    refused(&|spec| spec.grants = roles(""));
+    refused(&|spec| spec.grants = roles("groups"));
     for jwks in ["http://login.example.com/jwks", "ftp://127.0.0.1/jwks", "https://", ""] {
-        refused(&|spec| spec.jwks = jwks.to_owned());
+        refused(&|spec| spec.keys = IssuerKeys::Jwks(jwks.to_owned()));
     }
-    let message = refused(&|spec| spec.jwks = "https://a:hunter2@login.example.com/".to_owned());
+    let message = refused(&|spec| {
+        spec.keys = IssuerKeys::Jwks("https://a:hunter2@login.example.com/".to_owned());
+    });
     assert!(!message.contains("hunter2"), "{message}");
 }

@@ -1,6 +1,6 @@
 //! The public keys of an issuer: a JWK set of RFC 7517.
 
-use super::strict_json::Members;
+use super::{algorithm::TokenAlgorithm, strict_json::Members};
 use crate::token_problem::TokenProblem;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::signature::{
@@ -12,36 +12,13 @@ use serde::Deserialize;
 /// The most keys of a set.
 const MOST_KEYS: usize = 64;
 
-/// An algorithm of signatures with a public key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256, for keys of 2,048 to 8,192 bits.
-    Rs256,
-    /// ECDSA with P-256 and SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-}
-
-impl Algorithm {
-    /// Returns the algorithm with this name.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        match name {
-            "RS256" => Some(Self::Rs256),
-            "ES256" => Some(Self::Es256),
-            "EdDSA" => Some(Self::EdDsa),
-            _ => None,
-        }
-    }
-}
-
 /// A public key, which verifies by one algorithm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct VerifyingKey {
     /// Its id, if it has one.
     pub(super) kid: Option<String>,
     /// The algorithm.
-    pub(super) algorithm: Algorithm,
+    pub(super) algorithm: TokenAlgorithm,
     /// The key: n of RSA, the point of P-256, the 32 bytes of Ed25519.
     bytes: Vec<u8>,
     /// The exponent of RSA.
@@ -55,13 +32,15 @@ impl VerifyingKey {
     /// [`TokenProblem::Signature`].
     pub(super) fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), TokenProblem> {
         let verified = match self.algorithm {
-            Algorithm::Rs256 => RsaPublicKeyComponents { n: &self.bytes, e: &self.exponent }
+            TokenAlgorithm::Rs256 => RsaPublicKeyComponents { n: &self.bytes, e: &self.exponent }
                 .verify(&RSA_PKCS1_2048_8192_SHA256, signed, signature),
-            Algorithm::Es256 => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.bytes)
+            TokenAlgorithm::Es256 => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.bytes)
                 .verify(signed, signature),
-            Algorithm::EdDsa => {
+            TokenAlgorithm::EdDsa => {
                 UnparsedPublicKey::new(&ED25519, &self.bytes).verify(signed, signature)
             }
+            // A public key is no secret.
+            TokenAlgorithm::Hs256 => return Err(TokenProblem::Signature),
         };
         verified.map_err(|_| TokenProblem::Signature)
     }
@@ -79,19 +58,19 @@ impl VerifyingKey {
             ("RSA", None) => {
                 // ring takes numbers without leading zeros.
                 let number = |name| bytes(name).map(without_leading_zeros);
-                (Algorithm::Rs256, number("n")?, number("e")?)
+                (TokenAlgorithm::Rs256, number("n")?, number("e")?)
             }
             ("EC", Some("P-256")) => {
                 let (x, y) = (bytes("x")?, bytes("y")?);
                 if x.len() != 32 || y.len() != 32 {
                     return None;
                 }
-                (Algorithm::Es256, [&[4][..], &x, &y].concat(), Vec::new())
+                (TokenAlgorithm::Es256, [&[4][..], &x, &y].concat(), Vec::new())
             }
-            ("OKP", Some("Ed25519")) => (Algorithm::EdDsa, bytes("x")?, Vec::new()),
+            ("OKP", Some("Ed25519")) => (TokenAlgorithm::EdDsa, bytes("x")?, Vec::new()),
             _ => return None,
         };
-        let agrees = |name: &str| Algorithm::named(name) == Some(algorithm);
+        let agrees = |name: &str| TokenAlgorithm::named(name) == Some(algorithm);
         if jwk.has("alg") && !jwk.text("alg").is_some_and(agrees) {
             return None;
         }

@@ -4,7 +4,10 @@
 //! - keys are read again after [`FRESH`], and at an unknown key id at most every [`PAUSE`], whatever is sent
 //! - while the place cannot be read, the keys of the last read are kept for [`KEPT`]
 
-use super::jwks::{self, Algorithm, VerifyingKey};
+use super::{
+    algorithm::TokenAlgorithm,
+    jwks::{self, VerifyingKey},
+};
 use crate::token_problem::TokenProblem;
 use botops_findings::Result;
 use botops_http::{Client, ClientSpec, Proxy, Redirects, Url, why_unreachable};
@@ -81,7 +84,7 @@ impl KeySet {
     pub(super) async fn find(
         &self,
         kid: Option<&str>,
-        algorithm: Algorithm,
+        algorithm: TokenAlgorithm,
         now: Instant,
     ) -> Result<VerifyingKey, TokenProblem> {
         let (found, is_fresh) = self.look(kid, algorithm, now);
@@ -99,7 +102,7 @@ impl KeySet {
     fn look(
         &self,
         kid: Option<&str>,
-        algorithm: Algorithm,
+        algorithm: TokenAlgorithm,
         now: Instant,
     ) -> (Result<VerifyingKey, TokenProblem>, bool) {
         let known = self.known();
