@@ -11,10 +11,12 @@ use super::{
     request_id::RequestId,
 };
 use axum::{
+    Extension,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     response::Response,
 };
+use botops_access::PublicCaller;
 use botops_dialogue::{Entities, Entity};
 use botops_models::Prediction;
 use botops_text::Language;
@@ -64,12 +66,15 @@ struct Answer<'a> {
     language: Option<&'a str>,
     /// Whether the model declines to answer, so that `response` is the fallback.
     fallback: bool,
-    /// The version that answered, such as `support@3`.
-    model: &'a str,
+    /// The version that answered, such as `support@3`; only for callers with the scope `read`, as all that follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
     /// The digest of its model file.
-    digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
     /// `primary` or `canary`.
-    arm: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arm: Option<&'static str>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -80,9 +85,10 @@ fn is_false(value: &bool) -> bool {
 /// Answers `POST /v1/chat`.
 pub(super) async fn chat(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<PublicCaller>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let exchange = Exchange::begin(&app, "chat");
+    let exchange = Exchange::with(&app, "chat", &caller);
     let body = match read_body(body) {
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
@@ -156,9 +162,9 @@ fn respond(
         response: response.as_ref().map(|(text, _)| text.as_str()),
         language: response.as_ref().map(|(_, language)| language.as_str()),
         fallback: prediction.fallback,
-        model: &served.reference,
-        digest: &served.digest_text,
-        arm: arm_name(choice.arm),
+        model: exchange.shown(&*served.reference),
+        digest: exchange.shown(&*served.digest_text),
+        arm: exchange.shown(arm_name(choice.arm)),
     })
     .expect("an answer can be written as JSON");
     Ok((exchange.answer(choice, 1, &prediction, duration, body), prediction))

@@ -16,6 +16,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use botops_access::PublicCaller;
 use botops_findings::Fault;
 use botops_models::Prediction;
 use botops_rollout::Arm;
@@ -54,6 +55,8 @@ pub(super) struct Exchange<'a> {
     pub(super) id: RequestId,
     endpoint: &'static str,
     begun: Instant,
+    /// Whether the caller may see which version answers, on which arm.
+    shows_versions: bool,
 }
 
 /// Text that borrows from the body if it has no escapes.
@@ -63,7 +66,18 @@ pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 impl<'a> Exchange<'a> {
     /// Begins an exchange with the next id.
     pub(super) fn begin(app: &'a App, endpoint: &'static str) -> Self {
-        Self { app, id: app.ids.next(), endpoint, begun: Instant::now() }
+        let (id, begun) = (app.ids.next(), Instant::now());
+        Self { app, id, endpoint, begun, shows_versions: false }
+    }
+
+    /// Begins an exchange with `caller`.
+    pub(super) fn with(app: &'a App, endpoint: &'static str, caller: &PublicCaller) -> Self {
+        Self { shows_versions: caller.sees_versions(), ..Self::begin(app, endpoint) }
+    }
+
+    /// Returns `value` if the caller may see which version answers, on which arm.
+    pub(super) fn shown<T>(&self, value: T) -> Option<T> {
+        self.shows_versions.then_some(value)
     }
 
     /// Returns the time since the request began.
@@ -107,7 +121,7 @@ impl<'a> Exchange<'a> {
         self.identified(problem.into_response())
     }
 
-    /// Answers with `body` (JSON), the headers of the model that made it, and a log line about the `first` of `n` texts.
+    /// Answers with `body` (JSON), the headers of the model that made it if the caller may see them, and a log line about the `first` of `n` texts.
     pub(super) fn answer(
         &self,
         choice: &Choice<'_>,
@@ -140,9 +154,11 @@ impl<'a> Exchange<'a> {
         let headers = response.headers_mut();
         headers.reserve(5);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(X_MODEL, choice.served.reference_header.clone());
-        headers.insert(X_DIGEST, choice.served.digest_header.clone());
-        headers.insert(X_ARM, HeaderValue::from_static(arm));
+        if self.shows_versions {
+            headers.insert(X_MODEL, choice.served.reference_header.clone());
+            headers.insert(X_DIGEST, choice.served.digest_header.clone());
+            headers.insert(X_ARM, HeaderValue::from_static(arm));
+        }
         self.identified(response)
     }
 

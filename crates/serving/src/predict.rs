@@ -12,10 +12,12 @@ use super::{
 };
 use crate::routing::Served;
 use axum::{
+    Extension,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     response::Response,
 };
+use botops_access::PublicCaller;
 use botops_models::Prediction;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -48,15 +50,18 @@ struct Request<'a> {
 struct Answer<'a> {
     /// The id of this request, for feedback.
     request_id: RequestId,
-    /// The version that answered, such as `support@3`.
-    model: &'a str,
+    /// The version that answered, such as `support@3`; only for callers with the scope `read`, as the next three.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
     /// The digest of its model file.
-    digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
     /// `primary` or `canary`.
-    arm: &'static str,
-    /// Whether later requests of this conversation get the same arm; left out if they do.
-    #[serde(skip_serializing_if = "is_true")]
-    sticky: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arm: Option<&'static str>,
+    /// False if later requests of this conversation may get another arm; left out if they get the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sticky: Option<bool>,
     /// One prediction per text, in order.
     predictions: Vec<Predicted<'a>>,
 }
@@ -85,17 +90,13 @@ struct Score<'a> {
     confidence: f64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_true(value: &bool) -> bool {
-    *value
-}
-
 /// Answers `POST /v1/predict`.
 pub(super) async fn predict(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<PublicCaller>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let exchange = Exchange::begin(&app, "predict");
+    let exchange = Exchange::with(&app, "predict", &caller);
     let body = match read_body(body) {
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
@@ -178,10 +179,10 @@ fn respond(
     }
     let body = serde_json::to_vec(&Answer {
         request_id: exchange.id,
-        model: &choice.served.reference,
-        digest: &choice.served.digest_text,
-        arm: arm_name(choice.arm),
-        sticky: choice.sticky,
+        model: exchange.shown(&*choice.served.reference),
+        digest: exchange.shown(&*choice.served.digest_text),
+        arm: exchange.shown(arm_name(choice.arm)),
+        sticky: exchange.shown(choice.sticky).filter(|is_sticky| !is_sticky),
         predictions: answers,
     })
     .expect("an answer can be written as JSON");

@@ -6,10 +6,12 @@ use crate::{
     routing::Served,
 };
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use botops_access::PublicCaller;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -26,26 +28,37 @@ pub(super) async fn health() -> Response {
 }
 
 /// Answers whether the server can answer, and with which problems.
-pub(super) async fn readiness(State(app): State<Arc<App>>) -> Response {
+///
+/// The admin listener, too, answers without asking who calls, so it shows no version.
+pub(super) async fn readiness(
+    State(app): State<Arc<App>>,
+    caller: Option<Extension<PublicCaller>>,
+) -> Response {
     #[derive(Serialize)]
     struct Ready<'a> {
         /// `ready`, or `degraded` if it serves with a problem that a person has to solve.
         status: &'static str,
-        /// The version that serves, such as `support@3`.
-        model: &'a str,
-        /// The digest of its model file.
-        digest: &'a str,
+        /// The version that serves, such as `support@3`; only for callers with the scope `read`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<&'a str>,
+        /// The digest of its model file; only for callers with the scope `read`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<&'a str>,
         /// The codes of the problems; absent if there are none.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         problems: Vec<&'static str>,
     }
-    let exchange = Exchange::begin(&app, "readiness");
+    let exchange = match &caller {
+        Some(Extension(caller)) => Exchange::with(&app, "readiness", caller),
+        None => Exchange::begin(&app, "readiness"),
+    };
     match exchange.routing() {
         Ok(routing) => {
             let Served { reference, digest_text, .. } = &*routing.primary;
             let problems: Vec<_> = app.degradations().iter().map(|found| found.code).collect();
             let status = if problems.is_empty() { "ready" } else { "degraded" };
-            json(StatusCode::OK, &Ready { status, model: reference, digest: digest_text, problems })
+            let (model, digest) = (exchange.shown(&**reference), exchange.shown(&**digest_text));
+            json(StatusCode::OK, &Ready { status, model, digest, problems })
         }
         Err(problem) => problem.into_response(),
     }
