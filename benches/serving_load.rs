@@ -64,6 +64,7 @@ fn run() -> Outcome<u64> {
         environment: "bench".to_owned(),
         request_log: RequestLog::To(|| Box::new(std::io::stderr())),
         access: AccessSettings::default(),
+        listeners: botops_serving::ListenerSettings::default(),
         replication: botops_serving::Replication::default(),
         webhooks: Vec::new(),
     };

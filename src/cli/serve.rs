@@ -76,6 +76,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         allowed_hosts: args.allow_host.clone(),
         environment: workspace.environment.value.clone(),
         access: access(workspace, args.admin_socket.as_deref())?,
+        listeners: botops_serving::ListenerSettings::default(),
         replication: Replication {
             identity_key: Some(identity_key::resolve(workspace)?),
             stale_after: args.stale_after,

@@ -35,6 +35,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             allowed_hosts: Vec::new(),
             request_log: RequestLog::Off,
             access: AccessSettings::default(),
+            listeners: botops_serving::ListenerSettings::default(),
             replication: Replication::default(),
             webhooks: Vec::new(),
         };

@@ -2,14 +2,16 @@
 
 use crate::{
     ServerSettings, admin,
-    admin_socket::{self, SocketFile, SocketUser},
+    admin_socket::{self, SocketFile},
     app::App,
     canary::Canary,
+    connection_limits::{ConnectionLimits, Places},
     control_threads::ControlThreads,
     key_ring::KeyRing,
-    listening::{address, bind, run, serve, stopped},
+    listening::{address, bind, serve, serve_socket},
     login::{AdminToken, Logins},
     request_guard::{RequestGuard, guard_request},
+    tls::Certificates,
 };
 use axum::middleware::from_fn_with_state;
 use botops_access::Issuers;
@@ -26,6 +28,9 @@ use tokio::{
     sync::watch,
     task::JoinHandle,
 };
+
+/// The most connections to the admin socket.
+const SOCKET_CONNECTIONS: usize = 32;
 
 /// The listeners of the admin API, bound and not served yet.
 pub(super) struct AdminListeners {
@@ -101,7 +106,7 @@ impl AdminListeners {
     pub(super) fn serve(
         self,
         (app, canary): (&Arc<App>, Option<Arc<Canary>>),
-        allowed_hosts: &[String],
+        (settings, tls): (&ServerSettings, Option<Arc<Certificates>>),
         threads: &Handle,
         stop: &watch::Receiver<bool>,
     ) -> (Vec<JoinHandle<()>>, Option<SocketFile>) {
@@ -114,18 +119,21 @@ impl AdminListeners {
         }
         let routes = admin::routes(Arc::clone(app), canary, self.logins, stop);
         let guarded = |address| {
-            let guard = RequestGuard::new(Arc::clone(app), address, allowed_hosts);
+            let guard = RequestGuard::new(Arc::clone(app), address, &settings.allowed_hosts);
             routes.clone().layer(from_fn_with_state(guard, guard_request))
         };
+        let limits = settings.listeners.limits.of_admin();
         if let Some((listener, address)) = self.tcp {
-            tasks.push(serve(threads, listener, guarded(address), stop.clone()));
+            let places = Places::new(app, "admin", limits.clone());
+            let routes = guarded(address);
+            tasks.push(serve(threads, listener, routes, places, tls, stop.clone()));
         }
         let file = self.socket.map(|(listener, file)| {
             // A request names this machine, as on a loopback address.
             let routes = guarded(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-            let service = routes.into_make_service_with_connect_info::<SocketUser>();
-            let server = axum::serve(listener, service);
-            tasks.push(run(threads, server.with_graceful_shutdown(stopped(stop.clone()))));
+            let limits = ConnectionLimits { connections: SOCKET_CONNECTIONS, ..limits };
+            let places = Places::new(app, "socket", limits);
+            tasks.push(serve_socket(threads, listener, routes, places, stop.clone()));
             file
         });
         (tasks, file)

@@ -5,7 +5,6 @@
 //! - a file is replaced only if it is a socket on which nobody listens, and removed when the server stops
 
 use crate::authorization::Caller;
-use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use botops_access::{Authenticated, Identity, IdentityKind, Role};
 use botops_findings::{Fault, Result};
 use std::{
@@ -53,13 +52,12 @@ pub(super) struct SocketUsers {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SocketUser(Option<u32>);
 
-impl Connected<IncomingStream<'_, UnixListener>> for SocketUser {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self(stream.io().peer_cred().ok().map(|credentials| credentials.uid()))
-    }
-}
-
 impl SocketUser {
+    /// Returns the user at the other end of `stream`.
+    pub(super) fn of(stream: &tokio::net::UnixStream) -> Self {
+        Self(stream.peer_cred().ok().map(|credentials| credentials.uid()))
+    }
+
     /// Returns the name of the user, or `uid:1000`.
     pub(super) fn name(self) -> String {
         let Some(uid) = self.0 else { return "unknown".to_owned() };

@@ -43,6 +43,7 @@ fn settings(admin: bool) -> ServerSettings {
         allowed_hosts: Vec::new(),
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
+        listeners: super::ListenerSettings::default(),
         replication: super::Replication::default(),
         webhooks: Vec::new(),
     }
@@ -55,9 +56,13 @@ async fn serve(model: IntentModel) -> (Arc<App>, Running) {
     let digest = Digest::of(b"model");
     let served = Served::prepare(Arc::new(model), digest, "support@1".to_owned(), None, None);
     app.slot.set(Arc::new(served.unwrap()), None);
-    let running =
-        listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[], PublicGate::open(&app))
-            .unwrap();
+    let running = listen(
+        Arc::clone(&app),
+        (bind(settings.listen).await.unwrap(), None),
+        &settings,
+        PublicGate::open(&app),
+    )
+    .unwrap();
     (app, running)
 }
 

@@ -34,22 +34,30 @@ mod app;
 mod attempt;
 mod authorization;
 mod canary;
+mod certificate_dates;
 #[cfg(test)]
 mod champion_tests;
 mod chat;
 mod client;
 mod clock;
+mod connection;
+mod connection_activity;
+mod connection_limits;
+mod connection_metrics;
 mod control_threads;
 mod deployment_rules;
+mod descriptors;
 mod exchange;
 mod feedback;
 #[cfg(test)]
 mod hostile_tests;
 mod key_ring;
+mod listener_settings;
 mod listening;
 mod log_event;
 mod login;
 mod metrics;
+mod network;
 mod objects_only;
 mod observe;
 mod openapi;
@@ -70,19 +78,25 @@ mod request_log;
 mod routing;
 mod server;
 mod shadow;
+mod strict_http1;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod unit_key;
+mod watched_stream;
 mod webhook_metrics;
 mod webhooks;
 
 pub use admin_openapi::admin_openapi;
 pub use canary::{EndedRollout, Restored};
 pub use client::{AdminClient, FreezeRequest, StartOptions};
+pub use connection_limits::ConnectionLimits;
 pub use deployment_rules::verify_deployments;
+pub use listener_settings::{ListenerSettings, MetricsAccess};
 pub use rehearsal::rehearse;
 pub use replay::replay;
 pub use server::{Running, start};
+pub use tls::{TlsSettings, TlsVersion};
 
 /// The settings of a server.
 #[derive(Debug, Clone)]
@@ -107,6 +121,8 @@ pub struct ServerSettings {
     /// The receivers of webhooks: they get every change of the environment. A server of a file, or of one version, has no
     /// environment and sends nothing.
     pub webhooks: Vec<WebhookSpec>,
+    /// The limits and the TLS of the listeners.
+    pub listeners: ListenerSettings,
 }
 
 /// A receiver of webhooks.

@@ -1,14 +1,46 @@
 //! Listeners: how they are bound, and how they serve routes until the server stops.
 
-use axum::{Router, serve::ListenerExt};
-use botops_findings::{Fault, Result};
-use std::{future::IntoFuture, io, net::SocketAddr};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    runtime::Handle,
-    sync::watch,
-    task::JoinHandle,
+use crate::{
+    admin_socket::SocketUser,
+    connection::{Mark, Protocols, protocols, serve_connection},
+    connection_activity::Cut,
+    connection_limits::{Place, Places},
+    problem::{Problem, last_answer},
+    tls::{Certificates, OverTls},
 };
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+    http::StatusCode,
+};
+use botops_findings::{Fault, Result};
+use std::{
+    convert::Infallible,
+    io::{self, ErrorKind, Write as _},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    runtime::Handle,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::sleep,
+};
+
+/// The time before the next try after a connection could not be accepted; it doubles with each failure.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+/// The longest such time.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The answer to a connection beyond the limit.
+static BUSY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let fault = Fault::unreachable("BOT-6097", "the server has no place for another connection")
+        .hint("try again later");
+    last_answer(&Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault))
+});
 
 /// Binds a listener.
 ///
@@ -36,37 +68,262 @@ pub(super) fn address(listener: &TcpListener) -> Result<SocketAddr> {
     })
 }
 
-/// Serves `routes` on the threads of `runtime`, on which `listener` was bound. Each request carries the address of its
-/// peer, as `ConnectInfo<SocketAddr>`.
+/// Serves `routes` on the threads of `runtime`, on which `listener` was bound, until `stop`; the task ends when the requests
+/// in flight are answered.
+///
+/// Each request carries the address of its peer, as `ConnectInfo<SocketAddr>`; one that came over TLS carries [`OverTls`].
 pub(super) fn serve(
     runtime: &Handle,
     listener: TcpListener,
     routes: Router,
+    places: Arc<Places>,
+    tls: Option<Arc<Certificates>>,
     stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
-    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener.tap_io(without_delay), routes);
-    run(runtime, server.with_graceful_shutdown(stopped(stop)))
+    let door = Door::new(places, routes, stop);
+    runtime.spawn(door.keep(TcpEntrance { listener, tls }))
 }
 
-/// Sends small answers at once, instead of waiting for more bytes to fill a packet.
-fn without_delay(stream: &mut TcpStream) {
-    let _ = stream.set_nodelay(true);
-}
-
-/// Waits until the server stops.
-pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Runs `server` on the threads of `runtime`.
-pub(super) fn run(
+/// Like [`serve`], on a Unix socket. Each request carries the user of its peer, as `ConnectInfo<SocketUser>`.
+pub(super) fn serve_socket(
     runtime: &Handle,
-    server: impl IntoFuture<IntoFuture: Future<Output = io::Result<()>> + Send + 'static>,
+    listener: UnixListener,
+    routes: Router,
+    places: Arc<Places>,
+    stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
-    let server = server.into_future();
-    runtime.spawn(async move {
-        // It never returns an error: it goes on accepting after one.
-        let _ = server.await;
-    })
+    let door = Door::new(places, routes, stop);
+    runtime.spawn(door.keep(SocketEntrance(listener)))
+}
+
+/// A listener, as the door needs it.
+trait Entrance: Send + Sync + 'static {
+    /// A connection.
+    type Stream: Send;
+
+    /// Waits for a connection.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Returns the address by which the connections of a peer are counted; `None` for a user of this machine.
+    fn address(stream: &Self::Stream) -> Option<IpAddr>;
+
+    /// Serves a connection, in a task of its own.
+    fn enter(&self, stream: Self::Stream, guest: Guest);
+
+    /// Turns a connection away.
+    fn refuse(&self, stream: Self::Stream);
+}
+
+struct TcpEntrance {
+    listener: TcpListener,
+    tls: Option<Arc<Certificates>>,
+}
+
+impl Entrance for TcpEntrance {
+    type Stream = (TcpStream, SocketAddr);
+
+    async fn accept(&self) -> io::Result<Self::Stream> {
+        self.listener.accept().await
+    }
+
+    fn address((_, peer): &Self::Stream) -> Option<IpAddr> {
+        Some(peer.ip())
+    }
+
+    fn enter(&self, (stream, peer): Self::Stream, guest: Guest) {
+        // A small answer is sent at once, and does not wait for more bytes to fill a packet.
+        let _ = stream.set_nodelay(true);
+        match &self.tls {
+            None => tokio::spawn(guest.serve(stream, PeerAddress { peer, is_tls: false })),
+            Some(tls) => tokio::spawn(guest.serve_tls(stream, peer, Arc::clone(tls))),
+        };
+    }
+
+    fn refuse(&self, (stream, _): Self::Stream) {
+        if self.tls.is_none() {
+            say_busy(stream);
+        }
+    }
+}
+
+struct SocketEntrance(UnixListener);
+
+impl Entrance for SocketEntrance {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        self.0.accept().await.map(|(stream, _)| stream)
+    }
+
+    fn address(_: &UnixStream) -> Option<IpAddr> {
+        None
+    }
+
+    fn enter(&self, stream: UnixStream, guest: Guest) {
+        let user = PeerUser(SocketUser::of(&stream));
+        tokio::spawn(guest.serve(stream, user));
+    }
+
+    fn refuse(&self, _: UnixStream) {}
+}
+
+/// The door of a listener: it lets connections in as long as there are places.
+struct Door {
+    places: Arc<Places>,
+    protocols: Arc<Protocols>,
+    routes: Router,
+    stop: watch::Receiver<bool>,
+}
+
+/// A connection that was let in.
+struct Guest {
+    place: Place,
+    protocols: Arc<Protocols>,
+    routes: Router,
+    stop: watch::Receiver<bool>,
+    /// Dropped when it is over.
+    inside: mpsc::Sender<Infallible>,
+}
+
+impl Guest {
+    async fn serve<S, M>(self, stream: S, mark: M)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        M: Mark,
+    {
+        let way = (&*self.protocols, self.place);
+        serve_connection(stream, way, self.routes, mark, self.stop).await;
+        drop(self.inside);
+    }
+
+    async fn serve_tls(mut self, stream: TcpStream, peer: SocketAddr, tls: Arc<Certificates>) {
+        let places = Arc::clone(self.place.places());
+        let handshake = tokio::select! {
+            biased;
+            _ = self.stop.wait_for(|stop| *stop) => return,
+            handshake = tls.shake_hands(stream, places.limits.handshake_timeout) => handshake,
+        };
+        let metrics = &places.app.metrics.connections;
+        match handshake {
+            Ok(stream) => self.serve(stream, PeerAddress { peer, is_tls: true }).await,
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                metrics.cut(places.listener, Cut::Handshake.name());
+            }
+            Err(_) => metrics.handshake_failed(places.listener),
+        }
+    }
+}
+
+impl Door {
+    fn new(places: Arc<Places>, routes: Router, stop: watch::Receiver<bool>) -> Self {
+        let protocols = Arc::new(protocols(&places));
+        Self { places, protocols, routes, stop }
+    }
+
+    /// Accepts connections until the server stops, and waits until those inside are over.
+    async fn keep<E: Entrance>(self, entrance: E) {
+        let (inside, mut all_out) = mpsc::channel(1);
+        let mut stop = self.stop.clone();
+        let mut wait = FIRST_WAIT;
+        let metrics = &self.places.app.metrics.connections;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                accepted = entrance.accept() => accepted,
+            };
+            match accepted {
+                Ok(stream) => {
+                    wait = FIRST_WAIT;
+                    match self.places.take(E::address(&stream)) {
+                        Ok(place) => entrance.enter(
+                            stream,
+                            Guest {
+                                place,
+                                protocols: Arc::clone(&self.protocols),
+                                routes: self.routes.clone(),
+                                stop: self.stop.clone(),
+                                inside: inside.clone(),
+                            },
+                        ),
+                        Err(reason) => {
+                            metrics.refused(self.places.listener, reason.name());
+                            entrance.refuse(stream);
+                        }
+                    }
+                }
+                Err(error) if is_of_peer(&error) => {}
+                Err(error) => {
+                    metrics.accept_error(self.places.listener);
+                    if wait == FIRST_WAIT {
+                        self.report(&error);
+                    }
+                    // The connection still waits in the queue of the system, so another try would fail at once.
+                    tokio::select! {
+                        _ = stop.wait_for(|stop| *stop) => break,
+                        () = sleep(wait) => {}
+                    }
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+        // The listener is closed first: a client that comes now goes to another server.
+        drop((inside, entrance));
+        let _ = all_out.recv().await;
+    }
+
+    fn report(&self, error: &io::Error) {
+        let app = &self.places.app;
+        let message =
+            format!("the {} listener cannot accept connections: {error}", self.places.listener);
+        app.log.event(app.clock.now(), "error", "listen", message);
+    }
+}
+
+/// Returns whether accepting failed because the peer has gone.
+fn is_of_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::Interrupted
+    )
+}
+
+/// Answers a connection beyond the limit without reading from it.
+fn say_busy(stream: TcpStream) {
+    let Ok(mut stream) = stream.into_std() else { return };
+    // The socket does not block, and its empty buffer takes the answer; if not, the client sees a closed connection.
+    let _ = stream.write(&BUSY);
+    let _ = stream.shutdown(Shutdown::Write);
+}
+
+/// The address of a peer.
+#[derive(Clone, Copy)]
+struct PeerAddress {
+    peer: SocketAddr,
+    is_tls: bool,
+}
+
+impl Mark for PeerAddress {
+    fn put(&self, request: &mut Request) {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        if self.is_tls {
+            request.extensions_mut().insert(OverTls);
+        }
+    }
+}
+
+/// The user of a peer on a Unix socket.
+#[derive(Clone, Copy)]
+struct PeerUser(SocketUser);
+
+impl Mark for PeerUser {
+    fn put(&self, request: &mut Request) {
+        request.extensions_mut().insert(ConnectInfo(self.0));
+        // For limits by address: all users of the socket are on this machine.
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        request.extensions_mut().insert(ConnectInfo(here));
+    }
 }

@@ -5,6 +5,7 @@ use crate::{
     authorization::Caller,
     clock::Clock,
     key_ring::KeyRing,
+    network::network,
 };
 use axum::http::{HeaderMap, header};
 use botops_access::{
@@ -16,7 +17,7 @@ use botops_findings::{Fault, Result};
 use botops_workspace::Secret;
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -161,18 +162,6 @@ impl FailedLogins {
         failures.last = now;
         let doublings = (failures.in_a_row - 1).min(16);
         (failures.in_a_row, (FIRST_DELAY * (1 << doublings)).min(LONGEST_DELAY))
-    }
-}
-
-/// Returns the address by which the failures of a peer are counted: for IPv6 its /64 network, of which one host may have
-/// every address.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The request path only adds to atomics, and every label has a fixed set of values.
 
+use crate::connection_metrics::ConnectionMetrics;
 use crate::webhook_metrics::WebhookMetrics;
 use botops_rollout::{Arm, Evidence};
 use prometheus_client::{
@@ -177,6 +178,8 @@ pub(super) struct Metrics {
     pub(super) swaps: Counter,
     /// The deliveries of webhooks.
     pub(super) webhooks: WebhookMetrics,
+    /// Connections and certificates.
+    pub(super) connections: ConnectionMetrics,
 }
 
 /// Returns the name of an arm in labels.
@@ -265,6 +268,7 @@ impl Metrics {
             first.clone(),
         );
         let webhooks = WebhookMetrics::register(&mut registry);
+        let connections = ConnectionMetrics::new(&mut registry);
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {
             let arm = arm_name(arm);
             let labels = ArmLabels { model: Arc::clone(&model), arm };
@@ -298,6 +302,7 @@ impl Metrics {
             dropped,
             swaps,
             webhooks,
+            connections,
         }
     }
 

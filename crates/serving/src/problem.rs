@@ -112,6 +112,22 @@ impl Problem {
     }
 }
 
+/// Returns the bytes of an answer with `problem` to a connection whose request is not read, and which is closed after it.
+pub(super) fn last_answer(problem: &Problem) -> Vec<u8> {
+    let body =
+        serde_json::to_string(&problem.document()).expect("a problem can be written as JSON");
+    let retry = match problem.status {
+        StatusCode::SERVICE_UNAVAILABLE => "retry-after: 1\r\n",
+        _ => "",
+    };
+    format!(
+        "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n{retry}connection: close\r\n\r\n{body}",
+        problem.status,
+        body.len(),
+    )
+    .into_bytes()
+}
+
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let status = match fault.code() {

@@ -72,14 +72,15 @@ pub async fn rehearse(
         environment: "rehearsal".to_owned(),
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
+        listeners: crate::ListenerSettings::default(),
         replication: Replication::default(),
         webhooks: Vec::new(),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     let running = listen(
         Arc::clone(&app),
-        bind(settings.listen).await?,
-        &settings.allowed_hosts,
+        (bind(settings.listen).await?, None),
+        &settings,
         PublicGate::open(&app),
     )?;
     app.slot.set(Arc::new(RehearsedVersions::prepare(model, &champion)?), None);

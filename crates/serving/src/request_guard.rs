@@ -7,7 +7,7 @@
 use crate::{app::App, exchange::Exchange, problem::Problem};
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header},
     middleware::Next,
     response::Response,
 };
@@ -39,6 +39,11 @@ impl RequestGuard {
         if let Some(name) = repeated(request.headers()) {
             let fault = Fault::usage("BOT-1037", format!("the header `{name}` was sent twice"))
                 .hint("send it once: two programs could read two different requests");
+            return Err(Problem::new(StatusCode::BAD_REQUEST, fault));
+        }
+        if let Some(problem) = unclear_host(request) {
+            let fault = Fault::usage("BOT-6098", problem)
+                .hint("send one `Host`, the name or address of this server");
             return Err(Problem::new(StatusCode::BAD_REQUEST, fault));
         }
         if let (Some(names), Some(host)) = (&self.names, host(request.headers(), request.uri()))
@@ -75,6 +80,24 @@ fn repeated(headers: &HeaderMap) -> Option<header::HeaderName> {
     [header::HOST, header::CONTENT_TYPE, header::AUTHORIZATION]
         .into_iter()
         .find(|name| headers.get_all(name).iter().nth(1).is_some())
+}
+
+/// Returns the problem of a request that does not say which host it is for, or names two.
+///
+/// A URI with a host replaces `Host`, so another program could check one of them and use the other.
+fn unclear_host(request: &Request) -> Option<&'static str> {
+    let host = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
+    match (request.uri().authority(), host) {
+        (None, None) if request.version() == Version::HTTP_11 => {
+            Some("the request does not name its host")
+        }
+        (Some(authority), Some(host))
+            if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) =>
+        {
+            Some("the URI and `Host` name different hosts")
+        }
+        _ => None,
+    }
 }
 
 /// Returns the host of a request without its port; a `Host` that is not text is no name of this server.
@@ -115,7 +138,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use axum::body::Body;
 
     #[test]
     fn a_host_is_compared_without_its_port_and_case() {
@@ -141,6 +164,36 @@ mod tests {
             ["evil.example", "bots.example.evil", "127.0.0.1.evil.example", "evil.example."]
         {
             assert!(!is_accepted(&of(other), &names), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let problem = |version: Version, uri: &str, host: Option<&str>| {
+            let mut request = axum::http::Request::builder().version(version).uri(uri);
+            if let Some(host) = host {
+                request = request.header(header::HOST, host);
+            }
+            unclear_host(&request.body(Body::empty()).unwrap())
+        };
+        for (version, uri, host) in [
+            (Version::HTTP_11, "/", Some("a")),
+            (Version::HTTP_11, "/", Some("")),
+            (Version::HTTP_11, "http://a:80/", Some("A:80")),
+            (Version::HTTP_10, "/", None),
+            (Version::HTTP_2, "https://a/", None),
+            (Version::HTTP_2, "https://a/", Some("a")),
+        ] {
+            assert_eq!(problem(version, uri, host), None, "{version:?} {uri} {host:?}");
+        }
+        for (version, uri, host) in [
+            (Version::HTTP_11, "/", None),
+            (Version::HTTP_11, "http://a/", Some("b")),
+            (Version::HTTP_11, "http://a/", Some("a:80")),
+            (Version::HTTP_2, "https://a/", Some("b")),
+            (Version::HTTP_10, "http://user@a/", Some("a")),
+        ] {
+            assert!(problem(version, uri, host).is_some(), "{version:?} {uri} {host:?}");
         }
     }
 

@@ -1,14 +1,16 @@
 //! The life of a server: it listens, gets ready, answers and drains.
 
 use super::{
-    ServerSettings, Source,
+    ListenerSettings, ServerSettings, Source, TlsSettings,
     admin_listeners::{AdminListeners, Credentials},
     admin_socket::SocketFile,
     app::App,
     canary::{Canary, Journal, Opened, Pace, Parts, RegistryVersions, Versions, load_version},
     clock::{Clock, WallClock},
+    connection_limits::Places,
     control_threads::ControlThreads,
     deployment_rules::first_broken_rule,
+    descriptors,
     key_ring::KeyRing,
     listening::{address, bind, serve},
     metrics::Metrics,
@@ -19,6 +21,7 @@ use super::{
     request_id::RequestIds,
     request_log::RequestLogger,
     shadow::{self, Counts, ShadowQueue},
+    tls::Certificates,
 };
 use crate::{
     routing::{Served, Slot},
@@ -50,6 +53,11 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// A running server. Dropping it stops it at once; [`Running::shutdown`] finishes the requests in flight first.
 pub struct Running {
     address: SocketAddr,
+    is_tls: bool,
+    /// The facts that whoever started it should know.
+    notes: Vec<String>,
+    /// Those of the listeners with TLS.
+    certificates: Vec<Arc<Certificates>>,
     admin_address: Option<SocketAddr>,
     /// The file of the admin socket, removed with this.
     admin_socket: Option<SocketFile>,
@@ -71,7 +79,7 @@ pub struct Running {
 /// call it (exit 2), `BOT-1083` nobody could call it (exit 2), `BOT-1049` an issuer cannot be used (exit 2), `BOT-1070` a
 /// webhook cannot be used (exit 2), `BOT-1059` the admin socket cannot be made (exit 1), `BOT-6010` the port is in use (exit 1), `BOT-6011` the golden
 /// self-test failed (exit 3), those of the registry.
-pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> {
+pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Running> {
     let name = match &source {
         Source::File { name, .. } => name.clone(),
         Source::Registry { model, .. } => model.clone(),
@@ -80,6 +88,8 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     let receivers = webhooks::check(&settings.webhooks)?;
     let has_store = matches!(source, Source::Registry { .. });
     let client_gate = client_gate(&settings, has_store, credentials.token_digest())?;
+    let (tls, admin_tls) = certificates(&settings)?;
+    let asked = descriptors::bound(&mut settings.listeners.limits)?;
     let store = match &source {
         Source::File { .. } => None,
         Source::Registry { registry, .. } => Some(registry.store().clone()),
@@ -93,7 +103,14 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         None => None,
     };
     let gate = PublicGate::new(&app, client_gate, keys.clone());
-    let mut running = listen(Arc::clone(&app), public, &settings.allowed_hosts, Arc::clone(&gate))?;
+    let mut running = listen(Arc::clone(&app), (public, tls.clone()), &settings, Arc::clone(&gate))?;
+    running.note_connections(asked, &settings);
+    for certificates in [&tls, &admin_tls].into_iter().flatten() {
+        running.notes.extend(certificates.show(&app));
+        let follow = Arc::clone(certificates).follow(Arc::clone(&app), running.stop.subscribe());
+        running.tasks.push(control_handle.spawn(follow));
+        running.certificates.push(Arc::clone(certificates));
+    }
     // From here on, a fault drops `running`, which stops the listener.
     let listeners =
         AdminListeners::bind(credentials, (&app, keys.clone()), &settings, &control).await?;
@@ -150,7 +167,7 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     control_handle.spawn(warm(gate));
     let stop = running.stop.subscribe();
     let (tasks, socket) =
-        listeners.serve((&app, canary), &settings.allowed_hosts, &control_handle, &stop);
+        listeners.serve((&app, canary), (&settings, admin_tls), &control_handle, &stop);
     running.tasks.extend(tasks);
     (running.admin_address, running.admin_socket) = (admin, socket);
     Ok(running)
@@ -285,24 +302,43 @@ pub(super) fn new_app(
     }))
 }
 
-/// Serves the public routes on `listener`, behind `gate`; clients may also give it the names `allowed_hosts`.
+/// Reads the certificates of the public and of the admin listener.
+///
+/// # Errors
+/// Those of [`Certificates::open`].
+fn certificates(
+    settings: &ServerSettings,
+) -> Result<(Option<Arc<Certificates>>, Option<Arc<Certificates>>)> {
+    let ListenerSettings { tls, admin_tls, .. } = &settings.listeners;
+    let open = |tls: &Option<TlsSettings>, listener| {
+        tls.clone().map(|tls| Certificates::open(tls, listener)).transpose()
+    };
+    Ok((open(tls, "public")?, open(admin_tls, "admin")?))
+}
+
+/// Serves the public routes on `listener`, behind `gate`, and over TLS if there is a certificate.
 ///
 /// # Errors
 /// `BOT-6010` if the listener has no address, because it was closed.
 pub(super) fn listen(
     app: Arc<App>,
-    listener: TcpListener,
-    allowed_hosts: &[String],
+    (listener, tls): (TcpListener, Option<Arc<Certificates>>),
+    settings: &ServerSettings,
     gate: Arc<PublicGate>,
 ) -> Result<Running> {
     let (stop, stopped) = watch::channel(false);
     let address = address(&listener)?;
-    let guard = RequestGuard::new(Arc::clone(&app), address, allowed_hosts);
+    let guard = RequestGuard::new(Arc::clone(&app), address, &settings.allowed_hosts);
     let routes = routes(Arc::clone(&app), &gate).layer(from_fn_with_state(guard, guard_request));
-    let tasks = vec![serve(&Handle::current(), listener, routes, stopped)];
+    let places = Places::new(&app, "public", settings.listeners.limits.clone());
+    let is_tls = tls.is_some();
+    let tasks = vec![serve(&Handle::current(), listener, routes, places, tls, stopped)];
     let second = false;
     Ok(Running {
         address,
+        is_tls,
+        notes: Vec::new(),
+        certificates: Vec::new(),
         admin_address: None,
         admin_socket: None,
         second,
@@ -326,6 +362,38 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the public URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url(self.address, self.is_tls)
+    }
+
+    /// Returns the facts that whoever started it should know, such as a certificate that ends soon.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Reads the certificates again now, and not at the next look. Returns the number of those that changed. Open connections
+    /// keep theirs.
+    ///
+    /// # Errors
+    /// `BOT-1089` (exit 2) one cannot be used; the one before stays in force.
+    pub fn reload_certificates(&self) -> Result<usize> {
+        let reloaded: Vec<Result<bool>> =
+            self.certificates.iter().map(|one| one.reload_now(&self.app)).collect();
+        reloaded.into_iter().try_fold(0, |sum, is_new| Ok(sum + usize::from(is_new?)))
+    }
+
+    fn note_connections(&mut self, asked: Option<usize>, settings: &ServerSettings) {
+        let Some(asked) = asked else { return };
+        let bounded = settings.listeners.limits.connections;
+        self.notes.push(format!(
+            "at most {bounded} connections at a time, and not {asked}: this process may not open more files; \
+             allow more with `ulimit -n` or `LimitNOFILE`"
+        ));
     }
 
     /// Returns the admin address; `None` if no admin listener runs.
@@ -363,6 +431,11 @@ impl Running {
         let app = Arc::clone(&self.app);
         let _ = tokio::task::spawn_blocking(move || app.log.flush()).await;
     }
+}
+
+fn url(address: SocketAddr, is_tls: bool) -> String {
+    let scheme = if is_tls { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }
 
 impl Drop for Running {

@@ -33,6 +33,7 @@ pub(super) fn settings() -> ServerSettings {
         environment: "production".to_owned(),
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
+        listeners: super::ListenerSettings::default(),
         replication: super::Replication::default(),
         webhooks: Vec::new(),
     }
@@ -43,9 +44,13 @@ async fn before_its_model_a_server_is_healthy_and_not_ready() {
     let settings = settings();
     let app =
         new_app("support", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
-    let running =
-        listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[], PublicGate::open(&app))
-            .unwrap();
+    let running = listen(
+        Arc::clone(&app),
+        (bind(settings.listen).await.unwrap(), None),
+        &settings,
+        PublicGate::open(&app),
+    )
+    .unwrap();
     let url = |path: &str| format!("http://{}{path}", running.address());
     let client = super::client::http().unwrap();
     assert_eq!(client.get(url("/health")).send().await.unwrap().status(), 200);
@@ -80,9 +85,13 @@ async fn serve(primary: Served) -> (Arc<App>, Running) {
     let app =
         new_app("support", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
     app.slot.set(Arc::new(primary), None);
-    let running =
-        listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[], PublicGate::open(&app))
-            .unwrap();
+    let running = listen(
+        Arc::clone(&app),
+        (bind(settings.listen).await.unwrap(), None),
+        &settings,
+        PublicGate::open(&app),
+    )
+    .unwrap();
     (app, running)
 }
 
@@ -227,9 +236,13 @@ async fn every_request_is_one_json_line_without_the_users_words() {
     let dropped = app.metrics.dropped.clone();
     Arc::get_mut(&mut app).unwrap().log =
         RequestLogger::to(Box::new(written.clone()), dropped).unwrap();
-    let running =
-        listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[], PublicGate::open(&app))
-            .unwrap();
+    let running = listen(
+        Arc::clone(&app),
+        (bind(settings.listen).await.unwrap(), None),
+        &settings,
+        PublicGate::open(&app),
+    )
+    .unwrap();
     let url = format!("http://{}/v1/predict", running.address());
     let client = super::client::http().unwrap();
     let mut ids = Vec::new();

@@ -118,6 +118,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         environment: "test".to_owned(),
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
+        listeners: botops_serving::ListenerSettings::default(),
         replication: Replication {
             identity_key: Some(Secret::new("the identity key of every server in these tests")),
             times: TIMES,

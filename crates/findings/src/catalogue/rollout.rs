@@ -400,4 +400,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the token key cannot be read or made",
         explanation: "Without a setting, a server keeps its token key in `.botops/keys/token_key` in the folder of its workspace, and makes it from random numbers of the system if it is missing. Let the server write there, or set `secrets.token_key`. Nothing was started.",
     },
+    Entry {
+        code: "BOT-6097",
+        kind: Some(FaultKind::Unreachable),
+        title: "the server has too much to do",
+        explanation: "The server has no place for another connection, or did not answer a request within `request_timeout`. HTTP status 503; `Retry-After` says when to try again. An operator finds the counts in `botops_connections_refused_total`, and the limits in `server.limits` of botops.yaml.",
+    },
+    Entry {
+        code: "BOT-6098",
+        kind: Some(FaultKind::Usage),
+        title: "the head of a request cannot be accepted",
+        explanation: "The URI is too long (HTTP status 414), the request does not name its host, or it names two different ones (400). Two programs could read two different requests. A head with bare LF, two lengths, or too many or too large lines is refused without a document (400, 431).",
+    },
+    Entry {
+        code: "BOT-6099",
+        kind: Some(FaultKind::Usage),
+        title: "this address needs TLS",
+        explanation: "A request without TLS came to a listener with a certificate. Use `https://`. HTTP status 400.",
+    },
 ];

@@ -370,4 +370,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a webhook cannot be used",
         explanation: "An entry of `server.webhooks` names the address of a receiver (`url`: an `http://` or `https://` URL without a password), one or two secrets by reference (`secret`, `second_secret`: `${env:NAME}` or `${file:PATH}`) of at least 24 bytes each, and, if it does not get all events, which ones (`events`). There are at most 16 receivers, each with an address of its own. A fault names the host only, because a path may be a secret. See `docs/servers.md`.",
     },
+    Entry {
+        code: "BOT-1089",
+        kind: Some(FaultKind::Usage),
+        title: "a certificate cannot be used",
+        explanation: "`server.tls` and `server.admin_tls` name two PEM files each: `certificate` (that of the server first, then those of the authorities in between) and `key` (not encrypted). One of them cannot be read, is not PEM, or the two do not belong together. A server does not start with them; a running server goes on with those it has read before. See `docs/internet.md`.",
+    },
+    Entry {
+        code: "BOT-1092",
+        kind: Some(FaultKind::Internal),
+        title: "the server may open too few files",
+        explanation: "Each connection needs a file descriptor. The server raises its limit to the most that the system allows, and keeps a part for the admin listener and the store, so that administrators can log in however many clients connect. Too few are left for clients. Allow more: `ulimit -n 4096` in a shell, `LimitNOFILE=65536` in a unit of systemd.",
+    },
 ];

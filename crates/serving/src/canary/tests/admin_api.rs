@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     admin,
+    connection_limits::{ConnectionLimits, Places},
     listening::{address, bind, serve},
     login::{AdminToken, Logins},
 };
@@ -38,7 +39,8 @@ impl Api {
         let routes = admin::routes(Arc::clone(&server.app), canary, logins, &stopped);
         let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let url = format!("http://{}/admin/v1/", address(&listener).unwrap());
-        serve(&Handle::current(), listener, routes, stopped);
+        let places = Places::new(&server.app, "admin", ConnectionLimits::default());
+        serve(&Handle::current(), listener, routes, places, None, stopped);
         Self { url, http: crate::client::http().unwrap(), _stop: stop }
     }
 

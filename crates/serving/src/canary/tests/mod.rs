@@ -161,6 +161,7 @@ impl Server {
             environment: "production".to_owned(),
             request_log: RequestLog::Off,
             access: crate::AccessSettings::default(),
+            listeners: crate::ListenerSettings::default(),
             replication: Replication {
                 identity_key: Some(botops_workspace::Secret::new("k".repeat(32))),
                 ..Replication::default()

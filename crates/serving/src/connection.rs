@@ -1,0 +1,294 @@
+//! One connection: its requests go to the routes, within the limits of its listener.
+
+use crate::{
+    app::App,
+    connection_activity::{Activity, Verdict},
+    connection_limits::{Place, Places},
+    exchange::Exchange,
+    problem::Problem,
+    watched_stream::WatchedStream,
+};
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    extract::Request,
+    http::{HeaderValue, StatusCode, Uri, header},
+    response::Response,
+};
+use botops_findings::Fault;
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Instant,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    time::{sleep_until, timeout},
+};
+use tower::Service as _;
+
+/// The window of one request with HTTP/2, in bytes: a body fits.
+const STREAM_WINDOW: u32 = 128 << 10;
+/// The window of a connection with HTTP/2, in bytes.
+const CONNECTION_WINDOW: u32 = 512 << 10;
+/// The largest frame of HTTP/2, in bytes.
+const FRAME: u32 = 16 << 10;
+/// The most bytes of answers that wait for a client of HTTP/2, by request.
+const SEND_BUFFER: usize = 64 << 10;
+/// The most requests that a client of HTTP/2 may reset before the server has seen them (rapid reset).
+const PENDING_RESETS: usize = 20;
+/// The most requests that the server may reset for the faults of a client of HTTP/2.
+const OWN_RESETS: usize = 64;
+
+/// The protocols of a listener, with its limits.
+pub(super) type Protocols = auto::Builder<TokioExecutor>;
+
+/// Returns the protocols of a listener with the limits of `places`.
+pub(super) fn protocols(places: &Places) -> Protocols {
+    let limits = &places.limits;
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // The activity of the connection is measured instead, which tells an idle client from a slow one.
+        .header_read_timeout(None)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.header_bytes)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(OWN_RESETS);
+    builder
+}
+
+/// The facts about a connection that each of its requests carries.
+pub(super) trait Mark: Clone + Send + Sync + 'static {
+    /// Adds them to `request`.
+    fn put(&self, request: &mut Request);
+}
+
+/// Serves the requests on `stream` until the client closes it, a limit is reached, or `stop` and the answers are written.
+pub(super) async fn serve_connection<S, M>(
+    stream: S,
+    (protocols, place): (&Protocols, Place),
+    routes: Router,
+    mark: M,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    M: Mark,
+{
+    let places = Arc::clone(place.places());
+    let activity = Arc::new(Activity::begin(Instant::now()));
+    let stream = WatchedStream::new(stream, Arc::clone(&activity), places.limits.header_bytes);
+    let requests =
+        Requests { routes, mark, activity: Arc::clone(&activity), places: Arc::clone(&places) };
+    let service = hyper::service::service_fn(move |request| requests.clone().answer(request));
+    let mut connection = pin!(protocols.serve_connection(TokioIo::new(stream), service));
+    let mut stopped = pin!(stop.wait_for(|stop| *stop));
+    let mut timer = pin!(sleep_until(Instant::now().into()));
+    let mut is_stopping = false;
+    let cut = poll_fn(|cx| {
+        loop {
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+                continue;
+            }
+            let now = Instant::now();
+            match activity.verdict(&places.limits, now) {
+                Verdict::Cut(cut) => return Poll::Ready(Some(cut.name())),
+                Verdict::Goes(left) => {
+                    let next = tokio::time::Instant::from_std(now + left);
+                    if next < timer.deadline() || timer.is_elapsed() {
+                        timer.as_mut().reset(next);
+                    }
+                    if timer.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    });
+    let cut = cut.await;
+    let metrics = &places.app.metrics.connections;
+    if activity.is_malformed() {
+        metrics.cut(places.listener, "malformed");
+    } else if let Some(reason) = cut {
+        metrics.cut(places.listener, reason);
+    }
+    drop(place);
+}
+
+/// The requests of one connection.
+#[derive(Clone)]
+struct Requests<M> {
+    routes: Router,
+    mark: M,
+    activity: Arc<Activity>,
+    places: Arc<Places>,
+}
+
+impl<M: Mark> Requests<M> {
+    async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+        self.activity.request_began();
+        let in_flight = InFlight(self.activity);
+        let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+        let mut request =
+            request.map(|body| Body::new(Reading { body, is_read: Arc::clone(&is_read) }));
+        self.mark.put(&mut request);
+        let app = &self.places.app;
+        let limits = &self.places.limits;
+        let response = if length(request.uri()) > limits.uri_bytes {
+            refuse(app, too_long_uri(limits.uri_bytes))
+        } else {
+            let answer = self.routes.call(request);
+            match limits.request_timeout {
+                None => answer.await.unwrap_or_else(|never| match never {}),
+                Some(limit) => match timeout(limit, answer).await {
+                    Ok(answer) => answer.unwrap_or_else(|never| match never {}),
+                    Err(_) => refuse(app, too_late(is_read.load(Ordering::Relaxed))),
+                },
+            }
+        };
+        Ok(response.map(|body| Answer::new(body, in_flight)))
+    }
+}
+
+/// Returns the length of a URI without its scheme.
+fn length(uri: &Uri) -> usize {
+    let authority = uri.authority().map_or(0, |it| it.as_str().len());
+    authority + uri.path_and_query().map_or(0, |it| it.as_str().len())
+}
+
+fn refuse(app: &App, problem: Problem) -> Response {
+    let is_busy = problem.status == StatusCode::SERVICE_UNAVAILABLE;
+    let mut response = Exchange::begin(app, "unknown").refuse(problem, None);
+    if is_busy {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn too_long_uri(most: usize) -> Problem {
+    let fault = Fault::usage("BOT-6098", format!("the URI is longer than {most} bytes"))
+        .hint("send data in the body of a request");
+    Problem::new(StatusCode::URI_TOO_LONG, fault)
+}
+
+/// The problem of a request that took too long: its client was too slow, or the server was.
+fn too_late(is_read: bool) -> Problem {
+    if is_read {
+        let fault = Fault::unreachable("BOT-6097", "the request was not answered in time")
+            .hint("the server has too much to do: try again later, and less often");
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault);
+    }
+    let fault = Fault::usage("BOT-6012", "the body did not come in time")
+        .hint("send the body at once after the head");
+    Problem::new(StatusCode::REQUEST_TIMEOUT, fault)
+}
+
+/// The body of a request. It notes its end.
+struct Reading {
+    body: Incoming,
+    is_read: Arc<AtomicBool>,
+}
+
+impl HttpBody for Reading {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.is_read.store(true, Ordering::Relaxed);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A request in flight, until this is dropped.
+struct InFlight(Arc<Activity>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
+/// The body of an answer. It notes what the connection takes of it.
+struct Answer {
+    body: Body,
+    is_waiting: bool,
+    in_flight: InFlight,
+}
+
+impl Answer {
+    fn new(body: Body, in_flight: InFlight) -> Self {
+        in_flight.0.body_began();
+        Self { body, is_waiting: false, in_flight }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        let was_waiting = std::mem::replace(&mut self.is_waiting, frame.is_pending());
+        self.in_flight.0.body_asked(was_waiting, self.is_waiting);
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.in_flight.0.body_ended(self.is_waiting);
+    }
+}
