@@ -3,6 +3,7 @@
 //! In: a folder, flags and the environment. Out: a [`Workspace`] with the value and origin of each setting. The
 //! precedence is flag > environment > profile > `botops.yaml` > default.
 
+mod listeners;
 mod resolve;
 mod secret;
 mod settings;
@@ -10,9 +11,11 @@ mod spec;
 
 pub use secret::{Secret, SecretSource};
 pub use settings::{
-    DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Webhook, Workspace,
+    DEFAULT_ENVIRONMENT, FILE_NAME, Limits, Origin, Overrides, Setting, Tls, Webhook, Workspace,
 };
-pub use spec::{OidcSpec, ProfileSpec, SecretsSpec, ServerSpec, WebhookSpec, WorkspaceSpec};
+pub use spec::{
+    LimitsSpec, OidcSpec, ProfileSpec, SecretsSpec, ServerSpec, TlsSpec, WebhookSpec, WorkspaceSpec,
+};
 
 #[cfg(test)]
 mod tests;

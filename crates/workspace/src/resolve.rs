@@ -75,13 +75,13 @@ fn discover(folder: &Path, start: &Path, overrides: &Overrides) -> Result<Worksp
 }
 
 /// The sources of settings.
-struct Sources<'a> {
+pub(super) struct Sources<'a> {
     start: PathBuf,
-    root: PathBuf,
+    pub(super) root: PathBuf,
     shown: String,
-    file: WorkspaceSpec,
+    pub(super) file: WorkspaceSpec,
     outline: Outline,
-    profile: Option<(String, ProfileSpec)>,
+    pub(super) profile: Option<(String, ProfileSpec)>,
     overrides: &'a Overrides,
 }
 
@@ -135,6 +135,10 @@ impl Sources<'_> {
                 BTreeMap::is_empty,
             ),
             webhooks: self.webhooks()?,
+            limits: self.limits()?,
+            tls: self.tls("server.tls", |server| server.tls.as_ref())?,
+            admin_tls: self.tls("server.admin_tls", |server| server.admin_tls.as_ref())?,
+            open_metrics: self.open_metrics()?,
             actor: self.actor(),
             root: self.root,
         })
@@ -169,14 +173,14 @@ impl Sources<'_> {
     }
 
     /// Returns the file with the line of `key`, such as `botops.yaml:3`.
-    fn at_line(&self, key: &str) -> String {
+    pub(super) fn at_line(&self, key: &str) -> String {
         match self.outline.line(key) {
             Some(line) => format!("{}:{line}", self.shown),
             None => self.shown.clone(),
         }
     }
 
-    fn place(&self, key: &str, origin: &Origin) -> Place {
+    pub(super) fn place(&self, key: &str, origin: &Origin) -> Place {
         let key = match origin {
             Origin::Profile(name) => format!("profiles.{name}.{key}"),
             _ => key.to_owned(),
@@ -435,7 +439,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Removes `.` and resolves `..` by name, without reading the file system.
-fn tidy(path: &Path) -> PathBuf {
+pub(super) fn tidy(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {
         match component {

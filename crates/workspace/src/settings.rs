@@ -2,7 +2,7 @@
 
 use crate::{secret::SecretSource, spec::OidcSpec};
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 /// The name of the configuration file of a workspace.
 pub const FILE_NAME: &str = "botops.yaml";
@@ -58,6 +58,44 @@ pub struct Webhook {
     pub events: Vec<String>,
 }
 
+/// The limits of connections and requests; `None` for the default of the server.
+#[derive(Debug, Clone, Serialize)]
+pub struct Limits {
+    /// The most connections at a time.
+    pub connections: Setting<Option<u32>>,
+    /// The most connections at a time from one address.
+    pub per_address: Setting<Option<u32>>,
+    /// The longest handshake of TLS.
+    pub handshake_timeout: Setting<Option<Duration>>,
+    /// The longest time to the end of a head.
+    pub headers_timeout: Setting<Option<Duration>>,
+    /// The longest time from a head to its answer.
+    pub request_timeout: Setting<Option<Duration>>,
+    /// The longest time without a request.
+    pub idle_timeout: Setting<Option<Duration>>,
+    /// The longest time for which a client may take nothing.
+    pub write_timeout: Setting<Option<Duration>>,
+    /// The most header lines.
+    pub headers: Setting<Option<u32>>,
+    /// The largest head, in bytes.
+    pub header_bytes: Setting<Option<u32>>,
+    /// The longest URI, in bytes.
+    pub uri_bytes: Setting<Option<u32>>,
+    /// The most requests at a time on a connection with HTTP/2.
+    pub streams: Setting<Option<u32>>,
+}
+
+/// The TLS of a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tls {
+    /// The PEM file with the certificates.
+    pub certificate: PathBuf,
+    /// The PEM file with the private key.
+    pub key: PathBuf,
+    /// Whether TLS 1.2 is refused.
+    pub needs_1_3: bool,
+}
+
 /// The settings in force.
 #[derive(Debug, Clone, Serialize)]
 pub struct Workspace {
@@ -97,6 +135,14 @@ pub struct Workspace {
     /// The receivers of webhooks (`server.webhooks`); their secrets are read when they are needed.
     #[serde(skip)]
     pub webhooks: Setting<Vec<Webhook>>,
+    /// The limits of connections and requests (`server.limits`).
+    pub limits: Limits,
+    /// The TLS of the public listener (`server.tls`); paths are absolute.
+    pub tls: Setting<Option<Tls>>,
+    /// The TLS of the admin listener (`server.admin_tls`); paths are absolute.
+    pub admin_tls: Setting<Option<Tls>>,
+    /// Whether everyone may read the metrics (`server.metrics: open`).
+    pub open_metrics: Setting<bool>,
     /// The person or job that acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
     pub actor: Setting<String>,
 }

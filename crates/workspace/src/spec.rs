@@ -65,6 +65,58 @@ pub struct ServerSpec {
     pub admin_socket_users: BTreeMap<String, String>,
     /// The receivers of webhooks: each gets every change of the environment, signed.
     pub webhooks: Vec<WebhookSpec>,
+    /// The limits of connections and requests.
+    pub limits: LimitsSpec,
+    /// The certificate of the public listener; without one, it speaks plain HTTP.
+    pub tls: Option<TlsSpec>,
+    /// The certificate of the admin listener; without one, it speaks plain HTTP.
+    pub admin_tls: Option<TlsSpec>,
+    /// Who may read `/metrics`: `admin` (default) whoever has the scope `read`, on the admin listener; `open` everyone, on
+    /// both listeners.
+    pub metrics: Option<String>,
+}
+
+/// The limits of connections and requests: the block `server.limits`. Durations are written as `10s`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSpec {
+    /// The most connections at a time (default 10,000, and no more than the descriptors of the process allow).
+    pub connections: Option<u32>,
+    /// The most connections at a time from one address, or from one /64 network of IPv6 (default 256). Those from the machine
+    /// of the server count only in total.
+    pub per_address: Option<u32>,
+    /// The longest handshake of TLS (default 10s).
+    pub handshake_timeout: Option<String>,
+    /// The longest time from the first byte of a request to the end of its head (default 10s).
+    pub headers_timeout: Option<String>,
+    /// The longest time from the head of a request to its answer (default 30s).
+    pub request_timeout: Option<String>,
+    /// The longest time without a request on an open connection (default 75s).
+    pub idle_timeout: Option<String>,
+    /// The longest time for which a client may take nothing of its answer, or less than 512 bytes per second (default 20s).
+    pub write_timeout: Option<String>,
+    /// The most header lines of a request (default 64).
+    pub headers: Option<u32>,
+    /// The largest head of a request, in bytes (default 16,384).
+    pub header_bytes: Option<u32>,
+    /// The longest URI of a request, in bytes (default 4,096).
+    pub uri_bytes: Option<u32>,
+    /// The most requests at a time on a connection with HTTP/2 (default 100).
+    pub streams: Option<u32>,
+}
+
+/// The certificate of a listener: the block `server.tls` or `server.admin_tls`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSpec {
+    /// The PEM file with the certificate of the server, and then those of the authorities in between: a path relative to this
+    /// file.
+    pub certificate: String,
+    /// The PEM file with its private key: a path relative to this file.
+    pub key: String,
+    /// The oldest version of TLS that is accepted: `"1.2"` (default) or `"1.3"`.
+    #[serde(default)]
+    pub min_version: Option<String>,
 }
 
 /// A receiver of webhooks: an entry of `server.webhooks`.

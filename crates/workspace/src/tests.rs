@@ -315,3 +315,75 @@ fn webhooks_have_secrets_by_reference() {
     let fault = read("server: {webhooks: [{url: 'https://a.example'}]}").unwrap_err();
     assert!(fault.message().contains("secret"), "{fault}");
 }
+
+#[test]
+fn limits_have_a_range_each_and_a_profile_replaces_one_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |yaml: &str, profile: Option<&str>| {
+        std::fs::write(folder.path().join("botops.yaml"), yaml).unwrap();
+        let profile = profile.map(str::to_owned);
+        Workspace::discover(folder.path(), &Overrides { profile, ..Overrides::default() })
+    };
+    let yaml = "server:
+  limits:
+    connections: 500
+    headers_timeout: 5s
+profiles:
+  edge:
+    server: {limits: {connections: 9, streams: 7}, metrics: open}
+";
+    let limits = read(yaml, None).unwrap().limits;
+    assert_eq!((limits.connections.value, limits.streams.value), (Some(500), None));
+    assert_eq!(limits.connections.origin.to_string(), "botops.yaml:3");
+    assert_eq!(limits.headers_timeout.value, Some(std::time::Duration::from_secs(5)));
+    assert_eq!(limits.headers_timeout.origin.to_string(), "botops.yaml:4");
+    assert_eq!(limits.idle_timeout.origin, Origin::Default);
+    let edge = read(yaml, Some("edge")).unwrap();
+    assert_eq!((edge.limits.connections.value, edge.limits.streams.value), (Some(9), Some(7)));
+    assert_eq!(edge.limits.headers_timeout.origin.to_string(), "botops.yaml:4");
+    assert!(edge.open_metrics.value && !read(yaml, None).unwrap().open_metrics.value);
+
+    for (written, code, message) in [
+        ("limits: {connections: 0}", "BOT-1088", "`server.limits.connections` is 0"),
+        ("limits: {header_bytes: 100}", "BOT-1088", "from 8192 to 1048576"),
+        ("limits: {uri_bytes: 70000}", "BOT-1088", "from 64 to 65534"),
+        ("limits: {idle_timeout: soon}", "BOT-1088", "is not a duration: `soon`"),
+        ("limits: {idle_timeout: 0s}", "BOT-1088", "is out of range: `0s`"),
+        ("limits: {request_timeout: 2h}", "BOT-1088", "is out of range: `2h`"),
+        ("metrics: everyone", "BOT-1091", "`server.metrics` is `everyone`"),
+        ("tls: {certificate: a, key: b, min_version: '1.1'}", "BOT-1090", "is `1.1`"),
+    ] {
+        let fault = read(&format!("server:\n  {written}\n"), None).unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), (code, 2), "{written}: {fault}");
+        assert!(fault.message().contains(message), "{written}: {fault}");
+        assert_eq!(fault.place().line, Some(2), "{written}: {fault:?}");
+    }
+    let unknown = read("server:\n  limits: {conections: 5}\n", None).unwrap_err();
+    assert!(unknown.hints().iter().any(|hint| hint.contains("connections")), "{unknown:?}");
+}
+
+#[test]
+fn the_files_of_tls_start_at_the_folder_of_the_workspace() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |yaml: &str| {
+        std::fs::write(folder.path().join("botops.yaml"), yaml).unwrap();
+        Workspace::discover(folder.path(), &Overrides::default())
+    };
+    let yaml = "server:
+  tls: {certificate: tls/server.pem, key: /run/secrets/server.key}
+  admin_tls: {certificate: a.pem, key: a.key, min_version: 1.3}
+";
+    let found = read(yaml).unwrap();
+    let tls = found.tls.value.unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    assert_eq!(
+        root.join("tls/server.pem"),
+        root.join(tls.certificate.strip_prefix(folder.path()).unwrap())
+    );
+    assert_eq!(tls.key, std::path::Path::new("/run/secrets/server.key"));
+    assert!(!tls.needs_1_3 && found.admin_tls.value.unwrap().needs_1_3);
+    assert_eq!(found.tls.origin.to_string(), "botops.yaml:2");
+    let fault = read("server: {tls: {certificate: a}}").unwrap_err();
+    assert!(fault.message().contains("key"), "{fault}");
+    assert!(read("").unwrap().tls.value.is_none());
+}

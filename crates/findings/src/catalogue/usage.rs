@@ -371,10 +371,28 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "An entry of `server.webhooks` names the address of a receiver (`url`: an `http://` or `https://` URL without a password), one or two secrets by reference (`secret`, `second_secret`: `${env:NAME}` or `${file:PATH}`) of at least 24 bytes each, and, if it does not get all events, which ones (`events`). There are at most 16 receivers, each with an address of its own. A fault names the host only, because a path may be a secret. See `docs/servers.md`.",
     },
     Entry {
+        code: "BOT-1088",
+        kind: Some(FaultKind::Usage),
+        title: "a limit of the server is out of range",
+        explanation: "`server.limits` in botops.yaml bounds the connections and requests of a server: `connections`, `per_address`, `headers`, `header_bytes`, `uri_bytes` and `streams` are whole numbers; `handshake_timeout`, `headers_timeout`, `request_timeout`, `idle_timeout` and `write_timeout` are durations such as `10s`. The message names the range. See `docs/internet.md`.",
+    },
+    Entry {
         code: "BOT-1089",
         kind: Some(FaultKind::Usage),
         title: "a certificate cannot be used",
         explanation: "`server.tls` and `server.admin_tls` name two PEM files each: `certificate` (that of the server first, then those of the authorities in between) and `key` (not encrypted). One of them cannot be read, is not PEM, or the two do not belong together. A server does not start with them; a running server goes on with those it has read before. See `docs/internet.md`.",
+    },
+    Entry {
+        code: "BOT-1090",
+        kind: Some(FaultKind::Usage),
+        title: "unknown version of TLS",
+        explanation: "`min_version` of `server.tls` and `server.admin_tls` is the oldest version that a listener accepts: `1.2` (the default) or `1.3`. Older versions are not supported.",
+    },
+    Entry {
+        code: "BOT-1091",
+        kind: Some(FaultKind::Usage),
+        title: "unknown access to the metrics",
+        explanation: "`server.metrics` is `admin` (the default: `/metrics` is on the admin listener, for callers with the scope `read`) or `open` (everyone can read `/metrics` on both listeners).",
     },
     Entry {
         code: "BOT-1092",
