@@ -162,6 +162,7 @@ fn decided() -> Decision {
             log_e_promote: -3.2,
             log_threshold: 4.094,
             log_threshold_promote: 2.996,
+            sources: Vec::new(),
         }],
         limits: Vec::new(),
         units: [2_412, 611],

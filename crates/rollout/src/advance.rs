@@ -124,9 +124,10 @@ fn paused_verdict(reason: PauseReason) -> Verdict {
         PauseReason::Requested | PauseReason::Held => Verdict::Hold,
         PauseReason::NoTraffic | PauseReason::Unmeasured => Verdict::Insufficient,
         PauseReason::Inconclusive => Verdict::Inconclusive,
-        PauseReason::SampleRatioMismatch | PauseReason::Stale | PauseReason::ClockJump => {
-            Verdict::Invalid
-        }
+        PauseReason::SampleRatioMismatch
+        | PauseReason::Stale
+        | PauseReason::ClockJump
+        | PauseReason::Feedback => Verdict::Invalid,
     }
 }
 
@@ -149,7 +150,8 @@ fn roll_back(verdict: Verdict, reason: String) -> Stop {
     Stop { phase: Phase::rolling_back(&reason), effect: Effect::RollBack, verdict, reason }
 }
 
-/// Rolls back on evidence; pauses at weight zero when the split is broken or observations are stale.
+/// Rolls back on evidence; pauses at weight zero when the split is broken, the verdicts of end users cannot be trusted, or
+/// observations are stale.
 fn guard(next: &Rollout, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Stop> {
     if let Some(reason) = settling::failure(next) {
         return Some(roll_back(Verdict::Fail, reason));
@@ -162,6 +164,9 @@ fn guard(next: &Rollout, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Sto
         let reason = wording::broken_split(&broken);
         let why = (PauseReason::SampleRatioMismatch, Verdict::Invalid);
         return Some(pause(next, why, reason, now));
+    }
+    if let Some(reason) = wording::feedback_alarm(next) {
+        return Some(pause(next, (PauseReason::Feedback, Verdict::Invalid), reason, now));
     }
     stale(next, since, now)
 }
@@ -351,7 +356,8 @@ fn pause_without_evidence(
     now: DateTime<Utc>,
 ) -> Transition {
     let unmeasured = required.iter().find(|(evidence, status)| {
-        matches!(status, PromoteEvidence::Unmeasured(_)) && status.is_waited_for(evidence.policy)
+        matches!(status, PromoteEvidence::Unmeasured(_) | PromoteEvidence::Unsupported(..))
+            && status.is_waited_for(evidence.policy)
     });
     let mut reason = format!(
         "deadline of {} reached without evidence that the challenger fails less than {} times as often: {}",

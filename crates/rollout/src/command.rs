@@ -257,6 +257,10 @@ fn resume(
         units = 0;
         reason.push_str("; the split counts and the evidence start over");
     }
+    if pause_reason == PauseReason::Feedback {
+        next.judge.reset_end_users();
+        reason.push_str("; the verdicts of end users start over");
+    }
     continue_after_pause(next, step, units, reason, now)
 }
 
@@ -361,7 +365,14 @@ fn check_evidence(next: &Rollout, command: &Command) -> Result<()> {
             "the split was not as configured".to_owned()
         }
         (Phase::Paused { reason: PauseReason::ClockJump, .. }, _) => "the clock jumped".to_owned(),
-        _ => return Ok(()),
+        (Phase::Paused { reason: PauseReason::Feedback, .. }, _) => {
+            "the verdicts of end users stopped the rollout".to_owned()
+        }
+        (Phase::Settling { .. }, _) => return Ok(()),
+        _ => match wording::feedback_alarm(next) {
+            Some(alarm) => alarm,
+            None => return Ok(()),
+        },
     };
     Err(refused(&reason)
         .hint("fix the cause, then continue with `botops rollout resume --reason TEXT`"))

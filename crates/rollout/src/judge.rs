@@ -26,6 +26,9 @@
 //! none of the primary, is unmeasured: the step waits for it until its deadline and pauses, unless its role is
 //! `optional`.
 //!
+//! **Verdicts.** `wrong` is what people say. Verdicts of end users stop a rollout, and never decide it alone: see
+//! `feedback_evidence.rs`.
+//!
 //! **The split.** A separate e-process watches conversations by arm, over all traffic and at each replica
 //! (`replica_splits.rs`). At [`SRM_ALPHA`] the rollout is
 //! invalid and pauses. When a person resumes it, the split and all failure evidence start over, because
@@ -33,6 +36,7 @@
 
 use crate::{
     failure::{FailureKind, GatePolicy},
+    feedback_evidence::{FeedbackState, SourceEvidence},
     observation::Observation,
     policy::JudgeSpec,
     replica_splits::{BrokenSplit, ReplicaSplits, broken},
@@ -84,6 +88,9 @@ pub struct Evidence {
     pub log_threshold: f64,
     /// The threshold of [`Self::log_e_promote`]: ln(1 / alpha).
     pub log_threshold_promote: f64,
+    /// The verdicts behind `wrong`, by source; empty for other kinds, and in what older versions wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceEvidence>,
 }
 
 /// Counts and evidence so far.
@@ -106,6 +113,9 @@ pub struct JudgeState {
     pub(crate) kinds: BTreeMap<FailureKind, KindState>,
     /// The time of the observer's latest look.
     pub(crate) observed_at: Option<DateTime<Utc>>,
+    /// Verdicts by source; `None` before the first one of a known source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) feedback: Option<FeedbackState>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -143,6 +153,9 @@ pub(crate) enum PromoteEvidence {
     Missing(f64),
     /// Measured on too few conversations, `[primary, canary]`, to say anything.
     Unmeasured([u64; 2]),
+    /// Given by end users alone: reviewers judged these conversations, `[primary, canary]`, and have to judge that many on
+    /// the challenger.
+    Unsupported([u64; 2], u64),
 }
 
 impl PromoteEvidence {
@@ -151,7 +164,7 @@ impl PromoteEvidence {
         match self {
             Self::Sufficient(_) | Self::TooRare => false,
             Self::Missing(_) => true,
-            Self::Unmeasured(_) => policy != GatePolicy::Optional,
+            Self::Unmeasured(_) | Self::Unsupported(..) => policy != GatePolicy::Optional,
         }
     }
 }
@@ -192,6 +205,12 @@ impl JudgeState {
     pub(crate) fn add(&mut self, observation: &Observation, weight: f64, now: DateTime<Utc>) {
         // Limited to `now`: with a clock that runs ahead, stale observations would look fresh.
         self.observed_at = self.observed_at.max(observation.observed_at.map(|at| at.min(now)));
+        if !observation.feedback.is_empty() && self.feedback.is_none() {
+            self.feedback = Some(self.unnamed_feedback());
+        }
+        if let Some(feedback) = &mut self.feedback {
+            feedback.add(observation, now);
+        }
         let [primary, canary] = &mut self.units;
         *primary = primary.saturating_add(observation.primary_units);
         *canary = canary.saturating_add(observation.canary_units);
@@ -224,13 +243,29 @@ impl JudgeState {
             state.split.add(failure.weight, failure.canary, failure.primary);
             changed.push(failure.kind);
         }
+        if observation.feedback.iter().any(|count| count.wrong != [0, 0]) {
+            // A source may find wrong what another one has counted.
+            changed.push(FailureKind::Wrong);
+        }
         changed.sort_unstable();
         changed.dedup();
         for kind in changed {
             let Some(state) = self.kinds.get_mut(&kind) else { continue };
-            let log_e = nine_decimals(log_e_harm(&state.split));
+            let log_e = log_e_harm(&state.split);
+            let log_e = nine_decimals(match (kind, &self.feedback) {
+                (FailureKind::Wrong, Some(feedback)) => feedback.log_e_worse(log_e),
+                _ => log_e,
+            });
             state.max_log_e_rollback = state.max_log_e_rollback.max(log_e);
         }
+    }
+
+    /// Returns the verdicts so far as those of unknown source.
+    pub(crate) fn unnamed_feedback(&self) -> FeedbackState {
+        let empty = KindState::default();
+        let wrong = self.kinds.get(&FailureKind::Wrong).unwrap_or(&empty);
+        let judged = self.comparable(FailureKind::Wrong);
+        FeedbackState::after(judged, wrong.failures, &wrong.split, wrong.max_log_e_rollback)
     }
 
     /// Notes that the observer looked at `at`, and saw nothing.
@@ -241,12 +276,18 @@ impl JudgeState {
     /// Forgets when the observer looked, because the clock jumped.
     pub(crate) fn forget_time(&mut self) {
         self.observed_at = None;
+        if let Some(feedback) = &mut self.feedback {
+            feedback.forget_time();
+        }
     }
 
     /// Clears the split counts and the evidence, after a broken split was repaired.
     pub(crate) fn reset_evidence(&mut self) {
         self.split = SplitCounts::default();
         self.replicas.reset();
+        if let Some(feedback) = &mut self.feedback {
+            feedback.restart();
+        }
         for state in self.kinds.values_mut() {
             state.split = SplitCounts::default();
             if let Some(measured) = &mut state.measured {
@@ -255,13 +296,43 @@ impl JudgeState {
         }
     }
 
+    /// Drops the verdicts of end users, after they stopped the rollout: those of reviewers stay.
+    pub(crate) fn reset_end_users(&mut self) {
+        let Some(feedback) = &mut self.feedback else { return };
+        feedback.forget_end_users();
+        if let Some(state) = self.kinds.get_mut(&FailureKind::Wrong) {
+            state.split = feedback.trusted_wrong();
+            state.max_log_e_rollback = feedback.max_log_e_trusted();
+            if let Some(measured) = &mut state.measured {
+                measured.since_reset = feedback.trusted_judged();
+            }
+        }
+    }
+
+    /// Returns whether `kind` has the evidence to roll back, whoever it is from.
+    fn is_worse(&self, kind: FailureKind, spec: &JudgeSpec) -> bool {
+        let log_e = self.kinds.get(&kind).map_or(0.0, |state| state.max_log_e_rollback);
+        log_e >= spec.log_threshold_rollback()
+    }
+
+    /// Returns the evidence that would roll back and is from end users alone, if there is any.
+    pub(crate) fn worse_by_end_users(&self, spec: &JudgeSpec) -> Option<Evidence> {
+        let feedback = self.feedback.as_ref()?;
+        let kind = FailureKind::Wrong;
+        let is_alone = self.is_worse(kind, spec) && !feedback.may_roll_back(spec);
+        is_alone.then(|| self.evidence_on(kind, spec.role(kind), spec))
+    }
+
     /// Returns the gating kind with the most evidence among those that are worse on the challenger, if any.
     pub(crate) fn worse(&self, spec: &JudgeSpec) -> Option<Evidence> {
-        let threshold = spec.log_threshold_rollback();
         let log_e = |kind: FailureKind| self.kinds.get(&kind).map_or(0.0, |s| s.max_log_e_rollback);
+        let may = |kind: FailureKind| match (kind, &self.feedback) {
+            (FailureKind::Wrong, Some(feedback)) => feedback.may_roll_back(spec),
+            _ => true,
+        };
         let kind = spec
             .gating()
-            .filter(|&kind| log_e(kind) >= threshold)
+            .filter(|&kind| self.is_worse(kind, spec) && may(kind))
             .max_by(|&a, &b| log_e(a).total_cmp(&log_e(b)))?;
         Some(self.evidence_on(kind, spec.role(kind), spec))
     }
@@ -327,6 +398,15 @@ impl JudgeState {
                 } else {
                     PromoteEvidence::Missing(evidence.log_e_promote)
                 };
+                let support = self.feedback.as_ref().map(|it| it.support(spec, min_units));
+                let is_given =
+                    matches!(status, PromoteEvidence::Sufficient(_) | PromoteEvidence::TooRare);
+                let status = match support {
+                    Some(Err((judged, needed))) if kind == FailureKind::Wrong && is_given => {
+                        PromoteEvidence::Unsupported(judged, needed)
+                    }
+                    _ => status,
+                };
                 (evidence, status)
             })
             .collect()
@@ -358,6 +438,10 @@ impl JudgeState {
             log_e_promote: nine_decimals(log_e_better(&state.split, spec.tolerated_risk)),
             log_threshold: spec.log_threshold_rollback(),
             log_threshold_promote: spec.log_threshold_promote(),
+            sources: match (kind, &self.feedback) {
+                (FailureKind::Wrong, Some(feedback)) => feedback.evidence(),
+                _ => Vec::new(),
+            },
         }
     }
 }

@@ -29,6 +29,13 @@ impl JudgeState {
         if !after.replicas.is_empty() {
             observation.units = self.unit_difference(after, &observation)?;
         }
+        if let Some(feedback) = &after.feedback {
+            let before = match &self.feedback {
+                Some(before) => before.difference(feedback),
+                None => self.unnamed_feedback().difference(feedback),
+            };
+            observation.feedback = before?;
+        }
         let empty = KindState::default();
         for (&kind, state) in &after.kinds {
             let before = self.kinds.get(&kind);

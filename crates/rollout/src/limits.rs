@@ -10,7 +10,11 @@
 //! rollout does not settle.
 
 use crate::{
-    failure::FailureKind, observation::Observation, policy::RolloutPolicy, rounding::nine_decimals,
+    failure::FailureKind,
+    observation::{FeedbackCount, Observation},
+    policy::RolloutPolicy,
+    rounding::nine_decimals,
+    verdict::VerdictSource,
 };
 use botops_stats::evidence::{log_e_above, log_e_below};
 use serde::{Deserialize, Serialize};
@@ -80,8 +84,16 @@ impl LimitState {
         if weight < 1.0 {
             return;
         }
+        // Of a limit on `wrong`, end users do not decide alone either.
+        let by_source = !observation.feedback.is_empty() && policy.judge().end_user_share < 1.0;
+        let trusted = || {
+            let is_trusted =
+                |f: &&FeedbackCount| f.source != VerdictSource::EndUser && f.weight >= 1.0;
+            observation.feedback.iter().filter(is_trusted)
+        };
         for (&kind, &percent) in policy.limits() {
             let units = match kind {
+                FailureKind::Wrong if by_source => sum(trusted().map(|f| f.judged[1])),
                 // Every conversation measures these kinds.
                 FailureKind::Error | FailureKind::Fallback => observation.canary_units_at(weight),
                 _ => sum(observation.measured.iter().filter(|m| m.kind == kind).map(|m| m.canary)),
@@ -92,6 +104,10 @@ impl LimitState {
                 .iter()
                 .filter(|failure| failure.kind == kind && failure.weight >= 1.0)
                 .map(|failure| failure.canary));
+            let failures = match kind {
+                FailureKind::Wrong if by_source => sum(trusted().map(|f| f.wrong[1])),
+                _ => failures,
+            };
             if units == 0 && failures == 0 {
                 continue;
             }

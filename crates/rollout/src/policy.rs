@@ -156,6 +156,19 @@ pub struct JudgeSpec {
     /// unmeasured) or `observe`. By default `error`, `fallback` and `wrong` gate; `slow` and
     /// `disagreement` are only reported.
     pub metrics: BTreeMap<FailureKind, GatePolicy>,
+    /// The share of a decision by `wrong` that the verdicts of end users may contribute, in [0, 1]; by default half. The
+    /// rest has to come from reviewers. At 1, end users decide alone, unless their verdicts come in a burst or are
+    /// one-armed.
+    #[serde(skip_serializing_if = "is_usual_share")]
+    pub end_user_share: f64,
+}
+
+/// The default of [`JudgeSpec::end_user_share`].
+const END_USER_SHARE: f64 = 0.5;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_usual_share(share: &f64) -> bool {
+    share.to_bits() == END_USER_SHARE.to_bits()
 }
 
 /// The time that approvals have if the plan does not say: three days, which span a weekend.
@@ -275,6 +288,7 @@ impl Default for JudgeSpec {
                 (Slow, Observe),
                 (Disagreement, Observe),
             ]),
+            end_user_share: END_USER_SHARE,
         }
     }
 }

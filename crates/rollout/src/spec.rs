@@ -428,10 +428,20 @@ fn checked_judge(spec: &JudgeSpec) -> Result<JudgeSpec> {
         )
         .hint("write `disagreement: observe`"));
     }
+    if !(0.0..=1.0).contains(&spec.end_user_share) {
+        return Err(fault(
+            "judge.end_user_share",
+            format!("`end_user_share` is `{}`: expected a share from 0 to 1", spec.end_user_share),
+        )
+        .hint(
+            "0.5 lets end users contribute half of a decision by `wrong`; reviewers give the rest",
+        ));
+    }
     Ok(JudgeSpec {
         alpha: nine_decimals(spec.alpha).max(1e-9),
         tolerated_risk: nine_decimals(spec.tolerated_risk),
         metrics: spec.metrics.clone(),
+        end_user_share: nine_decimals(spec.end_user_share),
     })
 }
 

@@ -125,6 +125,8 @@ pub enum PauseReason {
     /// A freeze or a closed promotion window kept the challenger from its next step. The pause ends by itself when the
     /// hold ends.
     Held,
+    /// Verdicts of end users came in a burst, were one-armed, or would have decided alone; the weight is zero.
+    Feedback,
 }
 
 /// A rollout as stored after every transition: the whole state, including the judge's.

@@ -2,6 +2,7 @@
 
 use crate::{
     failure::FailureKind,
+    feedback_evidence::OneArmed,
     judge::{Evidence, PromoteEvidence},
     limits::LimitEvidence,
     numbers::{duration, elapsed, list, percent},
@@ -86,6 +87,65 @@ pub(crate) fn broken_split(broken: &BrokenSplit) -> String {
     )
 }
 
+/// Returns the reason why the verdicts of end users stop `rollout`; `None` if they do not, or if `wrong` does not gate.
+pub(crate) fn feedback_alarm(rollout: &Rollout) -> Option<String> {
+    let spec = rollout.policy.judge();
+    let feedback = rollout.judge.feedback.as_ref()?;
+    if !spec.role(FailureKind::Wrong).gates() {
+        return None;
+    }
+    let alarm = if let Some(one) = feedback.standing_one_armed() {
+        one_armed(&one)
+    } else if let Some(burst) = feedback.burst() {
+        format!(
+            "end users judged {} conversations within two hours, in which {} began: more than the {} that are usual",
+            count(burst.judged),
+            count(burst.units),
+            count(burst.limit)
+        )
+    } else {
+        let evidence = rollout.judge.worse_by_end_users(spec)?;
+        let threshold = evidence.log_threshold;
+        match feedback.one_armed(threshold) {
+            Some(one) => one_armed(&one),
+            None => format!(
+                "`wrong` is worse on the challenger by the verdicts of end users: {}; reviewers have shown log e {:.3} of the {:.3} that a decision needs from them",
+                comparison(&evidence),
+                feedback.max_log_e_trusted(),
+                (1.0 - spec.end_user_share) * threshold
+            ),
+        }
+    };
+    Some(format!(
+        "{alarm}. The verdicts of end users do not decide: the challenger gets no traffic until reviewers confirm, or a person resumes"
+    ))
+}
+
+fn one_armed(one: &OneArmed) -> String {
+    format!(
+        "end users judged one arm: {} of {} judged conversations were on the challenger, {} were expected; log e {:.3} >= {:.3}",
+        count(one.canary),
+        count(one.all),
+        count(one.expected),
+        one.log_e,
+        one.threshold
+    )
+}
+
+/// Returns the verdicts of reviewers that `wrong` lacks.
+fn unsupported([primary, canary]: [u64; 2], needed: u64) -> String {
+    if canary < needed {
+        format!(
+            "verdicts of reviewers on {} more conversations of the challenger",
+            count(needed - canary)
+        )
+    } else if primary == 0 {
+        "verdicts of reviewers on the champion".to_owned()
+    } else {
+        "verdicts of reviewers that do not find more wrong on the challenger".to_owned()
+    }
+}
+
 /// Returns the numbers of promote evidence: `` `wrong` log e 3.100 >= 2.996; too rare to compare: ... ``.
 pub(crate) fn promote_evidence(kinds: &[(Evidence, PromoteEvidence)]) -> String {
     let mut parts = Vec::new();
@@ -105,6 +165,9 @@ pub(crate) fn promote_evidence(kinds: &[(Evidence, PromoteEvidence)]) -> String 
                 count(*canary),
                 count(*primary)
             ),
+            PromoteEvidence::Unsupported(judged, needed) => {
+                format!("`{name}` {numbers}, by end users alone: it needs {}", unsupported(*judged, *needed))
+            }
         });
     }
     parts.join("; ")
@@ -253,6 +316,7 @@ impl Rollout {
                     unmeasured(evidence.kind, measured, min_units),
                     evidence.kind.name()
                 )),
+                PromoteEvidence::Unsupported(judged, needed) => Some(unsupported(judged, needed)),
                 PromoteEvidence::Sufficient(_) | PromoteEvidence::TooRare => None,
             })
             .collect()

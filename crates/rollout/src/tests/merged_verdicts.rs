@@ -7,8 +7,11 @@ use super::{
     *,
 };
 
-/// Returns `(source, judged, wrong)` of an observation, and the conversations that failed by feedback.
-fn feedback(seen: &Observation) -> (Vec<(VerdictSource, [u64; 2], [u64; 2])>, [u64; 2]) {
+/// A source, and the conversations that it judged and found wrong: `[primary, canary]`.
+type Counts = (VerdictSource, [u64; 2], [u64; 2]);
+
+/// Returns the counts by source of an observation, and the conversations that failed by feedback.
+fn feedback(seen: &Observation) -> (Vec<Counts>, [u64; 2]) {
     let wrong = seen.failures.iter().filter(|failure| failure.kind == FailureKind::Wrong);
     let wrong = wrong.fold([0, 0], |[p, c], f| [p + f.primary, c + f.canary]);
     (seen.feedback.iter().map(|f| (f.source, f.judged, f.wrong)).collect(), wrong)

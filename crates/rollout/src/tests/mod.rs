@@ -4,6 +4,7 @@ mod approvals;
 mod clock_jumps;
 mod commands;
 mod events;
+mod feedback;
 mod holds;
 mod invariants;
 mod merged;
