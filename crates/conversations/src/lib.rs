@@ -15,6 +15,8 @@ mod location;
 mod memory;
 mod migrations;
 mod names;
+mod postgres;
+mod redis_store;
 mod schema;
 mod sealing;
 mod sqlite;

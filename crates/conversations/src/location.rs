@@ -3,6 +3,8 @@
 use crate::{
     memory::MemoryStore,
     migrations::{NEWEST, SchemaStatus},
+    postgres::Database,
+    redis_store::Server,
     sqlite::{self, SqliteStore},
     store::ConversationStore,
 };
@@ -13,14 +15,17 @@ use std::{
     sync::Arc,
 };
 
-/// Where conversations are stored: `memory`, or the path of a folder with SQLite files.
-#[derive(Clone, PartialEq, Eq)]
+/// Where conversations are stored: `memory`, the path of a folder with SQLite files, or a `postgres://` or `redis://` URL.
+/// It is shown without the user and the password of a URL.
+#[derive(Clone)]
 pub struct Location(Kind);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 enum Kind {
     Memory,
     Folder(PathBuf),
+    Postgres(Box<Database>),
+    Redis(Box<Server>),
 }
 
 impl fmt::Display for Location {
@@ -28,6 +33,8 @@ impl fmt::Display for Location {
         match &self.0 {
             Kind::Memory => f.write_str("memory"),
             Kind::Folder(folder) => write!(f, "{}", folder.display()),
+            Kind::Postgres(database) => f.write_str(database.shown()),
+            Kind::Redis(server) => f.write_str(server.shown()),
         }
     }
 }
@@ -47,9 +54,13 @@ impl Location {
         let scheme = text.split_once(':').map(|(scheme, _)| scheme);
         let kind = match scheme {
             _ if text == "memory" => Kind::Memory,
+            Some("postgres" | "postgresql") => Kind::Postgres(Box::new(Database::parse(text)?)),
+            Some("redis" | "rediss") => Kind::Redis(Box::new(Server::parse(text)?)),
             Some(scheme) if is_scheme(scheme) => {
+                let scheme = botops_text::display(scheme, 20);
                 let message = format!("conversations cannot be stored at a `{scheme}:` URL");
-                return Err(Fault::usage("BOT-6115", message).hint("give the path of a folder"));
+                return Err(Fault::usage("BOT-6115", message)
+                    .hint("give the path of a folder, or a `postgres://` or `redis://` URL"));
             }
             _ if text.trim().is_empty() => {
                 return Err(Fault::usage("BOT-6115", "the store of conversations is empty"));
@@ -69,6 +80,8 @@ impl Location {
         Ok(match &self.0 {
             Kind::Memory => Arc::new(MemoryStore::default()),
             Kind::Folder(folder) => Arc::new(SqliteStore::open(folder, create).await?),
+            Kind::Postgres(database) => Arc::new(database.open().await?),
+            Kind::Redis(server) => Arc::new(server.open().await?),
         })
     }
 
@@ -79,7 +92,8 @@ impl Location {
     pub async fn schema(&self) -> Result<SchemaStatus> {
         match &self.0 {
             Kind::Folder(folder) => sqlite::status(folder).await,
-            Kind::Memory => Err(self.no_tables()),
+            Kind::Postgres(database) => database.status().await,
+            Kind::Memory | Kind::Redis(_) => Err(self.no_tables()),
         }
     }
 
@@ -90,7 +104,8 @@ impl Location {
     pub async fn migrate(&self, dry_run: bool) -> Result<SchemaStatus> {
         match &self.0 {
             Kind::Folder(folder) => sqlite::migrate(folder, NEWEST, dry_run).await,
-            Kind::Memory => Err(self.no_tables()),
+            Kind::Postgres(database) => database.migrate(NEWEST, dry_run).await,
+            Kind::Memory | Kind::Redis(_) => Err(self.no_tables()),
         }
     }
 
@@ -101,7 +116,8 @@ impl Location {
     pub async fn rollback(&self, target: i64, force: bool, dry_run: bool) -> Result<SchemaStatus> {
         match &self.0 {
             Kind::Folder(folder) => sqlite::rollback(folder, target, (force, dry_run)).await,
-            Kind::Memory => Err(self.no_tables()),
+            Kind::Postgres(database) => database.rollback(target, (force, dry_run)).await,
+            Kind::Memory | Kind::Redis(_) => Err(self.no_tables()),
         }
     }
 

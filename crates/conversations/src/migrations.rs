@@ -32,6 +32,14 @@ pub(crate) const SQLITE_KEYS: &[Migration] = &[Migration {
     down: include_str!("migrations/sqlite_1_keys.down.sql"),
 }];
 
+/// The migrations of a PostgreSQL database.
+pub(crate) const POSTGRES: &[Migration] = &[Migration {
+    version: 1,
+    name: "turns and keys",
+    up: include_str!("migrations/postgres_1.up.sql"),
+    down: include_str!("migrations/postgres_1.down.sql"),
+}];
+
 /// The newest version of the tables.
 pub(crate) const NEWEST: i64 = 1;
 
@@ -99,7 +107,7 @@ mod tests {
 
     #[test]
     fn every_list_counts_up_to_the_newest_version() {
-        for all in [SQLITE_TURNS, SQLITE_KEYS] {
+        for all in [SQLITE_TURNS, SQLITE_KEYS, POSTGRES] {
             let versions: Vec<i64> = all.iter().map(|step| step.version).collect();
             assert_eq!(versions, (1..=NEWEST).collect::<Vec<_>>());
             assert!(all.iter().all(|step| !step.up.is_empty() && !step.down.is_empty()));

@@ -1,10 +1,12 @@
 //! Tests of the stores by one contract, and of conversations in them.
 
 mod contract;
+mod databases;
 mod erasure;
 mod racing;
 mod schema;
 mod sealed;
+mod servers;
 
 use crate::{Conversations, DataKeys, Location, MemoryStore, Names, store::ConversationStore};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
