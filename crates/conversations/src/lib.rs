@@ -7,6 +7,7 @@
 //! - a turn names the turn that it follows; of two that follow the same, one is written
 //! - [`Names`] are HMACs: no store has an id of a client
 //! - [`DataKeys`] wrap the keys under which the texts of each person are sealed
+//! - [`RedisLimits`] count the requests of several servers together
 //! - a [`Location`] says where a store is, and opens it; [`MemoryStore`] is for tests and rehearsals
 
 mod conversations;
@@ -19,6 +20,7 @@ mod postgres;
 mod redis_store;
 mod schema;
 mod sealing;
+mod shared_limits;
 mod sqlite;
 mod statements;
 mod store;
@@ -32,5 +34,6 @@ pub use memory::MemoryStore;
 pub use migrations::SchemaStatus;
 pub use names::{Id, Named, Names};
 pub use sealing::{DataKeys, WrappedKey};
+pub use shared_limits::{Counted, CountedRequest, RedisLimits};
 pub use store::{Appended, ConversationStore, Erased, Row, Summary};
 pub use turn::{MOST_TURN_BYTES, Turn};
