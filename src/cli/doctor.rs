@@ -8,7 +8,7 @@ use crate::cli::{
 use botops_experiments::{CodeState, Environment};
 use botops_findings::{Fault, FaultKind, Result, Severity};
 use botops_store::Store;
-use botops_workspace::{Origin, Workspace};
+use botops_workspace::{Origin, PublicAccess, Workspace};
 use serde::Serialize;
 use std::path::Path;
 
@@ -174,6 +174,19 @@ fn webhooks(workspace: &Workspace) -> Option<String> {
     }
 }
 
+/// Returns who may call the public API; `None` if nobody decided.
+fn access(workspace: &Workspace) -> Option<String> {
+    match &workspace.access.value {
+        PublicAccess::Undecided => None,
+        PublicAccess::Open => Some("open".to_owned()),
+        PublicAccess::Restricted { keys, jwt } => {
+            let issuers = jwt.iter().map(|(spec, _)| format!("tokens of {}", spec.issuer));
+            let keys = keys.then(|| "keys".to_owned());
+            Some(keys.into_iter().chain(issuers).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
 /// Lists the settings, and the environment variables that change the behavior.
 fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Setting> {
     let shown = |name: &str, value: Option<String>, origin: &Origin| Setting {
@@ -221,6 +234,7 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
         ),
         shown("server.admin_oidc", issuers(workspace), &workspace.admin_oidc.origin),
         shown("server.webhooks", webhooks(workspace), &workspace.webhooks.origin),
+        shown("access", access(workspace), &workspace.access.origin),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
     ];
     let profile = match &context.global.profile {

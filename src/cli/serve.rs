@@ -2,22 +2,20 @@
 
 use super::Outcome;
 use crate::cli::{Printer, arguments::model_arg, session::context::Context};
-use botops_access::{Grants, IssuerKeys, IssuerSpec, Role};
 use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Registry, Selector, read_policy};
 use botops_serving::{
-    self as serving, AccessSettings, ClientAccess, Replication, RequestLog, ServerSettings, Source,
-    WebhookSpec,
+    self as serving, Replication, RequestLog, ServerSettings, Source, WebhookSpec,
 };
-use botops_workspace::{OidcSpec, Webhook, Workspace};
+use botops_workspace::{Webhook, Workspace};
 use serde::Serialize;
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+mod access;
 mod identity_key;
 
 /// The default address of the public listener.
@@ -75,7 +73,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         admin_token: workspace.admin_token.value.resolve()?,
         allowed_hosts: args.allow_host.clone(),
         environment: workspace.environment.value.clone(),
-        access: access(workspace, args.admin_socket.as_deref())?,
+        access: access::resolve(workspace, args.admin_socket.as_deref())?,
         listeners: botops_serving::ListenerSettings::default(),
         replication: Replication {
             identity_key: Some(identity_key::resolve(workspace)?),
@@ -106,6 +104,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let pinned = (!is_champion).then_some(named.clone());
         Source::Registry { registry: context.registry()?, model: reference.model, pinned }
     };
+    // Before anything is written.
+    serving::check_access(&settings, &source)?;
     if let Source::Registry { registry, .. } = &source {
         record_policy(context, registry)?;
     }
@@ -118,6 +118,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             admin_socket: running.admin_socket().map(Path::to_owned),
         };
         context.printer.say(&format!("serving {named} on http://{}", answer.address));
+        context.printer.say(running.clients());
         match answer.admin_address {
             Some(address) => context.printer.say(&format!("admin API on http://{address}")),
             None => context
@@ -144,35 +145,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(Outcome::done(&answer, ""))
 }
 
-/// Returns who may call the admin API by the settings of the workspace; `socket` is the flag.
-///
-/// # Errors
-/// `BOT-1049` (exit 2) an issuer or a user has an unknown role.
-fn access(workspace: &Workspace, socket: Option<&Path>) -> Result<AccessSettings> {
-    let issuer = |spec: &OidcSpec| {
-        Ok(IssuerSpec {
-            issuer: spec.issuer.clone(),
-            audience: spec.audience.clone(),
-            keys: IssuerKeys::Jwks(spec.jwks.clone()),
-            algorithms: Vec::new(),
-            leeway: IssuerSpec::LEEWAY,
-            grants: Grants::Roles {
-                claim: spec.claim.clone(),
-                roles: roles("server.admin_oidc", &spec.roles)?,
-            },
-        })
-    };
-    let issuers = workspace.admin_oidc.value.iter().map(issuer).collect::<Result<_>>()?;
-    let of_settings = workspace.admin_socket.value.as_ref().map(PathBuf::from);
-    Ok(AccessSettings {
-        issuers,
-        root: workspace.root.clone(),
-        socket: socket.map(Path::to_owned).or(of_settings),
-        socket_users: roles("server.admin_socket_users", &workspace.admin_socket_users.value)?,
-        clients: ClientAccess::Undecided,
-    })
-}
-
 /// Returns the receivers of webhooks, with their secrets.
 ///
 /// # Errors
@@ -187,18 +159,6 @@ fn webhooks(workspace: &Workspace) -> Result<Vec<WebhookSpec>> {
         })
     };
     workspace.webhooks.value.iter().map(receiver).collect()
-}
-
-/// Reads the names of roles.
-fn roles(key: &str, written: &BTreeMap<String, String>) -> Result<BTreeMap<String, Role>> {
-    let role = |(value, role): (&String, &String)| {
-        let role = role.parse::<Role>().map_err(|fault| {
-            let outer = Fault::usage("BOT-1049", format!("`{key}`: {}", fault.message()));
-            fault.hints().iter().fold(outer, |outer, hint| outer.hint(hint))
-        })?;
-        Ok((value.clone(), role))
-    };
-    written.iter().map(role).collect()
 }
 
 /// Makes the policy file that the server is started with the policy of the environment, unless it is in force already.

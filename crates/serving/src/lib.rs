@@ -95,7 +95,7 @@ pub use deployment_rules::verify_deployments;
 pub use listener_settings::{ListenerSettings, MetricsAccess};
 pub use rehearsal::rehearse;
 pub use replay::replay;
-pub use server::{Running, start};
+pub use server::{Running, check_access, start};
 pub use tls::{TlsSettings, TlsVersion};
 
 /// The settings of a server.

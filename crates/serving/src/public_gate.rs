@@ -1,7 +1,7 @@
 //! The way into the public API: who a request is from, and whether that is enough for its endpoint.
 
 use crate::{
-    ClientAccess, ServerSettings,
+    ClientAccess, ServerSettings, Source,
     app::App,
     exchange::Exchange,
     key_ring::KeyRing,
@@ -29,17 +29,18 @@ pub(super) struct PublicGate {
     ring: Option<Arc<KeyRing>>,
 }
 
-/// Checks who may call the public API by `settings`; a server of a registry `has_store`, which holds its keys.
+/// Checks who may call the public API by `settings`. Keys are in a registry, so a server of a file has none.
 ///
 /// # Errors
 /// `BOT-1082` (exit 2) the server would listen beyond this machine, and nobody decided who may call it; `BOT-1083` (exit 2)
 /// nobody could call it; `BOT-1049`, `BOT-1080` (exit 2) an issuer cannot be used.
 pub(super) fn client_gate(
     settings: &ServerSettings,
-    has_store: bool,
+    source: &Source,
     shared_token: Option<Digest>,
 ) -> Result<ClientGate> {
     let access = &settings.access;
+    let has_store = matches!(source, Source::Registry { .. });
     let open = ClientGate { is_open: true, shared_token, ..ClientGate::default() };
     match &access.clients {
         ClientAccess::Open => Ok(open),
@@ -99,6 +100,19 @@ impl PublicGate {
     /// Makes the gate of a server that is open to everyone and knows nobody.
     pub(super) fn open(app: &Arc<App>) -> Arc<Self> {
         Self::new(app, ClientGate { is_open: true, ..ClientGate::default() }, None)
+    }
+
+    /// Returns who may call, in words.
+    pub(super) fn words(&self) -> &'static str {
+        let ClientGate { is_open, keys, issuers, .. } = &self.clients;
+        match (is_open, keys, issuers) {
+            (true, ..) => {
+                "access is open: everyone who reaches this address may call the public API"
+            }
+            (false, Some(_), Some(_)) => "the public API needs an API key or a token",
+            (false, Some(_), None) => "the public API needs an API key",
+            (false, None, _) => "the public API needs a token",
+        }
     }
 
     /// Finds out who a request with `headers` is from.

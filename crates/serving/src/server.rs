@@ -61,12 +61,23 @@ pub struct Running {
     admin_address: Option<SocketAddr>,
     /// The file of the admin socket, removed with this.
     admin_socket: Option<SocketFile>,
+    /// Who may call the public API, in words.
+    clients: &'static str,
     second: bool,
     stop: tokio::sync::watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     app: Arc<App>,
     /// The threads of the admin API and of rollouts; `None` in a rehearsal.
     control: Option<ControlThreads>,
+}
+
+/// Checks who may call a server with `settings` that serves `source`, as [`start`] does.
+///
+/// # Errors
+/// Those of [`start`] about access.
+pub fn check_access(settings: &ServerSettings, source: &Source) -> Result<()> {
+    Credentials::check(settings)?;
+    client_gate(settings, source, None).map(|_| ())
 }
 
 /// Starts a server. Returns when it listens and its model has passed the golden self-test.
@@ -86,10 +97,9 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     };
     let credentials = Credentials::check(&settings)?;
     let receivers = webhooks::check(&settings.webhooks)?;
-    let has_store = matches!(source, Source::Registry { .. });
-    let client_gate = client_gate(&settings, has_store, credentials.token_digest())?;
     let (tls, admin_tls) = certificates(&settings)?;
     let asked = descriptors::bound(&mut settings.listeners.limits)?;
+    let client_gate = client_gate(&settings, &source, credentials.token_digest())?;
     let store = match &source {
         Source::File { .. } => None,
         Source::Registry { registry, .. } => Some(registry.store().clone()),
@@ -333,7 +343,7 @@ pub(super) fn listen(
     let places = Places::new(&app, "public", settings.listeners.limits.clone());
     let is_tls = tls.is_some();
     let tasks = vec![serve(&Handle::current(), listener, routes, places, tls, stopped)];
-    let second = false;
+    let (clients, second) = (gate.words(), false);
     Ok(Running {
         address,
         is_tls,
@@ -341,6 +351,7 @@ pub(super) fn listen(
         certificates: Vec::new(),
         admin_address: None,
         admin_socket: None,
+        clients,
         second,
         stop,
         tasks,
@@ -406,6 +417,12 @@ impl Running {
     #[must_use]
     pub fn admin_socket(&self) -> Option<&Path> {
         self.admin_socket.as_ref().map(SocketFile::path)
+    }
+
+    /// Returns who may call the public API, in words.
+    #[must_use]
+    pub fn clients(&self) -> &'static str {
+        self.clients
     }
 
     /// Returns whether another server ticked the open rollout when this one started. It takes over when that one is gone.

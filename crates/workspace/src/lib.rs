@@ -3,12 +3,14 @@
 //! In: a folder, flags and the environment. Out: a [`Workspace`] with the value and origin of each setting. The
 //! precedence is flag > environment > profile > `botops.yaml` > default.
 
+mod access;
 mod listeners;
 mod resolve;
 mod secret;
 mod settings;
 mod spec;
 
+pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
 pub use secret::{Secret, SecretSource};
 pub use settings::{
     DEFAULT_ENVIRONMENT, FILE_NAME, Limits, Origin, Overrides, Setting, Tls, Webhook, Workspace,

@@ -1,6 +1,7 @@
 //! The value of each setting, by the precedence flag > environment > profile > file > default.
 
 use crate::{
+    access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec},
     secret::{Secret, SecretSource},
     settings::{DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Webhook, Workspace},
     spec::{NEWEST, ProfileSpec, ServerSpec, WebhookSpec, WorkspaceSpec},
@@ -140,6 +141,7 @@ impl Sources<'_> {
             admin_tls: self.tls("server.admin_tls", |server| server.admin_tls.as_ref())?,
             open_metrics: self.open_metrics()?,
             actor: self.actor(),
+            access: self.access()?,
             root: self.root,
         })
     }
@@ -341,6 +343,65 @@ impl Sources<'_> {
         };
         let value = value.iter().enumerate().map(receiver).collect::<Result<_>>()?;
         Ok(Setting { value, origin })
+    }
+
+    /// Returns who may call the public API.
+    ///
+    /// # Errors
+    /// `BOT-1012` (exit 2) the variable has another value, or an issuer has not exactly one of `jwks` and `secret`;
+    /// `BOT-1021` (exit 2) a secret is written out instead of a reference.
+    fn access(&self) -> Result<Setting<PublicAccess>> {
+        let (spec, origin) = match (self.environment(&["BOTOPS_ACCESS"]), &self.profile) {
+            (Some(Setting { value, origin }), _) => {
+                let spec = AccessSpec::of_word(value.trim()).ok_or_else(|| {
+                    let shown = botops_text::display(&value, 40);
+                    Fault::usage("BOT-1012", format!("`BOTOPS_ACCESS` is `{shown}`"))
+                        .hint("expected `open` or `keys`; write more to `access` in botops.yaml")
+                })?;
+                (spec, origin)
+            }
+            (None, Some((name, ProfileSpec { access: Some(spec), .. }))) => {
+                (spec.clone(), Origin::Profile(name.clone()))
+            }
+            (None, _) => match &self.file.access {
+                Some(spec) => (spec.clone(), Origin::File(self.at_line("access"))),
+                None => {
+                    let value = PublicAccess::Undecided;
+                    return Ok(Setting { value, origin: Origin::Default });
+                }
+            },
+        };
+        let value = match spec {
+            AccessSpec::Open => PublicAccess::Open,
+            AccessSpec::Restricted(RestrictedSpec { keys, jwt }) => {
+                let jwt = jwt.into_iter().enumerate();
+                let jwt = jwt.map(|(i, spec)| self.issuer(i, spec, &origin)).collect::<Result<_>>();
+                PublicAccess::Restricted { keys, jwt: jwt? }
+            }
+        };
+        Ok(Setting { value, origin })
+    }
+
+    /// Returns the issuer `access.jwt[i]` with the source of its secret.
+    fn issuer(&self, i: usize, spec: JwtSpec, origin: &Origin) -> Result<(JwtSpec, SecretSource)> {
+        let key = format!("access.jwt[{i}]");
+        let secret = match (&spec.jwks, &spec.secret) {
+            (Some(_), None) => SecretSource::default(),
+            (None, Some(reference)) => {
+                let place = self.place(&format!("{key}.secret"), origin);
+                SecretSource::parse(reference, &self.root, &self.overrides.environment, place)?
+            }
+            (both, _) => {
+                let message = match both {
+                    Some(_) => format!("`{key}` has both `jwks` and `secret`"),
+                    None => format!("`{key}` has neither `jwks` nor `secret`"),
+                };
+                return Err(Fault::usage("BOT-1012", message).at(self.place(&key, origin)).hint(
+                    "write `jwks: https://…` for public keys, or `secret: ${env:NAME}` for HS256",
+                ));
+            }
+        };
+        Ok((spec, secret))
     }
 
     /// Returns the policy file. A relative path starts where that of a location does.

@@ -1,6 +1,6 @@
 //! The settings in force, each with its origin.
 
-use crate::{secret::SecretSource, spec::OidcSpec};
+use crate::{access::PublicAccess, secret::SecretSource, spec::OidcSpec};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -145,6 +145,9 @@ pub struct Workspace {
     pub open_metrics: Setting<bool>,
     /// The person or job that acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
     pub actor: Setting<String>,
+    /// Who may call the public API of a server (`access`, `BOTOPS_ACCESS`).
+    #[serde(skip)]
+    pub access: Setting<PublicAccess>,
 }
 
 /// The flags and the environment, collected by `cli`.

@@ -1,5 +1,6 @@
 //! The contents of `botops.yaml`.
 
+use crate::access::AccessSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -45,6 +46,10 @@ pub struct WorkspaceSpec {
     /// The settings that replace those above, by profile name.
     #[serde(default)]
     pub profiles: BTreeMap<String, ProfileSpec>,
+    /// Who may call the public API of a server: `open`, `keys`, or a block. Without it, a server answers everyone, and listens
+    /// on a loopback address only.
+    #[serde(default)]
+    pub access: Option<AccessSpec>,
 }
 
 /// The block `server:` of `botops.yaml` or of a profile.
@@ -185,4 +190,6 @@ pub struct ProfileSpec {
     pub server: ServerSpec,
     /// See [`WorkspaceSpec::secrets`].
     pub secrets: SecretsSpec,
+    /// See [`WorkspaceSpec::access`].
+    pub access: Option<AccessSpec>,
 }

@@ -387,3 +387,62 @@ fn the_files_of_tls_start_at_the_folder_of_the_workspace() {
     assert!(fault.message().contains("key"), "{fault}");
     assert!(read("").unwrap().tls.value.is_none());
 }
+
+#[test]
+fn access_is_a_word_or_a_block() {
+    let variables = [("JWT_SECRET", "a secret of the shop, shared by its servers")];
+    let read = |yaml: &str, more: &[(&str, &str)]| {
+        let folder = folder(yaml);
+        let variables: Vec<_> = variables.iter().chain(more).copied().collect();
+        Workspace::discover(folder.path(), &overrides(None, &[], &variables))
+    };
+    let of = |yaml: &str| read(yaml, &[]).unwrap().access;
+    assert!(matches!(of("model: a\n").value, PublicAccess::Undecided));
+    let open = of("model: a\naccess: open\n");
+    assert!(matches!(open.value, PublicAccess::Open));
+    assert_eq!(open.origin.to_string(), "botops.yaml:2");
+    for yaml in ["access: keys\n", "access: {keys: true}\n", "access: {}\n"] {
+        let PublicAccess::Restricted { keys: true, jwt } = of(yaml).value else { panic!("{yaml}") };
+        assert!(jwt.is_empty(), "{yaml}");
+    }
+    let yaml = "access:
+  keys: false
+  jwt:
+    - {issuer: https://a.example, audience: botops, jwks: keys.json, algorithms: [ES256], scopes: [chat]}
+    - {issuer: shop, audience: botops, secret: '${env:JWT_SECRET}', leeway: 5s}
+";
+    let PublicAccess::Restricted { keys: false, jwt } = of(yaml).value else { panic!() };
+    let [(first, none), (second, secret)] = jwt.as_slice() else { panic!("{jwt:?}") };
+    assert_eq!((first.leeway.as_str(), first.claim.as_str()), ("60s", "scope"));
+    assert!(!none.is_set());
+    assert_eq!(secret.resolve().unwrap().unwrap().expose(), variables[0].1);
+    assert_eq!((second.leeway.as_str(), second.scopes.len()), ("5s", 0));
+    let variable = read(yaml, &[("BOTOPS_ACCESS", "open")]).unwrap().access;
+    assert!(matches!(variable.value, PublicAccess::Open));
+    assert_eq!(variable.origin.to_string(), "$BOTOPS_ACCESS");
+}
+
+#[test]
+fn a_mistake_in_access_is_named_with_the_nearest_key() {
+    let read = |yaml: &str, variables: &[(&str, &str)]| {
+        let folder = folder(yaml);
+        Workspace::discover(folder.path(), &overrides(None, &[], variables)).unwrap_err()
+    };
+    let issuer = "issuer: a, audience: b";
+    for (yaml, code, words) in [
+        ("access: opne".to_owned(), "BOT-1012", "open"),
+        ("access: 7".to_owned(), "BOT-1012", "access"),
+        ("access: {kyes: true}".to_owned(), "BOT-1011", "keys"),
+        (format!("access: {{jwt: [{{{issuer}, jwsk: a}}]}}"), "BOT-1011", "jwks"),
+        (format!("access: {{jwt: [{{{issuer}}}]}}"), "BOT-1012", "neither"),
+        (format!("access: {{jwt: [{{{issuer}, jwks: a, secret: b}}]}}"), "BOT-1012", "both"),
+        (format!("access: {{jwt: [{{{issuer}, secret: hunter2}}]}}"), "BOT-1021", "access.jwt[0]"),
+    ] {
+        let fault = read(&yaml, &[]);
+        let said = format!("{fault} {:?}", fault.hints());
+        assert_eq!((fault.code(), fault.kind()), (code, FaultKind::Usage), "{yaml}: {said}");
+        assert!(said.contains(words) && !said.contains("hunter2"), "{yaml}: {said}");
+    }
+    let fault = read("model: a\n", &[("BOTOPS_ACCESS", "opne")]);
+    assert_eq!(fault.code(), "BOT-1012");
+}
