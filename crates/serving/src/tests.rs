@@ -121,7 +121,8 @@ async fn a_request_that_waits_for_its_turn_is_answered_by_the_model_it_began_wit
     let url = format!("http://{}/v1/predict", running.address());
     let client = crate::client::http().unwrap();
     let loads = app.slot.loads.load(Ordering::Relaxed);
-    let waiting = tokio::spawn(client.post(url).body(r#"{"text": "red apple"}"#).send());
+    let request = client.post(url).bearer_auth(TOKEN).body(r#"{"text": "red apple"}"#);
+    let waiting = tokio::spawn(request.send());
     while app.slot.loads.load(Ordering::Relaxed) == loads {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

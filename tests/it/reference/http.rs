@@ -33,7 +33,7 @@ const PUBLIC: [Route; 6] = [
         "Report the intent that a message turned out to have",
     ),
     ("GET", "/health", "", "server.rs:Health", "Whether the process is alive"),
-    ("GET", "/readiness", "", "server.rs:Ready", "Whether the model passed its golden self-test"),
+    ("GET", "/readiness", "", "readiness.rs:Ready", "Whether the model passed its golden self-test"),
     ("GET", "/metrics", "", "OpenMetrics text", "Metrics for Prometheus"),
 ];
 

@@ -103,6 +103,7 @@ impl Shared {
         let answer = client
             .post(format!("{}/v1/predict", at.public))
             .timeout(LIMIT)
+            .bearer_auth(TOKEN)
             .json(&json!({"text": text, "conversation_id": conversation}))
             .send()
             .await;

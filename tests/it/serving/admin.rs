@@ -228,7 +228,8 @@ async fn a_rollout_splits_by_weight_keeps_conversations_and_is_promoted() {
     // Requests without a conversation get a random arm, report it, and are not counted.
     let mut arms = std::collections::BTreeMap::new();
     for _ in 0..100 {
-        let answer = post(&running, "/v1/predict", &json!({"text": "where is my parcel"})).await;
+        let body = json!({"text": "where is my parcel"});
+        let answer = post_seeing(&running, "/v1/predict", &body).await;
         let body: Value = answer.json().await.unwrap();
         assert_eq!(body["sticky"], false);
         *arms.entry(body["arm"].as_str().unwrap().to_owned()).or_insert(0) += 1;

@@ -96,7 +96,8 @@ impl Server {
         let begun = Instant::now();
         loop {
             // Without a conversation, it is not counted.
-            let answer = client.post(&url).json(&json!({"text": "where is my parcel"}));
+            let request = client.post(&url).bearer_auth(TOKEN);
+            let answer = request.json(&json!({"text": "where is my parcel"}));
             if answer.send().await.unwrap().headers()["x-botops-arm"] == "canary" {
                 return;
             }

@@ -222,9 +222,7 @@ async fn a_damaged_deployment_log_does_not_keep_the_server_from_starting() {
     bench.alter("deployments/test/log/00000000000000000003.json", flip).await;
     let running = serve(&registry).await;
     assert!(running.degraded()[0].starts_with("BOT-5006: "), "{:?}", running.degraded());
-    let (status, ready) = get(&running, "/readiness").await;
-    let ready: Value = serde_json::from_str(&ready).unwrap();
-    assert_eq!(status, 200);
+    let ready = readiness(&running).await;
     assert_eq!((&ready["status"], &ready["model"]), (&json!("degraded"), &json!("support@1")));
     assert_eq!(ready["problems"], json!(["BOT-5006"]));
     let (_, metrics) = get(&running, "/metrics").await;
@@ -270,8 +268,7 @@ async fn a_server_starts_on_the_champion_of_the_entries_before_the_damage() {
     // Another process, which has not read the log before.
     let registry = Registry::open(bench.store.clone()).in_environment("test").unwrap();
     let running = serve(&registry).await;
-    let (_, ready) = get(&running, "/readiness").await;
-    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let ready = readiness(&running).await;
     assert_eq!((&ready["status"], &ready["model"]), (&json!("degraded"), &json!("support@1")));
     running.shutdown().await;
 }

@@ -225,6 +225,20 @@ pub(crate) async fn post(running: &Running, path: &str, body: &Value) -> Respons
     http().post(url).json(body).send().await.unwrap()
 }
 
+/// Like [`post`], with the scope `read`: the answer shows which version made it.
+pub(crate) async fn post_seeing(running: &Running, path: &str, body: &Value) -> Response {
+    let url = format!("http://{}{path}", running.address());
+    http().post(url).bearer_auth(TOKEN).json(body).send().await.unwrap()
+}
+
+/// Returns the JSON of `/readiness` with the scope `read`.
+pub(crate) async fn readiness(running: &Running) -> Value {
+    let url = format!("http://{}/readiness", running.address());
+    let answer = http().get(url).bearer_auth(TOKEN).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.json().await.unwrap()
+}
+
 pub(crate) async fn get(running: &Running, path: &str) -> (StatusCode, String) {
     let url = format!("http://{}{path}", running.address());
     let answer = http().get(url).send().await.unwrap();
@@ -269,7 +283,8 @@ pub(crate) async fn wait_for_challenger(running: &Running) {
     let begun = std::time::Instant::now();
     loop {
         // Without a conversation, it is not counted.
-        let answer = post(running, "/v1/predict", &json!({"text": "where is my parcel"})).await;
+        let body = json!({"text": "where is my parcel"});
+        let answer = post_seeing(running, "/v1/predict", &body).await;
         if answer.headers()["x-botops-arm"] == "canary" {
             return;
         }
@@ -290,7 +305,8 @@ pub(crate) async fn converse(
     for (index, (text, _)) in corpus(n, 99).into_iter().enumerate() {
         let conversation = format!("conversation-{}", from + index);
         let body = json!({"text": text, "conversation_id": conversation});
-        let answer = client.post(&url).json(&body).send().await.unwrap();
+        let request = client.post(&url).bearer_auth(TOKEN).json(&body);
+        let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let header = |name| answer.headers()[name].to_str().unwrap().to_owned();
         answers.push((conversation, header("x-botops-arm"), header("x-botops-digest")));

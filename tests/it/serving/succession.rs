@@ -104,7 +104,8 @@ async fn on_challenger(address: &str, n: usize) -> usize {
     let mut answered = 0;
     for index in 0..n {
         let body = json!({"text": "where is my parcel", "conversation_id": format!("c-{index}")});
-        let answer = client.post(&url).json(&body).send().await.unwrap();
+        let request = client.post(&url).bearer_auth(TOKEN).json(&body);
+        let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
         answered += usize::from(answer.headers()["x-botops-arm"] == "canary");
     }

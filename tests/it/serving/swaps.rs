@@ -34,8 +34,8 @@ async fn a_hundred_swaps_under_load_fail_nothing_and_every_answer_names_its_mode
                 let mut answers = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let (text, _) = &texts[answers.len() % texts.len()];
-                    let answer =
-                        client.post(&url).json(&json!({"text": text})).send().await.unwrap();
+                    let request = client.post(&url).bearer_auth(super::TOKEN);
+                    let answer = request.json(&json!({"text": text})).send().await.unwrap();
                     assert_eq!(answer.status(), 200);
                     let header = answer.headers()["x-botops-digest"].to_str().unwrap().to_owned();
                     let body: Value = answer.json().await.unwrap();
