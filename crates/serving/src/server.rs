@@ -113,7 +113,8 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
         None => None,
     };
     let gate = PublicGate::new(&app, client_gate, keys.clone());
-    let mut running = listen(Arc::clone(&app), (public, tls.clone()), &settings, Arc::clone(&gate))?;
+    let mut running =
+        listen(Arc::clone(&app), (public, tls.clone()), &settings, Arc::clone(&gate))?;
     running.note_connections(asked, &settings);
     for certificates in [&tls, &admin_tls].into_iter().flatten() {
         running.notes.extend(certificates.show(&app));

@@ -4,13 +4,17 @@
 //! precedence is flag > environment > profile > `botops.yaml` > default.
 
 mod access;
+mod limits_spec;
 mod listeners;
+mod request_limits;
 mod resolve;
 mod secret;
 mod settings;
 mod spec;
 
 pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
+pub use limits_spec::{CorsSpec, RequestLimitsSpec, RouteLimitsSpec};
+pub use request_limits::RequestLimits;
 pub use secret::{Secret, SecretSource};
 pub use settings::{
     DEFAULT_ENVIRONMENT, FILE_NAME, Limits, Origin, Overrides, Setting, Tls, Webhook, Workspace,

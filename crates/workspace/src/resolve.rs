@@ -13,6 +13,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+mod limits;
+
 impl Workspace {
     /// Finds `botops.yaml` in `start` or a folder above it, and resolves every setting.
     ///
@@ -142,6 +144,22 @@ impl Sources<'_> {
             open_metrics: self.open_metrics()?,
             actor: self.actor(),
             access: self.access()?,
+            request_limits: self.request_limits()?,
+            trusted_proxies: self.of_server(
+                "server.trusted_proxies",
+                |server| &server.trusted_proxies,
+                Vec::is_empty,
+            ),
+            allowed_hosts: self.of_server(
+                "server.allowed_hosts",
+                |server| &server.allowed_hosts,
+                Vec::is_empty,
+            ),
+            cors_origins: self.of_server(
+                "server.cors.origins",
+                |server| &server.cors.origins,
+                Vec::is_empty,
+            ),
             root: self.root,
         })
     }

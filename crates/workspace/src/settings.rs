@@ -1,6 +1,7 @@
 //! The settings in force, each with its origin.
 
 use crate::{access::PublicAccess, secret::SecretSource, spec::OidcSpec};
+use crate::{request_limits::RequestLimits, secret::SecretSource, spec::OidcSpec};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -148,6 +149,14 @@ pub struct Workspace {
     /// Who may call the public API of a server (`access`, `BOTOPS_ACCESS`).
     #[serde(skip)]
     pub access: Setting<PublicAccess>,
+    /// How much a server answers (`limits`).
+    pub request_limits: RequestLimits,
+    /// The proxies whose word about the address of a client counts (`server.trusted_proxies`).
+    pub trusted_proxies: Setting<Vec<String>>,
+    /// The names by which clients may call the server (`server.allowed_hosts`).
+    pub allowed_hosts: Setting<Vec<String>>,
+    /// The other web sites whose pages may call the server (`server.cors.origins`).
+    pub cors_origins: Setting<Vec<String>>,
 }
 
 /// The flags and the environment, collected by `cli`.

@@ -1,6 +1,7 @@
 //! The contents of `botops.yaml`.
 
 use crate::access::AccessSpec;
+use crate::limits_spec::{CorsSpec, RequestLimitsSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -50,6 +51,9 @@ pub struct WorkspaceSpec {
     /// on a loopback address only.
     #[serde(default)]
     pub access: Option<AccessSpec>,
+    /// How much a server answers.
+    #[serde(default)]
+    pub limits: RequestLimitsSpec,
 }
 
 /// The block `server:` of `botops.yaml` or of a profile.
@@ -68,6 +72,13 @@ pub struct ServerSpec {
     pub admin_socket: Option<String>,
     /// The roles of users on the socket, by name or as `uid:1000`, besides the user of the server and root.
     pub admin_socket_users: BTreeMap<String, String>,
+    /// The addresses and networks of proxies, such as `10.0.0.0/8`: only their word about the address of a client, in
+    /// `X-Forwarded-For` or `Forwarded`, counts. A proxy among them must set or extend the header.
+    pub trusted_proxies: Vec<String>,
+    /// The names with a dot by which clients may call the server, besides those of `--allow-host`.
+    pub allowed_hosts: Vec<String>,
+    /// The pages of other web sites.
+    pub cors: CorsSpec,
     /// The receivers of webhooks: each gets every change of the environment, signed.
     pub webhooks: Vec<WebhookSpec>,
     /// The limits of connections and requests.
@@ -192,4 +203,6 @@ pub struct ProfileSpec {
     pub secrets: SecretsSpec,
     /// See [`WorkspaceSpec::access`].
     pub access: Option<AccessSpec>,
+    /// See [`WorkspaceSpec::limits`].
+    pub limits: RequestLimitsSpec,
 }

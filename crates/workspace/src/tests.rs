@@ -445,4 +445,56 @@ fn a_mistake_in_access_is_named_with_the_nearest_key() {
     }
     let fault = read("model: a\n", &[("BOTOPS_ACCESS", "opne")]);
     assert_eq!(fault.code(), "BOT-1012");
+fn the_protection_of_a_server_is_a_setting_of_the_file_or_the_profile() {
+    let yaml = "server:
+  trusted_proxies: [10.0.0.0/8]
+  allowed_hosts: [bots.example]
+  cors: {origins: ['https://shop.example']}
+limits:
+  per_key: 50/s
+  per_address: 'off'
+  routes:
+    feedback: {per_caller: 5/m, max_body: 4KiB}
+  max_texts: 10
+profiles:
+  staging:
+    limits: {per_key: 5/s, shared: 'redis://127.0.0.1:6379'}
+  other:
+    limits: {shared: '${env:SHARED}'}
+";
+    let folder = folder(yaml);
+    let of = |profile, env: &[(&str, &str)]| {
+        Workspace::discover(folder.path(), &overrides(profile, &[], env)).unwrap()
+    };
+    let found = of(None, &[]);
+    let limits = &found.request_limits;
+    assert_eq!(limits.per_key.value.as_deref(), Some("50/s"));
+    assert_eq!(limits.per_key.origin.to_string(), "botops.yaml:6");
+    assert_eq!(limits.per_address.value.as_deref(), Some("off"));
+    assert_eq!(limits.per_conversation.origin, Origin::Default);
+    assert_eq!(limits.routes.value["feedback"].max_body.as_deref(), Some("4KiB"));
+    assert_eq!(limits.max_texts.value, Some(10));
+    assert!(!limits.shared.value.is_set());
+    assert_eq!(found.trusted_proxies.value, ["10.0.0.0/8"]);
+    assert_eq!(found.allowed_hosts.origin.to_string(), "botops.yaml:3");
+    assert_eq!(found.cors_origins.value, ["https://shop.example"]);
+    let staging = of(Some("staging"), &[]).request_limits;
+    assert_eq!(staging.per_key.origin.to_string(), "profile staging");
+    assert_eq!(staging.max_texts.value, Some(10), "that of the file");
+    let location = |limits: &RequestLimits| {
+        limits.shared.value.resolve().unwrap().map(|secret| secret.expose().to_owned())
+    };
+    assert_eq!(location(&staging).as_deref(), Some("redis://127.0.0.1:6379"));
+    let other = of(Some("other"), &[("SHARED", "redis://:secret@a")]).request_limits;
+    assert_eq!(location(&other).as_deref(), Some("redis://:secret@a"));
+    let given = of(None, &[("BOTOPS_LIMITS_SHARED", "redis://b")]).request_limits;
+    assert_eq!(given.shared.origin.to_string(), "$BOTOPS_LIMITS_SHARED");
+}
+
+#[test]
+fn a_password_in_the_file_is_refused_and_not_shown() {
+    let folder = folder("limits:\n  shared: redis://:secret@127.0.0.1\n");
+    let fault = Workspace::discover(folder.path(), &Overrides::default()).unwrap_err();
+    assert_eq!((fault.code(), fault.place().line), ("BOT-1021", Some(2)));
+    assert!(!format!("{fault:?}").contains("secret@"), "{fault:?}");
 }
