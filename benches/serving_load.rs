@@ -67,6 +67,7 @@ fn run() -> Outcome<u64> {
         listeners: botops_serving::ListenerSettings::default(),
         replication: botops_serving::Replication::default(),
         webhooks: Vec::new(),
+        public: botops_serving::PublicSettings::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(threads)?)

@@ -187,6 +187,53 @@ fn access(workspace: &Workspace) -> Option<String> {
     }
 }
 
+/// Lists the settings by which a server protects itself.
+fn protection(workspace: &Workspace) -> Vec<Setting> {
+    let shown = |name: &str, value: Option<String>, origin: &Origin| Setting {
+        name: name.to_owned(),
+        value,
+        origin: origin_words(origin),
+    };
+    let list = |values: &[String]| (!values.is_empty()).then(|| values.join(", "));
+    let limits = &workspace.limits;
+    let routes: Vec<String> = limits.routes.value.keys().cloned().collect();
+    let number = |value: Option<usize>| value.map(|value| value.to_string());
+    let location = limits.shared.value.is_set().then(|| "[redacted]".to_owned());
+    let text = |name: &str, setting: &botops_workspace::Setting<Option<String>>| {
+        shown(name, setting.value.clone(), &setting.origin)
+    };
+    vec![
+        shown(
+            "server.trusted_proxies",
+            list(&workspace.trusted_proxies.value),
+            &workspace.trusted_proxies.origin,
+        ),
+        shown(
+            "server.allowed_hosts",
+            list(&workspace.allowed_hosts.value),
+            &workspace.allowed_hosts.origin,
+        ),
+        shown(
+            "server.cors.origins",
+            list(&workspace.cors_origins.value),
+            &workspace.cors_origins.origin,
+        ),
+        text("limits.per_key", &limits.per_key),
+        text("limits.per_address", &limits.per_address),
+        text("limits.per_conversation", &limits.per_conversation),
+        shown("limits.routes", list(&routes), &limits.routes.origin),
+        shown("limits.max_texts", number(limits.max_texts.value), &limits.max_texts.origin),
+        shown(
+            "limits.max_text_chars",
+            number(limits.max_text_chars.value),
+            &limits.max_text_chars.origin,
+        ),
+        text("limits.max_queue_delay", &limits.max_queue_delay),
+        shown("limits.shared", location, &limits.shared.origin),
+        text("limits.on_shared_failure", &limits.on_shared_failure),
+    ]
+}
+
 /// Lists the settings, and the environment variables that change the behavior.
 fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Setting> {
     let shown = |name: &str, value: Option<String>, origin: &Origin| Setting {
@@ -237,6 +284,7 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
         shown("access", access(workspace), &workspace.access.origin),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
     ];
+    settings.extend(protection(workspace));
     let profile = match &context.global.profile {
         Some(name) => Some((name.clone(), Origin::Flag("--profile".to_owned()))),
         None => variable("BOTOPS_PROFILE")

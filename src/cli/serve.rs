@@ -17,6 +17,7 @@ use std::{
 
 mod access;
 mod identity_key;
+mod protection;
 
 /// The default address of the public listener.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         listen: args.listen,
         admin_listen: args.admin_listen,
         admin_token: workspace.admin_token.value.resolve()?,
-        allowed_hosts: args.allow_host.clone(),
+        allowed_hosts: protection::allowed_hosts(workspace, &args.allow_host)?,
         environment: workspace.environment.value.clone(),
         access: access::resolve(workspace, args.admin_socket.as_deref())?,
         listeners: botops_serving::ListenerSettings::default(),
@@ -86,6 +87,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         } else {
             RequestLog::To(|| Box::new(std::io::stderr()))
         },
+        public: protection::of(workspace, args.listen)?,
     };
     let named = match &args.model {
         Some(name) => name.clone(),

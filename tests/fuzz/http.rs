@@ -38,6 +38,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             listeners: botops_serving::ListenerSettings::default(),
             replication: Replication::default(),
             webhooks: Vec::new(),
+            public: botops_serving::PublicSettings::default(),
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await
     });

@@ -5,6 +5,7 @@ use super::{
     canary::{Mode, Requester, request_key},
     exchange::read_body,
     problem::Problem,
+    sizes::MAX_BODY_BYTES,
 };
 use axum::{
     body::Bytes,
@@ -83,7 +84,7 @@ impl Asked {
         let mode = read_mode(self.query)?;
         let key = idempotency_key(&self.headers)?;
         let if_match = if_match(&self.headers)?;
-        let body = read_body(self.body)?;
+        let body = read_body(self.body, MAX_BODY_BYTES)?;
         let mark = key.map(|key| RequestMark {
             key: request_key(&self.by, key),
             body: Digest::of_json(&(self.method.as_str(), self.uri.path(), Digest::of(&body))),

@@ -1,8 +1,18 @@
 //! The state that all requests of a server share.
 
 use crate::{
-    clock::Clock, metrics::Metrics, observe::Observer, request_id::RequestIds,
-    request_log::RequestLogger, routing::Slot, shadow::ShadowQueue, unit_key::UnitKey,
+    clock::Clock,
+    cors::Cors,
+    metrics::Metrics,
+    observe::Observer,
+    rate_limit::RateLimiting,
+    request_id::RequestIds,
+    request_log::RequestLogger,
+    routing::Slot,
+    shadow::ShadowQueue,
+    shedding::{QueueControl, ThreadDelay},
+    sizes::Sizes,
+    unit_key::UnitKey,
 };
 use std::{
     sync::{
@@ -41,6 +51,18 @@ pub(super) struct App {
     pub(super) turns: Arc<Semaphore>,
     /// The turns of long texts on fast models: one for every two processors.
     pub(super) long_turns: Semaphore,
+    /// The rate limits of the public API.
+    pub(super) rate_limits: RateLimiting,
+    /// The other web sites whose pages may call the public API.
+    pub(super) cors: Cors,
+    /// The limits on the size of a request.
+    pub(super) sizes: Sizes,
+    /// The queue for `turns`.
+    pub(super) queue: QueueControl,
+    /// The queue for `long_turns`.
+    pub(super) long_queue: QueueControl,
+    /// The delay of the threads that serve connections.
+    pub(super) thread_delay: ThreadDelay,
 }
 
 /// A problem with which the server runs all the same.

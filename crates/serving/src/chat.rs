@@ -1,11 +1,10 @@
 //! `POST /v1/chat`: the response of the bot to one message.
 
 use super::{
+    admission::by_conversation,
     app::App,
     attempt::{Attempt, Refusal},
-    exchange::{
-        Exchange, Text, check_conversation, check_normal_forms, check_text, parse, read_body,
-    },
+    exchange::{Exchange, Text, check_conversation, parse, read_body},
     metrics::arm_name,
     pointer::Field,
     request_id::RequestId,
@@ -89,7 +88,7 @@ pub(super) async fn chat(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let exchange = Exchange::with(&app, "chat", &caller);
-    let body = match read_body(body) {
+    let body = match read_body(body, app.sizes.body("chat")) {
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
     };
@@ -102,9 +101,10 @@ pub(super) async fn chat(
 async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let request: Request<'_> = parse(body)?;
     let text = &*request.text.0;
-    check_text(text, TEXT)?;
+    exchange.app.sizes.check_text(text, TEXT)?;
     let conversation = request.conversation_id.as_ref().map(|id| &*id.0);
     check_conversation(conversation)?;
+    by_conversation(exchange, conversation).await?;
 
     let routing = exchange.routing()?;
     let attempt = Attempt::new(exchange, &routing, conversation);
@@ -112,7 +112,7 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
     let work = || respond(&attempt, text, language);
     let served = attempt.choice.served;
     let n_bytes = cost_in_bytes(text, served.dialogue.n_patterns());
-    let (response, prediction) = exchange.take_turn(served.speed(), n_bytes, work).await?;
+    let (response, prediction) = exchange.take_turn(served.speed(), n_bytes, work).await??;
     attempt.mirror([(text, &prediction)]);
     Ok(response)
 }
@@ -134,7 +134,7 @@ fn respond(
 ) -> Result<(Response, Prediction), Refusal> {
     let Attempt { exchange, choice, .. } = attempt;
     let served = choice.served;
-    check_normal_forms(&[text], TEXT, |_| TEXT)?;
+    exchange.app.sizes.check_normal_forms("chat", &[text], TEXT, |_| TEXT)?;
     let Ok((prediction, ())) = served.classify(text, |_, _| ()) else {
         return Err(attempt.failed());
     };

@@ -9,6 +9,7 @@ use crate::{
     request_id::RequestId,
     request_log::{AnswerLine, Line},
     routing::{Choice, Routing, Speed},
+    sizes::check_depth,
 };
 use axum::{
     body::{Body, Bytes},
@@ -16,15 +17,14 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use botops_access::PublicCaller;
+use botops_access::{PublicCaller, Verdict};
 use botops_findings::Fault;
 use botops_models::Prediction;
 use botops_rollout::Arm;
-use botops_text::{LARGEST_GROWTH, length_within};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::{
@@ -37,10 +37,6 @@ const X_MODEL: HeaderName = HeaderName::from_static("x-botops-model");
 const X_DIGEST: HeaderName = HeaderName::from_static("x-botops-digest");
 const X_ARM: HeaderName = HeaderName::from_static("x-botops-arm");
 
-/// The largest body, in bytes.
-pub(super) const MAX_BODY_BYTES: usize = 64 << 10;
-/// The longest text, in code points, as sent and in its normal form.
-pub(super) const MAX_TEXT_CHARS: usize = 5_000;
 /// The most bytes of text that a fast model reads on a thread that serves connections: well below a millisecond of
 /// work. More than that takes a turn.
 const SHORT_BYTES: usize = 512;
@@ -57,6 +53,10 @@ pub(super) struct Exchange<'a> {
     begun: Instant,
     /// Whether the caller may see which version answers, on which arm.
     shows_versions: bool,
+    /// The verdict of the tightest rate limit so far.
+    verdict: Mutex<Option<Verdict>>,
+    /// The caller; `None` before it is known.
+    pub(super) caller: Option<&'a PublicCaller>,
 }
 
 /// Text that borrows from the body if it has no escapes.
@@ -67,12 +67,21 @@ impl<'a> Exchange<'a> {
     /// Begins an exchange with the next id.
     pub(super) fn begin(app: &'a App, endpoint: &'static str) -> Self {
         let (id, begun) = (app.ids.next(), Instant::now());
-        Self { app, id, endpoint, begun, shows_versions: false }
+        Self {
+            app,
+            id,
+            endpoint,
+            begun,
+            shows_versions: false,
+            verdict: Mutex::default(),
+            caller: None,
+        }
     }
 
     /// Begins an exchange with `caller`.
-    pub(super) fn with(app: &'a App, endpoint: &'static str, caller: &PublicCaller) -> Self {
-        Self { shows_versions: caller.sees_versions(), ..Self::begin(app, endpoint) }
+    pub(super) fn with(app: &'a App, endpoint: &'static str, caller: &'a PublicCaller) -> Self {
+        let shows_versions = caller.sees_versions();
+        Self { shows_versions, caller: Some(caller), ..Self::begin(app, endpoint) }
     }
 
     /// Returns `value` if the caller may see which version answers, on which arm.
@@ -90,19 +99,52 @@ impl<'a> Exchange<'a> {
     ///
     /// Long texts take other turns than slow models, so that they leave a processor to short ones. `speed` comes from
     /// the routing that `work` uses: a swap while it waits changes neither.
+    ///
+    /// # Errors
+    /// `BOT-6110` (503) the server is overloaded.
     pub(super) async fn take_turn<T>(
         &self,
         speed: Speed,
         n_bytes: usize,
         work: impl FnOnce() -> T,
-    ) -> T {
+    ) -> Result<T, Problem> {
+        let app = self.app;
+        let turn = match speed {
+            Speed::Fast if n_bytes <= SHORT_BYTES => {
+                return match app.thread_delay.check() {
+                    Ok(()) => Ok(work()),
+                    Err(problem) => Err(self.shed(problem)),
+                };
+            }
+            Speed::Fast => app.long_queue.enter(&app.long_turns).await,
+            Speed::Slow => app.queue.enter(&app.turns).await,
+        };
+        let _turn = turn.map_err(|problem| self.shed(problem))?;
+        Ok(off_the_reactor(work))
+    }
+
+    /// Runs `work` of an operator when a turn is free, however long that takes.
+    pub(super) async fn wait_for_turn<T>(&self, speed: Speed, work: impl FnOnce() -> T) -> T {
         let turns = match speed {
-            Speed::Fast if n_bytes <= SHORT_BYTES => return work(),
             Speed::Fast => &self.app.long_turns,
-            Speed::Slow => &self.app.turns,
+            Speed::Slow => &*self.app.turns,
         };
         let _turn = turns.acquire().await;
         off_the_reactor(work)
+    }
+
+    fn shed(&self, problem: Problem) -> Problem {
+        self.app.metrics.limits.shed.inc();
+        problem
+    }
+
+    /// Notes the verdict of a rate limit, which the headers of the answer give.
+    pub(super) fn limited_by(&self, verdict: Option<Verdict>) {
+        let mut tightest = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        *tightest = match (*tightest, verdict) {
+            (Some(ours), Some(other)) => Some(ours.tighter(other)),
+            (one, other) => one.or(other),
+        };
     }
 
     /// Returns the current routing. A request calls this once and passes the result down.
@@ -183,6 +225,10 @@ impl<'a> Exchange<'a> {
         let id = HeaderValue::from_maybe_shared(Bytes::from(self.id.to_string()))
             .expect("hexadecimal digits are a valid header");
         response.headers_mut().insert(X_REQUEST_ID, id);
+        let verdict = *self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(verdict) = verdict {
+            response.extensions_mut().insert(verdict);
+        }
         response
     }
 
@@ -221,16 +267,19 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     response
 }
 
-/// Returns the body of a request.
+/// Returns the body of a request, which has at most `most` bytes.
 ///
 /// # Errors
 /// 413 if it is too large, 400 if the connection broke.
-pub(super) fn read_body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+pub(super) fn read_body(
+    body: Result<Bytes, BytesRejection>,
+    most: usize,
+) -> Result<Bytes, Problem> {
     body.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                Fault::usage("BOT-6014", format!("the body is larger than {MAX_BODY_BYTES} bytes"))
+                Fault::usage("BOT-6014", format!("the body is larger than {most} bytes"))
                     .hint("send fewer texts per request"),
             )
         } else {
@@ -245,8 +294,9 @@ pub(super) fn read_body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Pr
 /// Parses a JSON body. The result borrows from it.
 ///
 /// # Errors
-/// 400 if it is not JSON, 422 if the JSON has another shape.
+/// 400 if it is not JSON or nested too deep, 422 if the JSON has another shape.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    check_depth(body)?;
     objects_only::from_slice(body).map_err(|error| {
         if error.is_data() {
             let message = format!("the body has the wrong shape: {error}");
@@ -269,60 +319,6 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
 pub(super) fn unfit(code: &'static str, field: Field, message: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, Fault::usage(code, message))
         .at(field.to_string())
-}
-
-/// Checks the text at `field` as it was sent.
-///
-/// # Errors
-/// 422 if it is empty or too long.
-pub(super) fn check_text(text: &str, field: Field) -> Result<(), Problem> {
-    if text.trim().is_empty() {
-        return Err(unfit("BOT-6015", field, "`text` is empty"));
-    }
-    if text.len() > MAX_TEXT_CHARS && text.chars().nth(MAX_TEXT_CHARS).is_some() {
-        return Err(unfit(
-            "BOT-6015",
-            field,
-            format!("`text` is longer than {MAX_TEXT_CHARS} characters"),
-        ));
-    }
-    Ok(())
-}
-
-/// Checks the normal forms of the texts of a request, which the model reads: NFKC makes up to 18 characters of one. The text
-/// with index `i` is at `field(i)`, and all together at `whole`.
-///
-/// Called in the turn of the request, because it normalizes the texts.
-///
-/// # Errors
-/// 422 if one is too long, or all together.
-pub(super) fn check_normal_forms(
-    texts: &[&str],
-    whole: Field,
-    field: impl Fn(usize) -> Field,
-) -> Result<(), Problem> {
-    if let [text] = texts
-        && text.len() <= MAX_TEXT_CHARS / LARGEST_GROWTH
-    {
-        // A short text cannot grow too long, so that most requests do not pay for the count.
-        return Ok(());
-    }
-    let mut left = MAX_BODY_BYTES;
-    for (i, text) in texts.iter().enumerate() {
-        let n_chars = length_within(text, MAX_TEXT_CHARS).ok_or_else(|| {
-            let message = format!(
-                "`text` is longer than {MAX_TEXT_CHARS} characters after normalization (NFKC)"
-            );
-            unfit("BOT-6015", field(i), message)
-        })?;
-        left = left.checked_sub(n_chars).ok_or_else(|| {
-            let message = format!(
-                "`texts` have more than {MAX_BODY_BYTES} characters together after normalization (NFKC)"
-            );
-            unfit("BOT-6014", whole, message)
-        })?;
-    }
-    Ok(())
 }
 
 /// Checks a conversation id.

@@ -51,7 +51,7 @@ pub(super) async fn feedback(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let exchange = Exchange::begin(&app, "feedback");
-    let read = no_query(query).and_then(|()| read_body(body));
+    let read = no_query(query).and_then(|()| read_body(body, app.sizes.body("feedback")));
     match read.and_then(|body| record(&app, &body)) {
         Ok(outcome) => {
             let outcome = match outcome {

@@ -30,6 +30,7 @@ mod admin_openapi;
 mod admin_request;
 mod admin_shared;
 mod admin_socket;
+mod admission;
 mod app;
 mod attempt;
 mod authorization;
@@ -45,6 +46,7 @@ mod connection_activity;
 mod connection_limits;
 mod connection_metrics;
 mod control_threads;
+mod cors;
 mod deployment_rules;
 mod descriptors;
 mod exchange;
@@ -52,6 +54,7 @@ mod feedback;
 #[cfg(test)]
 mod hostile_tests;
 mod key_ring;
+mod limit_metrics;
 mod listener_settings;
 mod listening;
 mod log_event;
@@ -66,18 +69,26 @@ mod openapi_check;
 mod pointer;
 mod predict;
 mod problem;
+#[cfg(test)]
+mod protection_tests;
 mod public_api;
 mod public_endpoints;
 mod public_gate;
+mod public_settings;
+mod rate_limit;
 mod readiness;
+mod redis_limits;
 mod rehearsal;
 mod replay;
 mod request_guard;
 mod request_id;
 mod request_log;
+mod response_headers;
 mod routing;
 mod server;
 mod shadow;
+mod shedding;
+mod sizes;
 mod strict_http1;
 #[cfg(test)]
 mod tests;
@@ -91,11 +102,14 @@ pub use admin_openapi::admin_openapi;
 pub use canary::{EndedRollout, Restored};
 pub use client::{AdminClient, FreezeRequest, StartOptions};
 pub use connection_limits::ConnectionLimits;
+pub use cors::Origin;
 pub use deployment_rules::verify_deployments;
 pub use listener_settings::{ListenerSettings, MetricsAccess};
+pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings};
 pub use rehearsal::rehearse;
 pub use replay::replay;
 pub use server::{Running, check_access, start};
+pub use sizes::Sizes;
 pub use tls::{TlsSettings, TlsVersion};
 
 /// The settings of a server.
@@ -118,6 +132,8 @@ pub struct ServerSettings {
     pub access: AccessSettings,
     /// How the server works together with the other servers of its environment.
     pub replication: Replication,
+    /// How the server protects its public listener.
+    pub public: PublicSettings,
     /// The receivers of webhooks: they get every change of the environment. A server of a file, or of one version, has no
     /// environment and sends nothing.
     pub webhooks: Vec<WebhookSpec>,

@@ -3,6 +3,7 @@
 //! The request path only adds to atomics, and every label has a fixed set of values.
 
 use crate::connection_metrics::ConnectionMetrics;
+use crate::limit_metrics::LimitMetrics;
 use crate::webhook_metrics::WebhookMetrics;
 use botops_rollout::{Arm, Evidence};
 use prometheus_client::{
@@ -180,6 +181,8 @@ pub(super) struct Metrics {
     pub(super) webhooks: WebhookMetrics,
     /// Connections and certificates.
     pub(super) connections: ConnectionMetrics,
+    /// The metrics of limits.
+    pub(super) limits: Arc<LimitMetrics>,
 }
 
 /// Returns the name of an arm in labels.
@@ -269,6 +272,7 @@ impl Metrics {
         );
         let webhooks = WebhookMetrics::register(&mut registry);
         let connections = ConnectionMetrics::new(&mut registry);
+        let limits = Arc::new(LimitMetrics::register(&mut registry));
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {
             let arm = arm_name(arm);
             let labels = ArmLabels { model: Arc::clone(&model), arm };
@@ -303,6 +307,7 @@ impl Metrics {
             swaps,
             webhooks,
             connections,
+            limits,
         }
     }
 

@@ -1,11 +1,10 @@
 //! `POST /v1/predict`: the intents of one text or many.
 
 use super::{
+    admission::by_conversation,
     app::App,
     attempt::{Attempt, Refusal},
-    exchange::{
-        Exchange, Text, check_conversation, check_normal_forms, check_text, parse, read_body, unfit,
-    },
+    exchange::{Exchange, Text, check_conversation, parse, read_body, unfit},
     metrics::arm_name,
     pointer::Field,
     request_id::RequestId,
@@ -22,8 +21,6 @@ use botops_models::Prediction;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The most texts in one request.
-const MAX_TEXTS: usize = 1_024;
 /// The place of several texts in the body.
 const TEXTS: Field = Field::Named("texts");
 /// The work that any text causes, as a number of bytes of text.
@@ -35,7 +32,7 @@ struct Request<'a> {
     /// One text to classify; `text` or `texts` is required.
     #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    /// Up to 1,024 texts to classify.
+    /// Texts to classify; up to 1,024, unless the server says otherwise.
     #[serde(borrow, default)]
     texts: Option<Vec<Text<'a>>>,
     /// The conversation: it decides the arm of a rollout. Without it, the arm is drawn at random.
@@ -97,7 +94,7 @@ pub(super) async fn predict(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let exchange = Exchange::with(&app, "predict", &caller);
-    let body = match read_body(body) {
+    let body = match read_body(body, app.sizes.body("predict")) {
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
     };
@@ -108,14 +105,15 @@ pub(super) async fn predict(
 }
 
 async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
+    let sizes = &exchange.app.sizes;
     let request: Request<'_> = parse(body)?;
     let texts = match (&request.text, &request.texts) {
         (Some(text), None) => std::slice::from_ref(text),
         (None, Some(texts)) if texts.is_empty() => {
             return Err(unfit("BOT-6015", TEXTS, "`texts` is empty").into());
         }
-        (None, Some(texts)) if texts.len() > MAX_TEXTS => {
-            let message = format!("`texts` holds more than {MAX_TEXTS} texts");
+        (None, Some(texts)) if texts.len() > sizes.texts => {
+            let message = format!("`texts` holds more than {} texts", sizes.texts);
             return Err(unfit("BOT-6014", TEXTS, message).into());
         }
         (None, Some(texts)) => texts.as_slice(),
@@ -124,19 +122,20 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
         }
     };
     for (i, text) in texts.iter().enumerate() {
-        check_text(&text.0, place(request.texts.is_some(), i))?;
+        sizes.check_text(&text.0, place(request.texts.is_some(), i))?;
     }
     let texts: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
     let n_bytes = texts.iter().map(|text| text.len() + BYTES_OF_A_TEXT).sum();
     let conversation = request.conversation_id.as_ref().map(|id| &*id.0);
     check_conversation(conversation)?;
+    by_conversation(exchange, conversation).await?;
 
     let routing = exchange.routing()?;
     let attempt = Attempt::new(exchange, &routing, conversation);
     let is_list = request.texts.is_some();
     let work = || respond(&attempt, (&texts, is_list), request.top_k);
     let speed = attempt.choice.served.speed();
-    let (response, predictions) = exchange.take_turn(speed, n_bytes, work).await?;
+    let (response, predictions) = exchange.take_turn(speed, n_bytes, work).await??;
     attempt.mirror(texts.iter().copied().zip(&predictions));
     Ok(response)
 }
@@ -153,7 +152,7 @@ fn respond(
 ) -> Result<(Response, Vec<Prediction>), Refusal> {
     let Attempt { exchange, choice, .. } = attempt;
     let whole = if is_list { TEXTS } else { Field::Named("text") };
-    check_normal_forms(texts, whole, |i| place(is_list, i))?;
+    exchange.app.sizes.check_normal_forms("predict", texts, whole, |i| place(is_list, i))?;
     let mut answers = Vec::with_capacity(texts.len());
     let mut predictions = Vec::with_capacity(texts.len());
     let read = |prediction: &Prediction, proba: &[f64]| {

@@ -6,6 +6,7 @@ use axum::{
 };
 use botops_findings::{Fault, FaultKind, catalogue};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The document as it is sent.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
@@ -52,6 +53,8 @@ pub(super) struct Problem {
     errors: Vec<FieldError>,
     /// The credentials that would do.
     challenge: Option<Challenge>,
+    /// The time after which the client may try again; the answer gives it in whole seconds, rounded up.
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// The credentials that a refused request would need: `WWW-Authenticate` of RFC 6750.
@@ -81,7 +84,7 @@ impl Challenge {
 impl Problem {
     /// Gives `fault` the status `status` instead of that of its family.
     pub(super) fn new(status: StatusCode, fault: Fault) -> Self {
-        Self { status, fault, errors: Vec::new(), challenge: None }
+        Self { status, fault, errors: Vec::new(), challenge: None, retry_after: None }
     }
 
     /// Names the value of the body that is not valid.
@@ -95,6 +98,11 @@ impl Problem {
     pub(super) fn challenge(mut self, challenge: Challenge) -> Self {
         self.challenge = Some(challenge);
         self
+    }
+
+    /// Tells the client to try again after `time`.
+    pub(super) fn retry_after(self, time: Duration) -> Self {
+        Self { retry_after: Some(time), ..self }
     }
 
     fn document(&self) -> Document {
@@ -160,6 +168,10 @@ impl IntoResponse for Problem {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(time) = self.retry_after {
+            let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         let challenge = match self.challenge {
             None if self.status == StatusCode::UNAUTHORIZED => Some(Challenge::Credentials),
             challenge => challenge,

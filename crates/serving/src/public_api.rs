@@ -11,7 +11,6 @@ use super::{
     public_gate::{PublicGate, PublicRight, admitted},
     readiness::{health, metrics, readiness},
 };
-use crate::exchange::MAX_BODY_BYTES;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
@@ -30,12 +29,12 @@ pub(super) fn routes(app: Arc<App>, gate: &Arc<PublicGate>) -> Router {
         let right = PublicRight::new(Arc::clone(gate), endpoint);
         // Layers that need the caller come before this one.
         let handler = handler(&endpoint).route_layer(from_fn_with_state(right, admitted));
+        let handler = handler.layer(DefaultBodyLimit::max(app.sizes.body(endpoint.name)));
         router = router.route(endpoint.path, handler);
     }
     router
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     ClientAccess, ServerSettings, Source,
+    admission::pass_on,
     app::App,
     exchange::Exchange,
     key_ring::KeyRing,
@@ -198,14 +199,11 @@ fn unauthorized(refused: &Refused) -> Problem {
 /// Lets a request pass whose caller has a scope of the endpoint; from here on it carries its [`PublicCaller`].
 pub(super) async fn admitted(
     State(right): State<Arc<PublicRight>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     match right.admit(request.headers()).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
+        Ok(caller) => pass_on(&right.gate.app, right.endpoint.name, caller, request, next).await,
         Err(problem) => Exchange::begin(&right.gate.app, right.endpoint.name).refuse(problem, None),
     }
 }

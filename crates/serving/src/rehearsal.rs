@@ -6,7 +6,7 @@
 //! the same decision.
 
 use super::{
-    AccessSettings, Message, Replication, RequestLog, ServerSettings, Side,
+    AccessSettings, Message, PublicSettings, Replication, RequestLog, ServerSettings, Side,
     canary::{Canary, Journal, Opened, Pace, Parts, RehearsedVersions},
     client::http,
     clock::{Clock, ManualClock},
@@ -75,6 +75,7 @@ pub async fn rehearse(
         listeners: crate::ListenerSettings::default(),
         replication: Replication::default(),
         webhooks: Vec::new(),
+        public: PublicSettings::default(),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     let running = listen(

@@ -4,7 +4,15 @@
 //! declared as JSON. A page can also give its own name the address of this machine, so a listener on this machine checks
 //! the name in `Host`.
 
-use crate::{app::App, exchange::Exchange, problem::Problem};
+use crate::{
+    admission::{by_address, limited_route, write_verdict},
+    app::App,
+    cors::{Cors, Page},
+    exchange::Exchange,
+    problem::Problem,
+    response_headers::secure,
+    tls::OverTls,
+};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header},
@@ -13,16 +21,22 @@ use axum::{
 };
 use botops_findings::Fault;
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 /// The checks of a listener.
+#[derive(Clone)]
 pub(super) struct RequestGuard {
     app: Arc<App>,
     /// The names with a dot that `Host` may have; `None` for any name.
     names: Option<BTreeSet<String>>,
+    /// The sites whose pages may call.
+    cors: Cors,
+    /// Whether rate limits apply.
+    is_limited: bool,
 }
 
 impl RequestGuard {
@@ -32,7 +46,15 @@ impl RequestGuard {
     pub(super) fn new(app: Arc<App>, address: SocketAddr, allowed: &[String]) -> Arc<Self> {
         let is_checked = address.ip().to_canonical().is_loopback() || !allowed.is_empty();
         let names = allowed.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Arc::new(Self { app, names: is_checked.then_some(names) })
+        let names = is_checked.then_some(names);
+        Arc::new(Self { app, names, cors: Cors::default(), is_limited: false })
+    }
+
+    /// Makes the checks of the public listener at `address`: besides those of [`Self::new`], its rate limits.
+    pub(super) fn public(app: Arc<App>, address: SocketAddr, allowed: &[String]) -> Arc<Self> {
+        let cors = app.cors.clone();
+        let guard = Arc::unwrap_or_clone(Self::new(app, address, allowed));
+        Arc::new(Self { cors, is_limited: true, ..guard })
     }
 
     fn check(&self, request: &Request) -> Result<(), Problem> {
@@ -63,16 +85,43 @@ impl RequestGuard {
     }
 }
 
-/// Checks a request before all others.
+/// Checks a request before all others, and completes the headers of its answer.
 pub(super) async fn guard_request(
     State(guard): State<Arc<RequestGuard>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    match guard.check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => Exchange::begin(&guard.app, "unknown").refuse(problem, None),
+    let over_tls = request.extensions().get::<OverTls>().is_some();
+    let page =
+        guard.cors.page(request.headers(), authority(request.headers(), request.uri()).as_deref());
+    let mut response = answer(&guard, &page, &mut request, next).await;
+    let headers = response.headers_mut();
+    guard.cors.mark(page, headers);
+    secure(headers, over_tls);
+    response
+}
+
+async fn answer(guard: &RequestGuard, page: &Page, request: &mut Request, next: Next) -> Response {
+    let checked = guard
+        .check(request)
+        .and_then(|()| Cors::preflight(page, request.method(), request.headers()));
+    match checked {
+        Ok(None) => {}
+        Ok(Some(response)) => return response,
+        Err(problem) => {
+            let route = limited_route(request.uri().path()).unwrap_or("unknown");
+            return Exchange::begin(&guard.app, route).refuse(problem, None);
+        }
     }
+    if !guard.is_limited {
+        return next.run(std::mem::take(request)).await;
+    }
+    let (verdict, mut response) = match by_address(&guard.app, request) {
+        Ok(verdict) => (verdict, next.run(std::mem::take(request)).await),
+        Err(refused) => (None, *refused),
+    };
+    write_verdict(verdict, &mut response);
+    response
 }
 
 /// Returns a header that decides how a request is read, and that was sent more than once.
@@ -100,15 +149,20 @@ fn unclear_host(request: &Request) -> Option<&'static str> {
     }
 }
 
-/// Returns the host of a request without its port; a `Host` that is not text is no name of this server.
+/// Returns the host and port by which a request calls this server; a `Host` that is not text is no name of it.
+fn authority<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<Cow<'a, str>> {
+    match uri.authority() {
+        Some(authority) => Some(Cow::Borrowed(authority.as_str())),
+        None => Some(String::from_utf8_lossy(headers.get(header::HOST)?.as_bytes())),
+    }
+}
+
+/// Returns the host of a request without its port.
 fn host(headers: &HeaderMap, uri: &Uri) -> Option<String> {
-    let host = match uri.authority() {
-        Some(authority) => authority.as_str().to_owned(),
-        None => String::from_utf8_lossy(headers.get(header::HOST)?.as_bytes()).into_owned(),
-    };
+    let host = authority(headers, uri)?;
     let without_port = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host.as_str(),
+        _ => &*host,
     };
     Some(without_port.to_ascii_lowercase())
 }

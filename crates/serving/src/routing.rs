@@ -39,6 +39,9 @@ pub(super) struct Served {
     pub(super) reference_header: HeaderValue,
     /// [`Self::digest`] as a header.
     pub(super) digest_header: HeaderValue,
+    /// How much longer a prediction takes in a test.
+    #[cfg(test)]
+    pause: std::time::Duration,
 }
 
 /// How long one prediction takes.
@@ -109,6 +112,8 @@ impl Served {
             digest_text,
             reference: reference.into(),
             model,
+            #[cfg(test)]
+            pause: std::time::Duration::ZERO,
         })
     }
 
@@ -132,6 +137,12 @@ impl Served {
     #[cfg(test)]
     pub(super) fn slowed(self) -> Self {
         Self { speed: Speed::Slow, ..self }
+    }
+
+    /// Makes a prediction take `pause` longer, and turns.
+    #[cfg(test)]
+    pub(super) fn slowed_by(self, pause: std::time::Duration) -> Self {
+        Self { pause, ..self.slowed() }
     }
 
     /// Classifies many texts, on all threads if the model is slow. `read` gets the prediction and the
@@ -166,6 +177,8 @@ impl Served {
         text: &str,
         read: impl FnOnce(&Prediction, &[f64]) -> T,
     ) -> Result<(Prediction, T), Panicked> {
+        #[cfg(test)]
+        std::thread::sleep(self.pause);
         SCRATCH.with(|scratch| {
             let answer = catch_unwind(AssertUnwindSafe(|| {
                 let mut scratch = scratch.borrow_mut();

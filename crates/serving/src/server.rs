@@ -9,6 +9,7 @@ use super::{
     clock::{Clock, WallClock},
     connection_limits::Places,
     control_threads::ControlThreads,
+    cors::Cors,
     deployment_rules::first_broken_rule,
     descriptors,
     key_ring::KeyRing,
@@ -17,10 +18,13 @@ use super::{
     observe::Observer,
     public_api::routes,
     public_gate::{PublicGate, client_gate, warm},
+    rate_limit::RateLimiting,
+    redis_limits::LimitsInRedis,
     request_guard::{RequestGuard, guard_request},
     request_id::RequestIds,
     request_log::RequestLogger,
     shadow::{self, Counts, ShadowQueue},
+    shedding::{QueueControl, ThreadDelay},
     tls::Certificates,
 };
 use crate::{
@@ -29,6 +33,7 @@ use crate::{
     webhooks::{self, EventSource, Webhooks},
 };
 use axum::middleware::from_fn_with_state;
+use botops_access::RequestLimits;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::{Deployed, Registry};
@@ -45,6 +50,7 @@ use tokio::{
     net::TcpListener,
     runtime::Handle,
     sync::{Semaphore, watch},
+    task::JoinHandle,
 };
 
 /// The longest time a shutdown waits for requests in flight, well within the 30 s that Kubernetes grants.
@@ -65,7 +71,7 @@ pub struct Running {
     clients: &'static str,
     second: bool,
     stop: tokio::sync::watch::Sender<bool>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
     app: Arc<App>,
     /// The threads of the admin API and of rollouts; `None` in a rehearsal.
     control: Option<ControlThreads>,
@@ -272,7 +278,7 @@ async fn others_in_use(
 /// Makes the state that requests share; `shadow_capacity` mirrored requests may wait for the challenger.
 ///
 /// # Errors
-/// `BOT-6018` if the logging thread cannot be started.
+/// `BOT-6018` if the logging thread cannot be started; `BOT-1098` (exit 2) the location of the shared limits cannot be used.
 pub(super) fn new_app(
     model: &str,
     settings: &ServerSettings,
@@ -291,6 +297,9 @@ pub(super) fn new_app(
     let observer = Arc::new(Observer::new(unit_key.clone()));
     let n_processors = available_parallelism().map_or(1, NonZero::get);
     let turns = Arc::new(Semaphore::new(n_processors));
+    let n_long_turns = n_processors.div_ceil(2);
+    let max_queue_delay = settings.public.max_queue_delay;
+    let rate_limits = rate_limits(settings, &metrics, &unit_key)?;
     let counts = Counts {
         observer: Arc::clone(&observer),
         disagreement: metrics.disagreement.clone(),
@@ -309,7 +318,13 @@ pub(super) fn new_app(
         slow_bound: AtomicU64::new(0),
         degraded: Mutex::default(),
         turns,
-        long_turns: Semaphore::new(n_processors.div_ceil(2)),
+        long_turns: Semaphore::new(n_long_turns),
+        rate_limits,
+        cors: Cors::new(settings.public.cors_origins.clone()),
+        sizes: settings.public.sizes.clone(),
+        queue: QueueControl::new(max_queue_delay, n_processors),
+        long_queue: QueueControl::new(max_queue_delay, n_long_turns),
+        thread_delay: ThreadDelay::new(max_queue_delay),
     }))
 }
 
@@ -339,11 +354,12 @@ pub(super) fn listen(
 ) -> Result<Running> {
     let (stop, stopped) = watch::channel(false);
     let address = address(&listener)?;
-    let guard = RequestGuard::new(Arc::clone(&app), address, &settings.allowed_hosts);
+    let guard = RequestGuard::public(Arc::clone(&app), address, &settings.allowed_hosts);
     let routes = routes(Arc::clone(&app), &gate).layer(from_fn_with_state(guard, guard_request));
     let places = Places::new(&app, "public", settings.listeners.limits.clone());
     let is_tls = tls.is_some();
-    let tasks = vec![serve(&Handle::current(), listener, routes, places, tls, stopped)];
+    let measured = measure_thread_delay(Arc::clone(&app), stopped.clone());
+    let tasks = vec![serve(&Handle::current(), listener, routes, places, tls, stopped), measured];
     let (clients, second) = (gate.words(), false);
     Ok(Running {
         address,
@@ -367,6 +383,35 @@ async fn in_background<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| {
         Fault::internal("BOT-6018", "the model could not be loaded: loading panicked")
     })?
+}
+
+/// Measures how long tasks wait for a thread, until the server stops.
+fn measure_thread_delay(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    Handle::current().spawn(async move {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = app.thread_delay.measure() => {}
+        }
+    })
+}
+
+/// Makes the rate limits of a server.
+///
+/// # Errors
+/// `BOT-1098` (exit 2) the location of the shared limits cannot be used.
+fn rate_limits(
+    settings: &ServerSettings,
+    metrics: &Metrics,
+    names: &UnitKey,
+) -> Result<RateLimiting> {
+    let public = &settings.public;
+    let limits = RequestLimits::new(&public.rates);
+    let (proxies, metrics) = (public.trusted_proxies.clone(), Arc::clone(&metrics.limits));
+    let limiting = RateLimiting::new(limits, proxies, metrics);
+    let Some(shared) = &public.shared else { return Ok(limiting) };
+    let store = LimitsInRedis::open(shared.location.expose())?;
+    let named = (names.clone(), settings.environment.as_str());
+    Ok(limiting.shared((Arc::new(store), shared.on_failure), named))
 }
 
 impl Running {

@@ -36,6 +36,7 @@ pub(super) fn settings() -> ServerSettings {
         listeners: super::ListenerSettings::default(),
         replication: super::Replication::default(),
         webhooks: Vec::new(),
+        public: super::PublicSettings::default(),
     }
 }
 

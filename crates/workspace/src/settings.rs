@@ -1,7 +1,8 @@
 //! The settings in force, each with its origin.
 
-use crate::{access::PublicAccess, secret::SecretSource, spec::OidcSpec};
-use crate::{request_limits::RequestLimits, secret::SecretSource, spec::OidcSpec};
+use crate::{
+    access::PublicAccess, request_limits::RequestLimits, secret::SecretSource, spec::OidcSpec,
+};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 

@@ -125,6 +125,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
             ..Replication::default()
         },
         webhooks: Vec::new(),
+        public: botops_serving::PublicSettings::default(),
     }
 }
 

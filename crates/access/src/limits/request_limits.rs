@@ -114,11 +114,23 @@ impl RequestLimits {
         }
     }
 
+    /// Returns whether a request can be limited by its caller or its route.
+    #[must_use]
+    pub fn limits_callers(&self) -> bool {
+        self.per_key.is_some() || !self.routes.is_empty()
+    }
+
     /// Returns the limit of an address. It comes before the caller is known, so that guesses at keys count.
     #[must_use]
     pub fn of_address(&self, address: IpAddr) -> Option<Applied<'_>> {
         let limit = self.per_address.as_ref()?;
         Some(Applied { limit, subject: Subject::Address(limited_as(address)) })
+    }
+
+    /// Returns whether a limit is that of an address.
+    #[must_use]
+    pub fn is_of_address(&self, applied: &Applied<'_>) -> bool {
+        self.per_address.as_ref().is_some_and(|limit| std::ptr::eq(limit, applied.limit))
     }
 
     /// Returns the limits of a caller on `route`, the narrowest first: those of its key and of the route, and not that of
@@ -138,16 +150,16 @@ impl RequestLimits {
             .filter_map(|(limit, subject)| Some(Applied { limit: limit?, subject }))
     }
 
-    /// Returns the limit of a conversation, by the name of its caller and its own. Another caller that names the same
+    /// Returns the limit of a conversation, by the kind and name of its caller and its own id. Another caller that names the same
     /// conversation does not use its burst up; anonymous callers are one caller.
     #[must_use]
     pub fn of_conversation<'a>(
         &'a self,
-        sender: &Sender<'a>,
+        caller: Option<(&'static str, &'a str)>,
         conversation_id: &'a str,
     ) -> Option<Applied<'a>> {
         let limit = self.per_conversation.as_ref()?;
-        let (kind, name) = sender.caller.unwrap_or_default();
+        let (kind, name) = caller.unwrap_or_default();
         Some(Applied { limit, subject: Subject::Conversation(kind, name, conversation_id) })
     }
 }
@@ -190,7 +202,7 @@ mod tests {
         let sender = sender(Some("shop"), "192.0.2.1");
         assert!(limits.of_address(sender.address).is_none());
         assert_eq!(take_all(limits.of_caller("predict", &sender)), None);
-        assert!(limits.of_conversation(&sender, "c").is_none());
+        assert!(limits.of_conversation(sender.caller, "c").is_none());
     }
 
     #[test]
@@ -234,8 +246,8 @@ mod tests {
     fn a_conversation_is_one_of_its_caller() {
         let limits = limits(RateSpec { per_conversation: hourly(1), ..RateSpec::default() });
         let of = |caller, id: &str| {
-            let sender = sender(caller, "192.0.2.1");
-            limits.of_conversation(&sender, id).unwrap().take().is_allowed()
+            let caller = caller.map(|name: &str| ("key", name));
+            limits.of_conversation(caller, id).unwrap().take().is_allowed()
         };
         assert!(of(Some("shop"), "c") && !of(Some("shop"), "c"));
         assert!(of(Some("other"), "c") && of(Some("shop"), "d") && of(None, "c"));

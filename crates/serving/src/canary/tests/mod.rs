@@ -167,6 +167,7 @@ impl Server {
                 ..Replication::default()
             },
             webhooks: Vec::new(),
+            public: crate::PublicSettings::default(),
         };
         let app = new_app("m", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
         let versions = Arc::new(TwoVersions {
