@@ -12,6 +12,7 @@ use super::{
     server::{listen, new_app},
     shadow,
 };
+use botops_access::ClientGate;
 use botops_digest::Digest;
 use botops_models::{IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
 use botops_spec::Spec as _;
@@ -22,6 +23,9 @@ use std::{
     sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
+
+/// The shared admin token.
+const TOKEN: &str = "the shared token of these tests, long enough";
 
 pub(super) fn settings() -> ServerSettings {
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -82,15 +86,22 @@ fn served(name: &str) -> Served {
 
 /// Starts a server of `primary` and returns it with its state.
 async fn serve(primary: Served) -> (Arc<App>, Running) {
+    serve_knowing(primary, None).await
+}
+
+/// Like [`serve`]; whoever sends `token` sees which version answers.
+async fn serve_knowing(primary: Served, token: Option<&str>) -> (Arc<App>, Running) {
     let settings = settings();
     let app =
         new_app("support", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
     app.slot.set(Arc::new(primary), None);
+    let shared_token = token.map(|token| Digest::of(token.as_bytes()));
+    let clients = ClientGate { is_open: true, shared_token, ..ClientGate::default() };
     let running = listen(
         Arc::clone(&app),
         (bind(settings.listen).await.unwrap(), None),
         &settings,
-        PublicGate::open(&app),
+        PublicGate::new(&app, clients, None),
     )
     .unwrap();
     (app, running)
@@ -117,7 +128,7 @@ async fn a_request_loads_the_routing_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_waits_for_its_turn_is_answered_by_the_model_it_began_with() {
-    let (app, running) = serve(served("support@1").slowed()).await;
+    let (app, running) = serve_knowing(served("support@1").slowed(), Some(TOKEN)).await;
     let turns = app.turns.acquire_many(app.turns.available_permits() as u32).await.unwrap();
     let url = format!("http://{}/v1/predict", running.address());
     let client = crate::client::http().unwrap();

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs};
 type Route = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The public listener.
-const PUBLIC: [Route; 6] = [
+const PUBLIC: [Route; 8] = [
     (
         "POST",
         "/v1/predict",
@@ -32,8 +32,16 @@ const PUBLIC: [Route; 6] = [
         "feedback.rs:Answer",
         "Report the intent that a message turned out to have",
     ),
-    ("GET", "/health", "", "server.rs:Health", "Whether the process is alive"),
-    ("GET", "/readiness", "", "readiness.rs:Ready", "Whether the model passed its golden self-test"),
+    ("GET", "/health", "", "readiness.rs:Health", "Whether the process is alive"),
+    (
+        "GET",
+        "/readiness",
+        "",
+        "readiness.rs:Ready",
+        "Whether the model passed its golden self-test",
+    ),
+    ("GET", "/livez", "", "", "The same as `/health`"),
+    ("GET", "/readyz", "", "", "The same as `/readiness`"),
     ("GET", "/metrics", "", "OpenMetrics text", "Metrics for Prometheus"),
 ];
 
@@ -185,7 +193,7 @@ const ADMIN: [Route; 22] = [
 
 /// Returns the page without its title.
 pub(crate) fn page(types: &Types) -> String {
-    for (found, routes) in [(registered("server.rs"), &PUBLIC[..]), (endpoints(), &ADMIN[..])] {
+    for (found, routes) in [(public(), &PUBLIC[..]), (endpoints(), &ADMIN[..])] {
         let known: BTreeSet<(String, String)> =
             routes.iter().map(|route| (route.0.to_owned(), route.1.to_owned())).collect();
         assert_eq!(found, known, "left: the routes of the server; right: the page of HTTP");
@@ -241,22 +249,16 @@ fn body(of: &str) -> &str {
     if of.contains(':') { "see below" } else { of }
 }
 
-/// Returns the routes that `file` of the room `serving` registers: method and path.
-fn registered(file: &str) -> BTreeSet<(String, String)> {
-    let path = crate::support::repository().join("crates/serving/src").join(file);
+/// Returns the endpoints of the public API: method and path. Its router is built from this table.
+fn public() -> BTreeSet<(String, String)> {
+    let path = crate::support::repository().join("crates/serving/src/public_endpoints.rs");
     let source = fs::read_to_string(path).unwrap();
-    let route =
-        Regex::new(r#"\.route\(\s*"([^"]+)",\s*((?:\.?(?:get|post|put|delete|patch)\([^)]*\))+)"#)
-            .unwrap();
-    let method = Regex::new(r"(get|post|put|delete|patch)\(").unwrap();
-    let mut found = BTreeSet::new();
-    for matched in route.captures_iter(&source) {
-        for of in method.captures_iter(&matched[2]) {
-            found.insert((of[1].to_uppercase(), matched[1].to_owned()));
-        }
-    }
-    assert!(!found.is_empty(), "no route was found in {file}");
-    found
+    let table = source.split("const ENDPOINTS").nth(1).unwrap();
+    let table = &table[..table.find("];").unwrap()];
+    let row = Regex::new(r#"(send|look)\(\s*"([^"]+)""#).unwrap();
+    let method = |word: &str| if word == "send" { "POST" } else { "GET" };
+    let found = row.captures_iter(table);
+    found.map(|found| (method(&found[1]).to_owned(), found[2].to_owned())).collect()
 }
 
 /// Returns the endpoints of the admin API: method and path. Its router is built from this table.

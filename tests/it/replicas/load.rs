@@ -2,7 +2,7 @@
 
 use super::{
     super::serving::{corpus, http},
-    fleet::{Address, Fleet},
+    fleet::{Address, Fleet, TOKEN},
 };
 use botops_stats::random::Random;
 use chrono::{DateTime, Utc};

@@ -2,7 +2,7 @@
 
 use super::{
     TOKEN, admin, converse, corpus, decisions, deployments, http, models, phase, plan, post,
-    registry, serve, serve_file, settings, wait_for, wait_for_challenger,
+    post_seeing, registry, serve, serve_file, settings, wait_for, wait_for_challenger,
 };
 use crate::support::{Folder, terminal_output};
 use botops_findings::{Fault, FaultKind};

@@ -1,7 +1,8 @@
 //! Servers whose store is full, hangs or is damaged, or that cannot write their log.
 
 use super::{
-    TOKEN, admin, converse, deployments, get, http, models, phase, plan, registry_in, serve,
+    TOKEN, admin, converse, deployments, get, http, models, phase, plan, readiness, registry_in,
+    serve,
     server_process::{Server, folder_with_registry},
     wait_for, wait_for_challenger,
 };

@@ -1,6 +1,9 @@
 //! The public listener: predict, chat, feedback, health, metrics, and refusals.
 
-use super::{assert_number, corpus, get, http, model, post, serve_file, settings, unchanged};
+use super::{
+    assert_number, corpus, get, http, model, post, post_seeing, readiness, serve_file, settings,
+    unchanged,
+};
 use crate::confidence::messages;
 use botops_findings::FaultKind;
 use botops_models::{
@@ -282,8 +285,12 @@ fn clients_see_the_name_of_a_served_file_and_not_its_path() {
     let folder = crate::support::Folder::empty();
     folder.write("private-place/support.botops", super::models()[0].to_bytes());
     let path = folder.path().join("private-place/support.botops");
-    let arguments = ["serve", path.to_str().unwrap(), "--listen", "127.0.0.1:0"];
-    let mut server = folder.botops(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let anywhere = "127.0.0.1:0";
+    let arguments =
+        ["serve", path.to_str().unwrap(), "--listen", anywhere, "--admin-listen", anywhere];
+    let mut command = folder.botops(arguments);
+    let mut server =
+        command.env("BOTOPS_ADMIN_TOKEN", super::TOKEN).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(server.stderr.take().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().rsplit("http://").next().unwrap().to_owned();
@@ -292,7 +299,11 @@ fn clients_see_the_name_of_a_served_file_and_not_its_path() {
     for request in [
         "GET /readiness HTTP/1.0\r\n\r\n".to_owned(),
         "GET /metrics HTTP/1.0\r\n\r\n".to_owned(),
-        format!("POST /v1/predict HTTP/1.0\r\ncontent-length: {}\r\n\r\n{body}", body.len()),
+        format!(
+            "POST /v1/predict HTTP/1.0\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
+            super::TOKEN,
+            body.len()
+        ),
     ] {
         let mut stream = std::net::TcpStream::connect(&address).unwrap();
         std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();

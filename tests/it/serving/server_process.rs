@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PROCESS_TOKEN: &str = "a token of thirty-two characters!!";
+pub(super) const PROCESS_TOKEN: &str = "a token of thirty-two characters!!";
 
 /// By what number the waits of these servers for each other are divided.
 pub(super) const TIMES: u32 = super::TIMES;

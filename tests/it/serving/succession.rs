@@ -2,7 +2,7 @@
 
 use super::{
     admin, converse, decisions, deployments, get, http, models, plan, registry, serve,
-    server_process::{Server, TIMES, folder_with_registry, registry_of},
+    server_process::{PROCESS_TOKEN, Server, TIMES, folder_with_registry, registry_of},
     wait_for, wait_for_challenger,
 };
 use botops_registry::Registry;
@@ -104,7 +104,7 @@ async fn on_challenger(address: &str, n: usize) -> usize {
     let mut answered = 0;
     for index in 0..n {
         let body = json!({"text": "where is my parcel", "conversation_id": format!("c-{index}")});
-        let request = client.post(&url).bearer_auth(TOKEN).json(&body);
+        let request = client.post(&url).bearer_auth(PROCESS_TOKEN).json(&body);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
         answered += usize::from(answer.headers()["x-botops-arm"] == "canary");
