@@ -104,6 +104,7 @@ pub struct ShadowSpec {
 #[serde(deny_unknown_fields)]
 pub struct StepSpec {
     /// The challenger's share of conversations in percent, in (0, 100].
+    #[schema(exclusive_minimum = 0, maximum = 100)]
     pub weight: f64,
     /// Stay at least this long.
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! The admin API, on a separate listener, behind a bearer token.
 
 use super::{
+    admin_answers::{ArmStatus, ModelStatus, RolloutLine, Tested},
     admin_changes::{approvals, command, freeze, roll_back, start, unfreeze, weight},
     admin_events::events,
     admin_follow::{audit, rollout},
@@ -16,7 +17,6 @@ use super::{
     problem::{Listener, Problem, no_such_method, no_such_path, panicked},
     public_api::probes,
 };
-use crate::routing::Served;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Path, State},
@@ -25,13 +25,10 @@ use axum::{
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
-use botops_digest::Digest;
 use botops_findings::Result;
-use serde::Serialize;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::ToSchema;
 
 /// Returns the routes of the admin API, and those that need no identity.
 ///
@@ -89,60 +86,6 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<Arc<Admin>> {
         Call::SelfTest => on(method, self_test),
         Call::OpenApi => on(method, openapi),
     }
-}
-
-/// One arm of the traffic.
-#[derive(Serialize, ToSchema)]
-struct ArmStatus<'a> {
-    /// The version, such as `support@3`.
-    model: &'a str,
-    /// The digest of its model file.
-    digest: &'a str,
-    /// The digest of its manifest, if it is from a registry.
-    manifest: Option<Digest>,
-    /// Its share of conversations in percent, in [0, 100].
-    weight_percent: f64,
-}
-
-impl<'a> ArmStatus<'a> {
-    fn of(served: &'a Served, weight: f64) -> Self {
-        Self {
-            model: &served.reference,
-            digest: &served.digest_text,
-            manifest: served.manifest,
-            weight_percent: weight * 100.0,
-        }
-    }
-}
-
-/// A rollout in a line.
-#[derive(Serialize, ToSchema)]
-struct RolloutLine {
-    /// The id.
-    id: String,
-    /// The phase.
-    phase: &'static str,
-    /// The revision, for `If-Match`.
-    revision: u64,
-}
-
-/// A model that the server serves.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ModelStatus<'a> {
-    /// The name of the model.
-    name: &'a str,
-    /// The version that serves.
-    primary: ArmStatus<'a>,
-    /// The challenger, while it gets traffic.
-    canary: Option<ArmStatus<'a>>,
-    /// The latest rollout.
-    rollout: Option<RolloutLine>,
-    /// Whether the last rollback of the model is recorded; if not, the server keeps trying.
-    durable: bool,
-    /// Whether another server ticks the rollout that is open.
-    second: bool,
-    /// The problems with which the server runs, such as a damaged log.
-    degraded: Vec<String>,
 }
 
 async fn models(State(admin): Shared) -> Response {
@@ -208,23 +151,6 @@ async fn decision(State(admin): Shared, Path(id): Path<String>) -> Response {
         }
         Err(fault) => exchange.refuse(fault.into(), None),
     }
-}
-
-/// The golden self-test of one version.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Tested {
-    /// The version, such as `support@3`.
-    model: String,
-    /// The digest of its model file.
-    digest: Digest,
-    /// The number of goldens.
-    n: usize,
-    /// The number of generated texts.
-    n_generated: usize,
-    /// The goldens that were answered differently, and the generated texts without finite scores.
-    failures: Vec<String>,
-    /// Whether every golden was answered as stored, and every score is finite.
-    passed: bool,
 }
 
 async fn self_test(State(admin): Shared) -> Response {

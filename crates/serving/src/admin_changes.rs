@@ -19,10 +19,32 @@ use botops_rollout::{Command, RolloutSpec};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{ObjectBuilder, Schema, Type, schema::SchemaType},
+};
 
 /// The time that an answer waits for the record of an abort, which is in effect before.
 const RECORDED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Returns the schema of names in the audit trail, as [`botops_registry::check_author`] has them: no control characters.
+fn actor() -> Schema {
+    let types = SchemaType::Array(vec![Type::String, Type::Null]);
+    author(types, r"^[^\u0000-\u001f\u007f-\u009f]*$")
+        .description(Some("The person or job on whose behalf the request is made, for the audit trail; at most 256 bytes."))
+        .into()
+}
+
+/// Returns the schema of reasons in the audit trail, which may have several lines.
+fn reason() -> Schema {
+    author(Type::String.into(), r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$")
+        .description(Some("The reason, for the audit trail; at most 4 KiB."))
+        .into()
+}
+
+fn author(types: SchemaType, pattern: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(types).pattern(Some(pattern))
+}
 
 /// The body of a request for a rollout.
 #[derive(Deserialize, ToSchema)]
@@ -35,9 +57,11 @@ pub(super) struct StartRequest {
     plan: Option<RolloutSpec>,
     /// The person or job on whose behalf the request is made, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = actor)]
     actor: Option<String>,
     /// The reason, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = reason)]
     reason: String,
     /// Whether a rollout that is under way is rolled back first.
     #[serde(default)]
@@ -57,9 +81,11 @@ pub(super) struct StartRequest {
 pub(super) struct CommandRequest {
     /// The person or job on whose behalf the request is made, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = actor)]
     actor: Option<String>,
     /// The reason, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = reason)]
     reason: String,
 }
 
@@ -69,8 +95,10 @@ pub(super) struct CommandRequest {
 pub(super) struct RollbackRequest {
     /// The person or job on whose behalf the request is made, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = actor)]
     actor: Option<String>,
     /// The reason, for the audit trail.
+    #[schema(schema_with = reason)]
     reason: String,
     /// The version to go back to; without it, the previous champion.
     #[serde(default)]
@@ -138,12 +166,15 @@ async fn reply_to_command(
 #[serde(deny_unknown_fields)]
 pub(super) struct WeightRequest {
     /// The share of the challenger in percent, above 0 and at most that of the step.
+    #[schema(exclusive_minimum = 0, maximum = 100)]
     percent: f64,
     /// The person or job on whose behalf the request is made, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = actor)]
     actor: Option<String>,
     /// The reason, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = reason)]
     reason: String,
 }
 
@@ -238,9 +269,11 @@ pub(super) struct ApprovalRequest {
     decision: ApprovalDecision,
     /// The comment, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = reason)]
     comment: String,
     /// The person or job on whose behalf the request is made, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = actor)]
     actor: Option<String>,
 }
 
@@ -284,9 +317,11 @@ pub(super) struct FreezeRequest {
     #[serde(default)]
     until: Option<DateTime<Utc>>,
     /// The reason, for the audit trail.
+    #[schema(schema_with = reason)]
     reason: String,
     /// The person or job on whose behalf the request is made, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = actor)]
     actor: Option<String>,
 }
 
@@ -295,9 +330,11 @@ pub(super) struct FreezeRequest {
 #[serde(deny_unknown_fields)]
 pub(super) struct UnfreezeRequest {
     /// The reason, for the audit trail.
+    #[schema(schema_with = reason)]
     reason: String,
     /// The person or job on whose behalf the request is made, for the audit trail.
     #[serde(default)]
+    #[schema(schema_with = actor)]
     actor: Option<String>,
 }
 

@@ -75,7 +75,7 @@ pub(super) struct RolloutQuery {
     since: Option<u64>,
 }
 
-/// Shows a rollout, with `wait` as soon as its revision is another one than `since`, or when the time is over.
+/// Shows a rollout, with `wait` as soon as its revision is another one than `since` or it is over, or when the time is over.
 pub(super) async fn rollout(
     State(admin): Shared,
     Path(id): Path<String>,
@@ -104,13 +104,14 @@ pub(super) async fn rollout(
     answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
 }
 
-/// Waits until the rollout `id` has another revision than `since`, or is no longer shown, or the server stops.
+/// Waits until the rollout `id` has another revision than `since`, is over, or is no longer shown, or the server stops.
 async fn another_revision(canary: &Canary, id: &str, since: u64, mut stop: watch::Receiver<bool>) {
     let mut events = canary.events();
     loop {
         events.borrow_and_update();
-        match canary.read(id, |view, _| view.rollout.revision) {
-            Ok(revision) if revision == since => {}
+        match canary.read(id, |view, _| (view.rollout.revision, view.rollout.is_over())) {
+            // A rollout that is over stays as it is.
+            Ok((revision, false)) if revision == since => {}
             _ => return,
         }
         tokio::select! {

@@ -2,7 +2,7 @@
 
 use crate::{
     RolloutStatus,
-    admin::{ModelStatus, Tested},
+    admin_answers::{ModelStatus, Tested},
     admin_changes::{
         ApprovalRequest, CommandRequest, FreezeRequest, FreezeStatus, RollbackRequest,
         StartRequest, UnfreezeRequest, WeightRequest,
@@ -10,9 +10,10 @@ use crate::{
     admin_follow::AuditPage,
     authorization::{Call, ENDPOINTS},
     canary::Restored,
+    log_event::LogEvent,
     openapi::{
-        Api, Described, Operation, Schemas, document, either, header, json, number, parameter,
-        problem_content, stream, text,
+        self, Api, Described, Operation, Schemas, document, either, header, json, number,
+        parameter, problem_content, text,
     },
 };
 use axum::http::StatusCode;
@@ -100,7 +101,7 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
                 .answer(StatusCode::OK, answer.header("ETag", tag()).build())
                 .problems(&[StatusCode::NOT_FOUND, StatusCode::CONFLICT])
         }
-        Call::Events => events(),
+        Call::Events => events(schemas),
         Call::Audit => audit(schemas),
         Call::Command(word) => command(word, schemas),
         Call::Weight => {
@@ -181,7 +182,7 @@ fn start(schemas: &mut Schemas) -> Described {
     let created = json("The rollout began.", status).header("ETag", tag());
     let body = schemas.of::<StartRequest>();
     let example = json!({
-        "version": "support@3",
+        "version": "support@2",
         "reason": "weekly model",
         "plan": {
             "steps": [
@@ -214,10 +215,12 @@ fn roll_back_model(schemas: &mut Schemas) -> Described {
         .problems(&[StatusCode::NOT_FOUND])
 }
 
-fn events() -> Described {
-    let answer = stream(
-        "Server-sent events: `state` at the begin, then `decision`, each with the number of its log entry as `id`.",
-        "text/event-stream",
+fn events(schemas: &mut Schemas) -> Described {
+    schemas.of::<LogEvent>();
+    let answer = openapi::events(
+        "The state at the begin, then each decision, with the number of its log entry as `id`.",
+        &["state", "decision"],
+        "A `LogEvent`.",
     );
     Described::new("streamEvents", "Stream the decisions of a rollout until it is over")
         .parameter(id())

@@ -101,6 +101,8 @@ impl Asking {
     /// # Errors
     /// Those of [`botops_registry::check_author`].
     pub(super) fn requester(&self, actor: Option<&str>, reason: &str) -> Result<Requester> {
+        // As they were sent: spaces around them may be control characters.
+        botops_registry::check_author(actor.unwrap_or_default(), reason)?;
         let actor =
             actor.map(str::trim).filter(|actor| !actor.is_empty() && *actor != self.by.name);
         let by = self.by.clone().on_behalf_of(actor.map(str::to_owned));

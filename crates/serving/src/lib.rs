@@ -21,6 +21,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 #[cfg(test)]
 mod access_tests;
 mod admin;
+mod admin_answers;
 mod admin_changes;
 mod admin_events;
 mod admin_follow;

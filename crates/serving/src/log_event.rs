@@ -29,7 +29,7 @@ pub(super) const PHASES: [&str; 14] = [
 ];
 
 /// One event: a change of an environment, or the state of a rollout at the begin of a stream.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub(super) struct LogEvent {
     /// `botops.event/1`.
     schema: &'static str,
@@ -59,7 +59,7 @@ pub(super) struct LogEvent {
 }
 
 /// The state of the rollout that an event is about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub(super) struct RolloutState {
     /// The id of the rollout.
     rollout: String,

@@ -22,6 +22,10 @@ use utoipa::{
     },
 };
 
+/// The media type of bodies.
+const JSON: &str = "application/json";
+/// The media type of server-sent events.
+const EVENT_STREAM: &str = "text/event-stream";
 /// The media type of problem documents.
 const PROBLEM_JSON: &str = "application/problem+json";
 /// The name of the scheme of bearer tokens.
@@ -148,7 +152,7 @@ impl Described {
     ) -> Self {
         let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
         let body = RequestBodyBuilder::new().required(Some(required));
-        self.body = Some(body.content("application/json", content).build());
+        self.body = Some(body.content(JSON, content).build());
         self.problems.extend(WITH_BODY);
         self
     }
@@ -196,9 +200,10 @@ pub(crate) fn text(pattern: &str) -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).into()
 }
 
-/// Returns a schema of whole numbers from 0 on.
+/// Returns a schema of whole numbers of 64 bits.
 pub(crate) fn number() -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into()
+    let number = ObjectBuilder::new().schema_type(Type::Integer);
+    number.minimum(Some(0)).maximum(Some(usize::MAX)).into()
 }
 
 /// Returns a parameter.
@@ -222,14 +227,22 @@ pub(crate) fn parameter(
 /// Returns an answer with a JSON body.
 pub(crate) fn json(description: &str, schema: RefOr<Schema>) -> ResponseBuilder {
     let content = Content::new(Some(schema));
-    identified(ResponseBuilder::new().description(description).content("application/json", content))
+    identified(ResponseBuilder::new().description(description).content(JSON, content))
 }
 
-/// Returns an answer with a text of the media type `kind`.
-pub(crate) fn stream(description: &str, kind: &str) -> ResponseBuilder {
-    let schema = ObjectBuilder::new().schema_type(Type::String);
-    let content = Content::new(Some(RefOr::T(Schema::from(schema))));
-    identified(ResponseBuilder::new().description(description).content(kind, content))
+/// Returns an answer of server-sent events with these names. The schema is that of one event, with its `data` as text.
+pub(crate) fn events(description: &str, names: &[&str], data: &str) -> ResponseBuilder {
+    let of = |builder: ObjectBuilder| builder.schema_type(Type::String);
+    let event = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("id", of(ObjectBuilder::new()).pattern(Some("^[0-9]+$")))
+        .property("event", of(ObjectBuilder::new()).enum_values(Some(names.to_vec())))
+        .property("data", of(ObjectBuilder::new()).content_media_type(JSON).description(Some(data)))
+        .required("id")
+        .required("event")
+        .required("data");
+    let content = Content::new(Some(RefOr::T(Schema::from(event))));
+    identified(ResponseBuilder::new().description(description).content(EVENT_STREAM, content))
 }
 
 /// Returns a header of an answer.
@@ -251,8 +264,9 @@ pub(crate) fn document(api: &Api, operations: Vec<Operation>, mut schemas: Schem
         let content = Content::new(Some(problem.clone()));
         let answer = ResponseBuilder::new().description(description).content(PROBLEM_JSON, content);
         let answer = match status {
-            StatusCode::UNAUTHORIZED => {
-                answer.header("WWW-Authenticate", header(text("^Bearer$"), "`Bearer`."))
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let challenge = "The credentials that would do (RFC 6750).";
+                answer.header("WWW-Authenticate", header(text("^Bearer( |$)"), challenge))
             }
             StatusCode::METHOD_NOT_ALLOWED => {
                 answer.header("Allow", header(text("^[A-Z, ]+$"), "The methods of the path."))

@@ -5,6 +5,7 @@ mod audit;
 mod clock_jumps;
 mod durability;
 mod oidc;
+mod openapi;
 mod public;
 mod rehearsal;
 mod rollback;

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The admin token of these servers.
 pub(super) const PROCESS_TOKEN: &str = "a token of thirty-two characters!!";
 
 /// By what number the waits of these servers for each other are divided.
@@ -56,11 +57,15 @@ impl Server {
         rest.lines().next().unwrap()
     }
 
+    /// Returns the URL of the admin API.
+    pub(super) fn admin_url(&self) -> &str {
+        let (_, rest) = self.said.split_once("admin API on ").unwrap();
+        rest.split_whitespace().next().unwrap()
+    }
+
     /// Returns a client of the admin API.
     pub(super) fn admin(&self) -> AdminClient {
-        let (_, rest) = self.said.split_once("admin API on ").unwrap();
-        let url = rest.split_whitespace().next().unwrap();
-        AdminClient::new(url, Some(&Secret::new(PROCESS_TOKEN))).unwrap()
+        AdminClient::new(self.admin_url(), Some(&Secret::new(PROCESS_TOKEN))).unwrap()
     }
 
     /// Sends a signal such as `-TERM`.

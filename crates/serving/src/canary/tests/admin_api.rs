@@ -174,7 +174,7 @@ async fn a_freeze_its_end_and_a_rollback_of_the_model_need_a_reason() {
             let refused = api.ask((method, path), &[], &json!({"reason": reason})).await;
             assert_eq!(
                 (refused.status, &refused.body["code"]),
-                (400, &json!("BOT-1034")),
+                (422, &json!("BOT-1034")),
                 "{method} {path} {reason:?}: {}",
                 refused.body
             );
