@@ -195,7 +195,7 @@ fn protection(workspace: &Workspace) -> Vec<Setting> {
         origin: origin_words(origin),
     };
     let list = |values: &[String]| (!values.is_empty()).then(|| values.join(", "));
-    let limits = &workspace.limits;
+    let limits = &workspace.request_limits;
     let routes: Vec<String> = limits.routes.value.keys().cloned().collect();
     let number = |value: Option<usize>| value.map(|value| value.to_string());
     let location = limits.shared.value.is_set().then(|| "[redacted]".to_owned());

@@ -72,7 +72,7 @@ fn named<T>(key: &str, setting: &Setting<T>, fault: &Fault) -> Fault {
 }
 
 fn rates(workspace: &Workspace, default: RateSpec) -> Result<RateSpec> {
-    let limits = &workspace.limits;
+    let limits = &workspace.request_limits;
     let of = |key: &str, setting: &Setting<Option<String>>, default: Option<Rate>| match &setting
         .value
     {
@@ -118,7 +118,7 @@ fn rate(text: &str) -> Result<Option<Rate>> {
 }
 
 fn shared(workspace: &Workspace) -> Result<Option<SharedSettings>> {
-    let limits = &workspace.limits;
+    let limits = &workspace.request_limits;
     let on_failure = match limits.on_shared_failure.value.as_deref() {
         None | Some("local") => OnSharedFailure::Local,
         Some("refuse") => OnSharedFailure::Refuse,
@@ -134,7 +134,7 @@ fn shared(workspace: &Workspace) -> Result<Option<SharedSettings>> {
 }
 
 fn sizes(workspace: &Workspace) -> Result<Sizes> {
-    let limits = &workspace.limits;
+    let limits = &workspace.request_limits;
     let number =
         |key: &str, setting: &Setting<Option<usize>>, default: usize, most: usize| match setting
             .value
@@ -183,7 +183,7 @@ fn bytes(text: &str) -> Result<usize> {
 }
 
 fn max_queue_delay(workspace: &Workspace) -> Result<Duration> {
-    let setting = &workspace.limits.max_queue_delay;
+    let setting = &workspace.request_limits.max_queue_delay;
     let Some(text) = &setting.value else { return Ok(MAX_QUEUE_DELAY) };
     let time = humantime::parse_duration(text).ok();
     time.filter(|time| !time.is_zero() && *time <= LONGEST_WAIT).ok_or_else(|| {
