@@ -2,22 +2,26 @@
 
 use super::Outcome;
 use crate::cli::{Printer, arguments::model_arg, session::context::Context};
+use botops_access::{Identity, Policy};
 use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Registry, Selector, read_policy};
 use botops_serving::{
-    self as serving, Replication, RequestLog, ServerSettings, Source, WebhookSpec,
+    self as serving, Reloaded, Replication, RequestLog, Running, ServerSettings, Source,
+    WebhookSpec,
 };
 use botops_workspace::{Webhook, Workspace};
 use serde::Serialize;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 mod access;
 mod identity_key;
 mod protection;
+mod reload;
 
 /// The default address of the public listener.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -30,7 +34,7 @@ fn address(text: &str, default: &str) -> Result<SocketAddr, std::net::AddrParseE
 }
 
 /// Serve a model over HTTP
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
     /// Model: a `.botops` file, or a model or version in the registry; default: the workspace's champion
     model: Option<String>,
@@ -68,27 +72,7 @@ struct Answer {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let workspace = context.workspace()?;
-    let settings = ServerSettings {
-        listen: args.listen,
-        admin_listen: args.admin_listen,
-        admin_token: workspace.admin_token.value.resolve()?,
-        allowed_hosts: protection::allowed_hosts(workspace, &args.allow_host)?,
-        environment: workspace.environment.value.clone(),
-        access: access::resolve(workspace, args.admin_socket.as_deref())?,
-        listeners: botops_serving::ListenerSettings::default(),
-        replication: Replication {
-            identity_key: Some(identity_key::resolve(workspace)?),
-            stale_after: args.stale_after,
-            times: args.times,
-        },
-        webhooks: webhooks(workspace)?,
-        request_log: if args.no_request_log {
-            RequestLog::Warnings(|| Box::new(std::io::stderr()))
-        } else {
-            RequestLog::To(|| Box::new(std::io::stderr()))
-        },
-        public: protection::of(workspace, args.listen)?,
-    };
+    let settings = server_settings(args, workspace)?;
     let named = match &args.model {
         Some(name) => name.clone(),
         None => model_arg::workspace_model(context)?,
@@ -108,11 +92,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     // Before anything is written.
     serving::check_access(&settings, &source)?;
-    if let Source::Registry { registry, .. } = &source {
+    let registry = match &source {
+        Source::Registry { registry, .. } => Some(registry.clone()),
+        Source::File { .. } => None,
+    };
+    if let Some(registry) = &registry {
         record_policy(context, registry)?;
     }
+    let by = context.claimed()?;
+    let configuration = Arc::new(reload::Settings::new(args, context, registry)?);
     let answer = context.wait(async {
         let running = serving::start(settings, source).await?;
+        running.reload_from(configuration);
         let answer = Answer {
             served: named.clone(),
             address: running.address(),
@@ -139,12 +130,40 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         for problem in running.degraded() {
             context.printer.say(&format!("degraded: {problem}"));
         }
-        stopped().await?;
+        until_stopped(&running, &by, context.printer).await?;
         say_without_waiting(context.printer, "draining");
         running.shutdown().await;
         Ok::<_, Fault>(answer)
     })??;
     Ok(Outcome::done(&answer, ""))
+}
+
+/// Returns the settings of the server, of the flags and of the workspace.
+///
+/// # Errors
+/// `BOT-1021` (exit 2) a secret cannot be read; those of the access settings.
+fn server_settings(args: &Args, workspace: &Workspace) -> Result<ServerSettings> {
+    Ok(ServerSettings {
+        listen: args.listen,
+        admin_listen: args.admin_listen,
+        admin_token: workspace.admin_token.value.resolve()?,
+        allowed_hosts: protection::allowed_hosts(workspace, &args.allow_host)?,
+        environment: workspace.environment.value.clone(),
+        access: access::resolve(workspace, args.admin_socket.as_deref())?,
+        listeners: botops_serving::ListenerSettings::default(),
+        replication: Replication {
+            identity_key: Some(identity_key::resolve(workspace)?),
+            stale_after: args.stale_after,
+            times: args.times,
+        },
+        webhooks: webhooks(workspace)?,
+        request_log: if args.no_request_log {
+            RequestLog::Warnings(|| Box::new(std::io::stderr()))
+        } else {
+            RequestLog::To(|| Box::new(std::io::stderr()))
+        },
+        public: protection::of(workspace, args.listen)?,
+    })
 }
 
 /// Returns the receivers of webhooks, with their secrets.
@@ -163,11 +182,20 @@ fn webhooks(workspace: &Workspace) -> Result<Vec<WebhookSpec>> {
     workspace.webhooks.value.iter().map(receiver).collect()
 }
 
-/// Makes the policy file that the server is started with the policy of the environment, unless it is in force already.
-fn record_policy(context: &Context, registry: &Registry) -> Result<()> {
-    let Some(path) = &context.workspace()?.policy.value else { return Ok(()) };
+/// Reads the policy file of the workspace, for the environment of `registry`; `None` without one.
+///
+/// # Errors
+/// Those of the file; `BOT-6057` (exit 2) it is for another environment.
+fn policy_file(workspace: &Workspace, registry: &Registry) -> Result<Option<Policy>> {
+    let Some(path) = &workspace.policy.value else { return Ok(None) };
     let policy = read_policy(path)?;
     registry.check_policy_environment(&policy).map_err(|fault| fault.file(path))?;
+    Ok(Some(policy))
+}
+
+/// Makes the policy file that the server is started with the policy of the environment, unless it is in force already.
+fn record_policy(context: &Context, registry: &Registry) -> Result<()> {
+    let Some(policy) = policy_file(context.workspace()?, registry)? else { return Ok(()) };
     let act = context.act("a server was started with this policy")?;
     if context.wait(registry.apply_policy(&policy, &act))?? {
         let (digest, mode) = (policy.digest().short(), policy.mode().name());
@@ -187,17 +215,44 @@ fn say_without_waiting(printer: Printer, line: &'static str) {
     let _ = said.recv_timeout(Duration::from_millis(200));
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn stopped() -> Result<()> {
+/// Waits for SIGINT or SIGTERM. At each SIGHUP, the settings are read again; in a terminal, whose end sends it too, the server
+/// stops.
+async fn until_stopped(running: &Running, by: &Identity, printer: Printer) -> Result<()> {
+    use std::io::IsTerminal as _;
     use tokio::signal::unix::{SignalKind, signal};
     let fault = |error| {
         Fault::internal("BOT-9001", "the signal handler cannot be installed").caused_by(error)
     };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fault)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(fault)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    let mut hangup = signal(SignalKind::hangup()).map_err(fault)?;
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            _ = hangup.recv() => {}
+        }
+        if std::io::stdin().is_terminal() {
+            return Ok(());
+        }
+        match running.reload(by, "").await {
+            Ok(told) => printer.say(&format!("settings read again: {}", reloaded(&told))),
+            Err(fault) => {
+                let (code, message) = (fault.code(), fault.message());
+                printer.say(&format!("settings not changed: {code}: {message}"));
+            }
+        }
     }
-    Ok(())
+}
+
+/// Renders what a reload changed.
+fn reloaded(told: &Reloaded) -> String {
+    let changed = match told.changed.as_slice() {
+        [] => "nothing changed".to_owned(),
+        changed => format!("{} changed", changed.join(", ")),
+    };
+    match told.restart.as_slice() {
+        [] => changed,
+        restart => format!("{changed}; a restart is needed for {}", restart.join(", ")),
+    }
 }

@@ -7,15 +7,17 @@ use super::{
     admin_follow::{audit, rollout},
     admin_gate::{Gate, Right, authenticated, authorized},
     admin_openapi::admin_openapi,
+    admin_reload::reload,
     admin_request::Asked,
     admin_shared::{Admin, Shared, tag_of},
     app::App,
     authorization::{Call, ENDPOINTS, Endpoint},
     canary::Canary,
     exchange::Exchange,
-    login::Logins,
+    login::SharedLogins,
     problem::{Listener, Problem, no_such_method, no_such_path, panicked},
     public_api::probes,
+    reload::Reloading,
 };
 use axum::{
     Router,
@@ -37,12 +39,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(super) fn routes(
     app: Arc<App>,
     canary: Option<Arc<Canary>>,
-    logins: Logins,
+    (logins, reloading): (Arc<SharedLogins>, Option<Arc<Reloading>>),
     stop: &watch::Receiver<bool>,
 ) -> Router {
     let probes = probes(Arc::clone(&app));
     let gate = Arc::new(Gate::new(Arc::clone(&app), logins));
-    let admin = Arc::new(Admin::new(app, canary, stop.clone()));
+    let admin = Arc::new(Admin::new(app, canary, stop.clone(), reloading));
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
         let (path, handler) = (endpoint.path, handler(&endpoint));
@@ -85,6 +87,7 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<Arc<Admin>> {
         Call::Unfreeze => on(method, unfreeze),
         Call::SelfTest => on(method, self_test),
         Call::OpenApi => on(method, openapi),
+        Call::Reload => on(method, reload),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     app::App,
     authorization::{Caller, Endpoint},
     exchange::Exchange,
-    login::{FailedLogins, Logins},
+    login::{FailedLogins, SharedLogins},
     problem::{Listener, no_such_path},
 };
 use axum::{
@@ -26,13 +26,13 @@ use std::{
 /// The credentials that are accepted, and the failed logins.
 pub(super) struct Gate {
     app: Arc<App>,
-    logins: Logins,
+    logins: Arc<SharedLogins>,
     failed_logins: FailedLogins,
 }
 
 impl Gate {
     /// Makes the gate of a server.
-    pub(super) fn new(app: Arc<App>, logins: Logins) -> Self {
+    pub(super) fn new(app: Arc<App>, logins: Arc<SharedLogins>) -> Self {
         Self { app, logins, failed_logins: FailedLogins::default() }
     }
 
@@ -87,7 +87,7 @@ pub(super) async fn authenticated(
     next: Next,
 ) -> Response {
     let peer = Peer::of(&request);
-    match gate.logins.authenticate(request.headers(), peer.user()).await {
+    match gate.logins.get().authenticate(request.headers(), peer.user()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

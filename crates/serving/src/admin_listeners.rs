@@ -9,7 +9,8 @@ use crate::{
     control_threads::ControlThreads,
     key_ring::KeyRing,
     listening::{address, bind, serve, serve_socket},
-    login::{AdminToken, Logins},
+    login::{AdminToken, Logins, SharedLogins},
+    reload::{Admission, Reloading, read_issuers},
     request_guard::{RequestGuard, guard_request},
     tls::Certificates,
 };
@@ -20,7 +21,6 @@ use botops_findings::Result;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::Instant,
 };
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -105,7 +105,7 @@ impl AdminListeners {
     /// Serves the admin API on `threads` until `stop`. Returns the tasks, and the file of the socket.
     pub(super) fn serve(
         self,
-        (app, canary): (&Arc<App>, Option<Arc<Canary>>),
+        (app, canary, reloading): (&Arc<App>, Option<Arc<Canary>>, &Arc<Reloading>),
         (settings, tls): (&ServerSettings, Option<Arc<Certificates>>),
         threads: &Handle,
         stop: &watch::Receiver<bool>,
@@ -117,7 +117,11 @@ impl AdminListeners {
         if let Some(issuers) = &self.logins.issuers {
             threads.spawn(read_issuers(Arc::clone(app), Arc::clone(issuers)));
         }
-        let routes = admin::routes(Arc::clone(app), canary, self.logins, stop);
+        let logins = Arc::new(SharedLogins::new(self.logins));
+        let has_address = self.tcp.is_some();
+        reloading.admit_by(Admission { logins: Arc::clone(&logins), has_address });
+        let behind = (logins, Some(Arc::clone(reloading)));
+        let routes = admin::routes(Arc::clone(app), canary, behind, stop);
         let guarded = |address| {
             let guard = RequestGuard::new(Arc::clone(app), address, &settings.allowed_hosts);
             routes.clone().layer(from_fn_with_state(guard, guard_request))
@@ -137,12 +141,5 @@ impl AdminListeners {
             file
         });
         (tasks, file)
-    }
-}
-
-/// Reads the keys of the issuers, so that the first login need not wait, and reports wrong settings early.
-async fn read_issuers(app: Arc<App>, issuers: Arc<Issuers>) {
-    for problem in issuers.warm(Instant::now()).await {
-        app.log.event(app.clock.now(), "warn", "oidc", problem);
     }
 }

@@ -1,13 +1,14 @@
 //! The admin API as an OpenAPI 3.1 document: what each endpoint of [`ENDPOINTS`] takes and answers.
 
 use crate::{
-    RolloutStatus,
+    Reloaded, RolloutStatus,
     admin_answers::{ModelStatus, Tested},
     admin_changes::{
         ApprovalRequest, CommandRequest, FreezeRequest, FreezeStatus, RollbackRequest,
         StartRequest, UnfreezeRequest, WeightRequest,
     },
     admin_follow::AuditPage,
+    admin_reload::ReloadRequest,
     authorization::{Call, ENDPOINTS},
     canary::Restored,
     log_event::LogEvent,
@@ -161,6 +162,14 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
             Described::new("selfTest", summary)
                 .answer(StatusCode::OK, json("Every model passed.", schema).build())
                 .answer(StatusCode::INTERNAL_SERVER_ERROR, failed.content(kind, problem).build())
+        }
+        Call::Reload => {
+            let summary = "Read the settings again, and apply those that need no restart";
+            let body = schemas.of::<ReloadRequest>();
+            let answer = json("The settings that changed, or would.", schemas.of::<Reloaded>());
+            changing(Described::new("reload", summary))
+                .body(Required::False, body, json!({"reason": "another receiver of webhooks"}))
+                .answer(StatusCode::OK, answer.build())
         }
         Call::OpenApi => {
             let schema = ObjectBuilder::new().schema_type(Type::Object);

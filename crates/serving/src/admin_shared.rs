@@ -6,6 +6,7 @@ use crate::{
     canary::{Canary, no_rollouts, no_rollouts_of},
     exchange::Exchange,
     problem::{Problem, internal},
+    reload::Reloading,
 };
 use axum::{
     extract::State,
@@ -30,6 +31,8 @@ pub(super) struct Admin {
     pub(super) waiting: Arc<Semaphore>,
     /// Becomes true when the server stops: requests that wait are answered then.
     pub(super) stop: watch::Receiver<bool>,
+    /// The settings that can change while the server runs.
+    pub(super) reloading: Option<Arc<Reloading>>,
 }
 
 /// The server, as a handler gets it.
@@ -41,8 +44,9 @@ impl Admin {
         app: Arc<App>,
         canary: Option<Arc<Canary>>,
         stop: watch::Receiver<bool>,
+        reloading: Option<Arc<Reloading>>,
     ) -> Self {
-        Self { app, canary, waiting: Arc::new(Semaphore::new(WAITING)), stop }
+        Self { app, canary, waiting: Arc::new(Semaphore::new(WAITING)), stop, reloading }
     }
 
     /// Checks that the server serves `model`.

@@ -77,6 +77,11 @@ fn name_of(uid: u32, users: &str) -> Option<&str> {
 }
 
 impl SocketUsers {
+    /// Returns the users with other roles.
+    pub(super) fn with(&self, roles: BTreeMap<String, Role>) -> Self {
+        Self { owner: self.owner, roles }
+    }
+
     /// Returns who a request of `user` is from; `None` if the user has no role.
     pub(super) fn caller(&self, user: SocketUser) -> Option<Caller> {
         let (uid, name) = (user.0?, user.name());
@@ -130,8 +135,7 @@ pub(super) fn bind(path: &Path, is_shared: bool) -> Result<(UnixListener, Socket
     let own = PathBuf::from(own);
     let bound = (|| {
         let listener = UnixListener::bind(&own)?;
-        let mode = if is_shared { 0o666 } else { 0o600 };
-        fs::set_permissions(&own, fs::Permissions::from_mode(mode))?;
+        fs::set_permissions(&own, mode(is_shared))?;
         let found = fs::symlink_metadata(&own)?;
         fs::rename(&own, path)?;
         Ok((listener, (found.dev(), found.ino()), found.uid()))
@@ -141,6 +145,23 @@ pub(super) fn bind(path: &Path, is_shared: bool) -> Result<(UnixListener, Socket
         fault(format!("cannot be made: {error}")).caused_by(error)
     })?;
     Ok((listener, SocketFile { path: path.to_owned(), id, owner }))
+}
+
+/// Returns the mode of a socket for the user of the server alone or, if `is_shared`, for every user of the machine.
+fn mode(is_shared: bool) -> fs::Permissions {
+    fs::Permissions::from_mode(if is_shared { 0o666 } else { 0o600 })
+}
+
+/// Changes the mode of the socket at `path`, as [`bind`] sets it.
+///
+/// # Errors
+/// `BOT-1059` (exit 1).
+pub(super) fn set_mode(path: &Path, is_shared: bool) -> Result<()> {
+    fs::set_permissions(path, mode(is_shared)).map_err(|error| {
+        let shown = path.display();
+        let message = format!("the mode of the admin socket `{shown}` cannot be changed: {error}");
+        Fault::internal("BOT-1059", message).caused_by(error)
+    })
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub(super) enum Call {
     SelfTest,
     /// Shows the OpenAPI document.
     OpenApi,
+    /// Reads the settings again.
+    Reload,
 }
 
 /// An endpoint: a method, a path, and who may call it.
@@ -83,7 +85,7 @@ const fn administer(method: Method, path: &'static str, call: Call) -> Endpoint 
 /// Every endpoint of the admin API.
 ///
 /// Whoever may start a rollout may end it. To roll back the model is more: it replaces a champion that others promoted.
-pub(super) const ENDPOINTS: [Endpoint; 22] = [
+pub(super) const ENDPOINTS: [Endpoint; 23] = [
     read("/admin/v1/models", Call::Models),
     read("/admin/v1/models/{model}", Call::Model),
     operate("/admin/v1/models/{model}/rollouts", Call::Start),
@@ -122,6 +124,7 @@ pub(super) const ENDPOINTS: [Endpoint; 22] = [
     },
     read("/admin/v1/selftest", Call::SelfTest),
     read("/admin/v1/openapi.json", Call::OpenApi),
+    administer(Method::POST, "/admin/v1/reload", Call::Reload),
 ];
 
 /// Who a request is from, as the login found out.

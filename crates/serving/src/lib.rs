@@ -9,8 +9,9 @@
 //! - [`canary`] ticks the rollout, records each transition, and carries it out
 //! - [`rehearse`] runs the same server on recorded traffic and its clock
 
-use botops_access::{IssuerSpec, Role};
+use botops_access::{Identity, IssuerSpec, Role};
 use botops_digest::Digest;
+use botops_findings::Result;
 use botops_models::IntentModel;
 use botops_registry::Registry;
 use botops_rollout::Decision;
@@ -28,6 +29,7 @@ mod admin_follow;
 mod admin_gate;
 mod admin_listeners;
 mod admin_openapi;
+mod admin_reload;
 mod admin_request;
 mod admin_shared;
 mod admin_socket;
@@ -80,6 +82,9 @@ mod rate_limit;
 mod readiness;
 mod redis_limits;
 mod rehearsal;
+mod reload;
+#[cfg(test)]
+mod reload_tests;
 mod replay;
 mod request_guard;
 mod request_id;
@@ -140,6 +145,43 @@ pub struct ServerSettings {
     pub webhooks: Vec<WebhookSpec>,
     /// The limits and the TLS of the listeners.
     pub listeners: ListenerSettings,
+}
+
+/// The source of settings that a running server reads again.
+#[async_trait::async_trait]
+pub trait Configuration: Send + Sync {
+    /// Reads the settings, with the checks of a start. Changes nothing.
+    ///
+    /// # Errors
+    /// Those of a start.
+    fn read(&self) -> Result<Reread>;
+
+    /// Makes the policy of the settings that were read last the policy of the environment; `by` is the author. Returns
+    /// whether it is another one. A dry run writes nothing.
+    ///
+    /// # Errors
+    /// Those of the policy and of the store.
+    async fn apply_policy(&self, by: &Identity, reason: &str, dry_run: bool) -> Result<bool>;
+}
+
+/// Settings that were read again.
+#[derive(Debug)]
+pub struct Reread {
+    /// The settings.
+    pub settings: ServerSettings,
+    /// The names of settings that differ, need a restart, and are not in `settings`.
+    pub restart: Vec<String>,
+}
+
+/// The result of reading the settings again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Reloaded {
+    /// The settings that changed, such as `server.webhooks`; in a dry run, those that would.
+    pub changed: Vec<String>,
+    /// The settings that differ and need a restart.
+    pub restart: Vec<String>,
+    /// Whether nothing was changed, because only the checks were asked for.
+    pub dry_run: bool,
 }
 
 /// A receiver of webhooks.

@@ -18,7 +18,7 @@ use botops_workspace::Secret;
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -34,9 +34,30 @@ const MEMORY: Duration = Duration::from_secs(300);
 const MOST_PEERS: usize = 1_024;
 
 /// The bearer token of the admin API.
+#[derive(Clone)]
 pub(super) struct AdminToken {
     /// Digest of the token. Digests have one length, so a comparison takes the same time for every sent token.
     digest: Digest,
+}
+
+/// The credentials that are in force, until the settings are read again.
+pub(super) struct SharedLogins(RwLock<Arc<Logins>>);
+
+impl SharedLogins {
+    /// Makes those of a server that starts.
+    pub(super) fn new(logins: Logins) -> Self {
+        Self(RwLock::new(Arc::new(logins)))
+    }
+
+    /// Returns those in force.
+    pub(super) fn get(&self) -> Arc<Logins> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts others in force, from the next request on.
+    pub(super) fn set(&self, logins: Logins) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(logins);
+    }
 }
 
 /// The credentials that the admin API accepts.

@@ -1,7 +1,7 @@
 //! The life of a server: it listens, gets ready, answers and drains.
 
 use super::{
-    ListenerSettings, ServerSettings, Source, TlsSettings,
+    Configuration, ListenerSettings, Reloaded, ServerSettings, Source, TlsSettings,
     admin_listeners::{AdminListeners, Credentials},
     admin_socket::SocketFile,
     app::App,
@@ -28,12 +28,13 @@ use super::{
     tls::Certificates,
 };
 use crate::{
+    reload::Reloading,
     routing::{Served, Slot},
     unit_key::UnitKey,
     webhooks::{self, EventSource, Webhooks},
 };
 use axum::middleware::from_fn_with_state;
-use botops_access::RequestLimits;
+use botops_access::{Identity, RequestLimits};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::{Deployed, Registry};
@@ -75,6 +76,8 @@ pub struct Running {
     app: Arc<App>,
     /// The threads of the admin API and of rollouts; `None` in a rehearsal.
     control: Option<ControlThreads>,
+    /// The settings that can change while it runs; `None` in a rehearsal.
+    reloading: Option<Arc<Reloading>>,
 }
 
 /// Checks who may call a server with `settings` that serves `source`, as [`start`] does.
@@ -169,6 +172,7 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
         let (canary, stop) = (Arc::clone(canary), running.stop.subscribe());
         running.tasks.push(control_handle.spawn(async move { canary.keep_fresh(stop).await }));
     }
+    let reloading = Arc::new(Reloading::new(Arc::clone(&app), settings.clone()));
     if let (Some(canary), Some(store)) = (&canary, store) {
         let events = Arc::clone(canary) as Arc<dyn EventSource>;
         let pace = webhooks::Pace::default().times(settings.replication.times);
@@ -176,6 +180,7 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
         let stop = running.stop.subscribe();
         let webhooks = Arc::new(Webhooks::new(Arc::clone(&app), (events, store), threads, stop));
         webhooks.replace(receivers)?;
+        reloading.send_by(Arc::clone(&webhooks));
         running.tasks.push(control_handle.spawn(webhooks.until_stopped()));
     }
     if let Some(keys) = keys {
@@ -184,9 +189,10 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     control_handle.spawn(warm(gate));
     let stop = running.stop.subscribe();
     let (tasks, socket) =
-        listeners.serve((&app, canary), (&settings, admin_tls), &control_handle, &stop);
+        listeners.serve((&app, canary, &reloading), (&settings, admin_tls), &control_handle, &stop);
     running.tasks.extend(tasks);
     (running.admin_address, running.admin_socket) = (admin, socket);
+    running.reloading = Some(reloading);
     Ok(running)
 }
 
@@ -374,6 +380,7 @@ pub(super) fn listen(
         tasks,
         app,
         control: None,
+        reloading: None,
     })
 }
 
@@ -482,6 +489,24 @@ impl Running {
     pub fn degraded(&self) -> Vec<String> {
         let problems = self.app.degradations().into_iter();
         problems.map(|found| format!("{}: {}", found.code, found.problem)).collect()
+    }
+
+    /// Reads settings from `configuration` when it is asked to: by [`Self::reload`] and by the admin API.
+    pub fn reload_from(&self, configuration: Arc<dyn Configuration>) {
+        if let Some(reloading) = &self.reloading {
+            reloading.read_from(configuration);
+        }
+    }
+
+    /// Reads the settings again, as the admin API does. After an error nothing has changed.
+    ///
+    /// # Errors
+    /// `BOT-6088` (exit 5) there is no [`Self::reload_from`]; those of [`start`]; those of the store.
+    pub async fn reload(&self, by: &Identity, reason: &str) -> Result<Reloaded> {
+        match &self.reloading {
+            Some(reloading) => reloading.reload((by, reason), false).await,
+            None => Err(Fault::conflict("BOT-6088", "a rehearsal has no file of settings")),
+        }
     }
 
     /// Stops accepting, finishes the requests in flight (at most 20 s), and flushes the request log.

@@ -58,7 +58,8 @@ impl Context {
         Ok(self.workspace.get_or_init(|| workspace))
     }
 
-    fn overrides(&self) -> Overrides {
+    /// Returns the flags and the environment variables that decide on settings.
+    pub(crate) fn overrides(&self) -> Overrides {
         let mut flags = Vec::new();
         let named = [
             ("registry", &self.global.registry),

@@ -418,4 +418,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "this address needs TLS",
         explanation: "A request without TLS came to a listener with a certificate. Use `https://`. HTTP status 400.",
     },
+    Entry {
+        code: "BOT-6088",
+        kind: Some(FaultKind::Conflict),
+        title: "a server without a file of settings cannot read them again",
+        explanation: "`POST /admin/v1/reload` and SIGHUP read `botops.yaml` and its secrets again, with the checks of a start, and apply what can change while the server runs. A server that a program started without a file has nothing to read. Restart it with other settings.",
+    },
 ];

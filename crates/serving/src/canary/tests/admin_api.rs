@@ -5,7 +5,7 @@ use crate::{
     admin,
     connection_limits::{ConnectionLimits, Places},
     listening::{address, bind, serve},
-    login::{AdminToken, Logins},
+    login::{AdminToken, Logins, SharedLogins},
 };
 use botops_http::{Client, Method};
 use botops_workspace::Secret;
@@ -34,9 +34,10 @@ impl Api {
         let token = AdminToken::new(&Secret::new(TOKEN)).unwrap();
         let clock = Arc::clone(&server.app.clock);
         let logins = Logins { token: Some(token), keys: None, issuers: None, users: None, clock };
+        let logins = Arc::new(SharedLogins::new(logins));
         let (stop, stopped) = watch::channel(false);
         let canary = Some(Arc::clone(&server.canary));
-        let routes = admin::routes(Arc::clone(&server.app), canary, logins, &stopped);
+        let routes = admin::routes(Arc::clone(&server.app), canary, (logins, None), &stopped);
         let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let url = format!("http://{}/admin/v1/", address(&listener).unwrap());
         let places = Places::new(&server.app, "admin", ConnectionLimits::default());
