@@ -5,7 +5,7 @@ use crate::{
     judge::{Evidence, PromoteEvidence},
     numbers::{duration, elapsed, percent},
     observation::Observation,
-    policy::{OnInsufficient, StepPolicy},
+    policy::{OnInsufficient, StepPolicy, Strategy},
     promotion::{continue_after_pause, held_pause, take_step},
     settling,
     state::{Effect, PauseReason, Phase, Rollout},
@@ -233,8 +233,10 @@ fn shadow(next: Rollout, since: DateTime<Utc>, units: u64, now: DateTime<Utc>) -
         return take_step(next, 0, "the plan has no shadow stage".to_owned(), Verdict::Pass, now);
     };
     let late = elapsed(since, now) >= plan.deadline;
+    // The end of a shadow plan advances nothing, so a hold does not delay it.
+    let ends = next.policy.strategy() == Strategy::Shadow;
     if units >= plan.min_units {
-        return match (next.held.is_some(), late) {
+        return match (next.held.is_some() && !ends, late) {
             (false, _) => {
                 let reason = format!("{} conversations mirrored", count(units));
                 take_step(next, 0, reason, Verdict::Pass, now)
@@ -253,6 +255,9 @@ fn shadow(next: Rollout, since: DateTime<Utc>, units: u64, now: DateTime<Utc>) -
         count(plan.min_units),
         wording::and_held(&next)
     );
+    if ends {
+        return take_step(next, 0, reason, Verdict::Insufficient, now);
+    }
     insufficient(next, Some(0), reason, now)
 }
 

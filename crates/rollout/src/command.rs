@@ -3,6 +3,7 @@
 use crate::{
     approving,
     numbers::{list, percent},
+    policy::Strategy,
     promotion::{continue_after_pause, held_pause, promotion, take_step},
     state::{Effect, PauseReason, Phase, Rollout},
     transition::{Command, Transition, Verdict},
@@ -57,6 +58,7 @@ pub fn command(rollout: &Rollout, command: &Command, now: DateTime<Utc>) -> Resu
 ///   commands it allows
 /// - `BOT-6004` (exit 6) the rollout is held; `BOT-6005` (exit 6) approvals are missing or expired; `BOT-6006` (exit 6)
 ///   this person cannot approve
+/// - `BOT-6089` (exit 5) a shadow plan does not advance
 /// - `BOT-6007` (exit 5) a settling rollout cannot be superseded; `BOT-6009` (exit 2) the share is beyond the step
 pub fn command_held(
     rollout: &Rollout,
@@ -64,6 +66,17 @@ pub fn command_held(
     held: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<Transition> {
+    let is_forward = matches!(
+        command,
+        Command::Promote
+            | Command::Advance
+            | Command::SetWeight { .. }
+            | Command::Approve { .. }
+            | Command::Reject { .. }
+    );
+    if is_forward && rollout.policy.strategy() == Strategy::Shadow && !rollout.is_over() {
+        return Err(shadow_only(command));
+    }
     let now = now.max(rollout.updated_at);
     let mut next = rollout.clone();
     next.held = held.map(str::to_owned);
@@ -88,6 +101,15 @@ fn advances(rollout: &Rollout, command: &Command, transition: &Transition) -> bo
         Command::SetWeight { .. } => transition.next.weight() > rollout.weight(),
         _ => false,
     }
+}
+
+fn shadow_only(command: &Command) -> Fault {
+    let name = name(command);
+    Fault::conflict(
+        "BOT-6089",
+        format!("`{name}` is refused: the challenger is in shadow only, and gets no conversation"),
+    )
+    .hint("end it with `botops rollout abort --reason TEXT`, then start a rollout that promotes")
 }
 
 fn is_held(command: &Command, held: &str) -> Fault {

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// A checked [`crate::RolloutSpec`].
 ///
-/// - there is at least one step, unless the strategy is blue-green, which has none; weights rise in (0, 100]
+/// - there is at least one step, unless the strategy is blue-green or shadow, which have none; weights rise in (0, 100]
+/// - a shadow plan has a shadow stage, and neither limits, nor a settling window, nor approvals
 /// - a blue-green plan has limits and a settling window; limits are only in a plan that settles
 /// - durations are at most [`LONGEST_DURATION`]; the least time of a step is within its deadline
 /// - at least one failure kind gates
@@ -74,6 +75,9 @@ pub enum Strategy {
     Canary,
     /// It gets all traffic at once and is judged by `limits` alone, while the champion stays loaded.
     BlueGreen,
+    /// It answers nobody: its answers to mirrored messages are compared with those of the champion until the shadow stage
+    /// ends, and nothing is promoted.
+    Shadow,
 }
 
 /// The share of the challenger during a pause.
@@ -106,10 +110,22 @@ pub enum OnInsufficient {
 pub struct ShadowPolicy {
     /// Conversations to mirror before the first step; at least 1.
     pub min_units: u64,
-    /// Pause after this.
+    /// Pause after this; a plan without steps ends.
     #[serde(with = "readable")]
     #[schema(value_type = String)]
     pub deadline: Duration,
+    /// The share of conversations that are mirrored, in percent, in (0, 100], to four decimals.
+    #[serde(default = "everything", skip_serializing_if = "is_everything")]
+    pub mirror_percent: f64,
+}
+
+fn everything() -> f64 {
+    100.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_everything(percent: &f64) -> bool {
+    *percent >= 100.0
 }
 
 /// A checked [`crate::StepSpec`].
@@ -184,7 +200,7 @@ impl RolloutPolicy {
         self.shadow.as_ref()
     }
 
-    /// Returns the steps, by rising weight; none in a blue-green plan.
+    /// Returns the steps, by rising weight; none in a blue-green and in a shadow plan.
     #[must_use]
     pub fn steps(&self) -> &[StepPolicy] {
         &self.steps
@@ -242,7 +258,7 @@ impl RolloutPolicy {
     /// own number.
     #[must_use]
     pub fn with_required_approvals(mut self, quorum: u32) -> Self {
-        if quorum > 0 {
+        if quorum > 0 && self.strategy != Strategy::Shadow {
             let approval = self.approval.get_or_insert_with(ApprovalPolicy::default);
             approval.quorum = approval.quorum.max(quorum);
         }

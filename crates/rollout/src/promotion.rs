@@ -1,6 +1,7 @@
 //! The way into a step, and from the last one into the promotion.
 
 use crate::{
+    policy::Strategy,
     state::{Effect, PauseReason, Phase, Rollout},
     transition::{Transition, Verdict},
 };
@@ -26,13 +27,18 @@ pub(crate) fn take_step(
     promotion(next, reason, verdict, now)
 }
 
-/// Begins the promotion, or waits for the approvals that it needs.
+/// Begins the promotion, or waits for the approvals that it needs. A shadow plan ends: its challenger answered nobody.
 pub(crate) fn promotion(
     next: Rollout,
     mut reason: String,
     verdict: Verdict,
     now: DateTime<Utc>,
 ) -> Transition {
+    if next.policy.strategy() == Strategy::Shadow {
+        let reason = format!("the shadow run is over: {reason}");
+        let to = (Phase::rolling_back(&reason), Effect::RollBack);
+        return Transition::decided(next, to, verdict, reason, now);
+    }
     let Some(quorum) = next.policy.approval().map(|approval| approval.quorum) else {
         return Transition::decided(
             next,

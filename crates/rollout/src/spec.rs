@@ -36,8 +36,8 @@ pub struct RolloutSpec {
     pub interval: String,
     /// The age of observations beyond which the rollout pauses at weight zero, such as `6h`.
     pub stale_after: String,
-    /// The way that the challenger takes over the traffic: `canary` or `blue-green`. A blue-green plan has no `steps`, and
-    /// needs `limits` and `settle`.
+    /// The way that the challenger takes over the traffic: `canary` or `blue-green`; or `shadow` if it does not. A blue-green
+    /// plan has no `steps`, and needs `limits` and `settle`. A shadow plan has only `shadow`.
     pub strategy: Strategy,
     /// The largest share of failed conversations while the challenger has all traffic.
     pub limits: LimitsSpec,
@@ -95,8 +95,11 @@ pub struct ApprovalSpec {
 pub struct ShadowSpec {
     /// Conversations to mirror before the first step.
     pub min_units: u64,
-    /// Pause when the stage takes longer than this.
+    /// Pause when the stage takes longer than this; a plan with the strategy `shadow` ends.
     pub deadline: String,
+    /// The share of conversations to mirror, in percent, in (0, 100]; 100 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<f64>,
 }
 
 /// One step.
@@ -207,6 +210,8 @@ impl RolloutSpec {
             .transpose()?;
         if self.strategy == Strategy::BlueGreen {
             self.check_blue_green(&limits, settle.as_ref())?;
+        } else if self.strategy == Strategy::Shadow {
+            self.check_shadow_plan()?;
         } else if self.steps.is_empty() {
             return Err(fault("steps", "a rollout needs at least one step")
                 .hint("add one under `steps:`, such as `- { weight: 5, deadline: 7d }`"));
@@ -214,7 +219,7 @@ impl RolloutSpec {
         let mut steps: Vec<StepPolicy> = Vec::with_capacity(self.steps.len());
         let planned = match self.strategy {
             Strategy::Canary => self.steps.as_slice(),
-            Strategy::BlueGreen => &[],
+            Strategy::BlueGreen | Strategy::Shadow => &[],
         };
         for (i, step) in planned.iter().enumerate() {
             let step = step.check(&format!("steps[{i}]"))?;
@@ -245,6 +250,28 @@ impl RolloutSpec {
             on_insufficient: self.on_insufficient,
             pause_deadline,
         })
+    }
+
+    /// Refuses a shadow plan without a shadow stage, or with a part of another stage.
+    fn check_shadow_plan(&self) -> Result<()> {
+        if self.shadow.is_none() {
+            return Err(fault("shadow", "a shadow plan needs `shadow`")
+                .hint("such as `shadow: { min_units: 1000, deadline: 24h }`"));
+        }
+        // A plan that names no steps has the default ones.
+        let has_steps = !self.steps.is_empty() && self.steps != Self::default().steps;
+        let others = [
+            ("steps", has_steps),
+            ("settle", self.settle.is_some()),
+            ("approval", self.approval.is_some()),
+        ];
+        match others.into_iter().find(|(_, is_there)| *is_there) {
+            None => Ok(()),
+            Some((key, _)) => {
+                Err(fault(key, format!("a shadow plan promotes nothing: it has no `{key}`"))
+                    .hint("leave it out, or use the strategy `canary`"))
+            }
+        }
     }
 
     /// Refuses a blue-green plan with steps, or without limits and a time to settle.
@@ -348,10 +375,24 @@ impl ApprovalSpec {
 }
 
 impl ShadowSpec {
+    /// Returns the share of conversations to mirror, in percent.
+    fn mirrored(&self) -> Result<f64> {
+        let Some(given) = self.mirror else { return Ok(100.0) };
+        // JSON keeps four decimals of a percentage exactly.
+        let percent = (given * 1e4).round() / 1e4;
+        if percent > 0.0 && percent <= 100.0 {
+            return Ok(percent);
+        }
+        let message =
+            format!("`mirror` is `{given}`: expected a percentage above 0 and at most 100");
+        Err(fault("shadow.mirror", message).hint("a share of 10 mirrors 10 of 100 conversations"))
+    }
+
     fn check(&self) -> Result<ShadowPolicy> {
         Ok(ShadowPolicy {
             min_units: at_least_one("shadow.min_units", self.min_units)?,
             deadline: non_zero_duration("shadow.deadline", &self.deadline)?,
+            mirror_percent: self.mirrored()?,
         })
     }
 }

@@ -391,6 +391,17 @@ impl Rollout {
         matches!(self.phase, Phase::Shadow { .. })
     }
 
+    /// Returns the share of conversations whose messages are mirrored to the challenger, in [0, 1].
+    #[must_use]
+    pub fn mirror_share(&self) -> f64 {
+        match self.phase {
+            Phase::Shadow { .. } => {
+                self.policy.shadow().map_or(1.0, |plan| nine_decimals(plan.mirror_percent / 100.0))
+            }
+            _ => 0.0,
+        }
+    }
+
     /// Returns whether the rollout is over.
     #[must_use]
     pub fn is_over(&self) -> bool {

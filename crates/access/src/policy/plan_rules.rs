@@ -113,10 +113,11 @@ fn weights(rules: &RolloutRules) -> Vec<Limit<'_>> {
     limits
 }
 
-/// Returns the weights of the steps; a blue-green plan has one, which is everything.
+/// Returns the weights of the steps; a blue-green plan has one, which is everything, and a shadow plan none.
 fn weights_of(plan: &RolloutPolicy) -> Vec<f64> {
     match plan.strategy() {
         Strategy::BlueGreen => vec![100.0],
+        Strategy::Shadow => Vec::new(),
         Strategy::Canary => plan.steps().iter().map(|step| step.weight_percent).collect(),
     }
 }

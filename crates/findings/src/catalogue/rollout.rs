@@ -424,4 +424,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a server without a file of settings cannot read them again",
         explanation: "`POST /admin/v1/reload` and SIGHUP read `botops.yaml` and its secrets again, with the checks of a start, and apply what can change while the server runs. A server that a program started without a file has nothing to read. Restart it with other settings.",
     },
+    Entry {
+        code: "BOT-6089",
+        kind: Some(FaultKind::Conflict),
+        title: "a rollout in shadow does not advance",
+        explanation: "The plan of the rollout has the strategy `shadow`: the challenger classifies a share of the messages after their answers, to be compared with the champion, and answers nobody. It cannot be advanced, promoted or given a weight, and a request to promote its version does not join it. End it with `botops rollout abort`, or start the other rollout with `--supersede`.",
+    },
 ];

@@ -30,7 +30,7 @@ fn a_jump_of_the_clock_pauses_at_weight_zero_with_its_own_reason() {
     assert_eq!(tick.next.phase, Phase::Promoting);
     // The same for the shadow stage.
     let mut shadow = spec();
-    shadow.shadow = Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned() });
+    shadow.shadow = Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned(), mirror: None });
     let jumped = clock_jumped(&running(&shadow), start(), start() - minutes(5));
     assert!(jumped.reason.contains("jumped 5m backwards"), "{}", jumped.reason);
     assert!(matches!(jumped.next.phase, Phase::Paused { step: None, .. }));

@@ -52,7 +52,7 @@ fn every_command() -> Vec<Command> {
 /// Returns one rollout in each phase.
 pub(super) fn one_in_each_phase() -> Vec<Rollout> {
     let mut shadowed = spec();
-    shadowed.shadow = Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned() });
+    shadowed.shadow = Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned(), mirror: None });
     let pending = request(&spec());
     let loading = advance(&pending, &Observation::default(), start()).next;
     let (ramping, now) = at_the_last_step();

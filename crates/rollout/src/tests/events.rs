@@ -130,7 +130,8 @@ pub(super) fn plans() -> impl Strategy<Value = RolloutSpec> {
             spec.judge.metrics = JudgeSpec::default().metrics;
             spec.judge.metrics.insert(FailureKind::Slow, GatePolicy::Optional);
             if shadow {
-                spec.shadow = Some(ShadowSpec { min_units: 30, deadline: "5h".to_owned() });
+                spec.shadow =
+                    Some(ShadowSpec { min_units: 30, deadline: "5h".to_owned(), mirror: None });
             }
             if short {
                 spec.steps = vec![step(50.0, "1h", 5, "12h")];

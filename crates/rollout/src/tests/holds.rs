@@ -100,7 +100,7 @@ fn a_challenger_may_load_but_gets_no_traffic() {
     );
     // With a shadow stage it is mirrored to, and stays there.
     let mut shadowed = spec();
-    shadowed.shadow = Some(ShadowSpec { min_units: 5, deadline: "3h".to_owned() });
+    shadowed.shadow = Some(ShadowSpec { min_units: 5, deadline: "3h".to_owned(), mirror: None });
     let shadow = running(&shadowed);
     let mirrored = Observation { shadow_units: 9, ..seen(9, 0, start()) };
     let tick = advance(&shadow, &held(mirrored), start());

@@ -19,6 +19,7 @@ mod replica_splits;
 mod replicas_judged;
 mod replicas_simulated;
 mod settling;
+mod shadow_plan;
 mod simulation;
 mod ticks;
 mod union_checkpoint;

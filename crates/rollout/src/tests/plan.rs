@@ -3,7 +3,7 @@ use botops_findings::FaultKind;
 
 fn error(change: impl FnOnce(&mut RolloutSpec)) -> (String, String) {
     let mut spec = spec();
-    spec.shadow = Some(ShadowSpec { min_units: 10, deadline: "1d".to_owned() });
+    spec.shadow = Some(ShadowSpec { min_units: 10, deadline: "1d".to_owned(), mirror: None });
     change(&mut spec);
     let fault = spec.check().unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-6001", FaultKind::Usage));

@@ -62,7 +62,7 @@ fn an_optional_kind_and_a_shadow_stage_are_forecast_as_they_decide() {
     let mut spec = spec();
     spec.judge.metrics.insert(FailureKind::Error, GatePolicy::Gate);
     spec.judge.metrics.insert(FailureKind::Wrong, GatePolicy::Optional);
-    spec.shadow = Some(ShadowSpec { min_units: 500, deadline: "1h".to_owned() });
+    spec.shadow = Some(ShadowSpec { min_units: 500, deadline: "1h".to_owned(), mirror: None });
     let plan = spec.check().unwrap();
     let errors = |per_hour| traffic(per_hour, &[(FailureKind::Error, 0.001, 1.0)]);
     let fast = forecast(&plan, &errors(1_000.0));

@@ -345,7 +345,7 @@ fn without_an_observer_the_weight_becomes_zero() {
 #[test]
 fn shadow_mirrors_and_then_ramps_or_pauses() {
     let mut spec = spec();
-    spec.shadow = Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned() });
+    spec.shadow = Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned(), mirror: None });
     let shadow = running(&spec);
     assert_eq!((shadow.weight(), shadow.mirrors()), (0.0, true));
     let mirrored = |units, now| {

@@ -1,0 +1,89 @@
+//! Plans with the strategy `shadow`: they end after the shadow stage, and promote nothing.
+
+use super::*;
+use crate::{ShadowSpec, Strategy};
+
+fn shadow_plan() -> RolloutSpec {
+    RolloutSpec {
+        strategy: Strategy::Shadow,
+        shadow: Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned(), mirror: Some(12.5) }),
+        ..RolloutSpec::default()
+    }
+}
+
+fn mirrored(units: u64, now: DateTime<Utc>) -> Observation {
+    Observation { shadow_units: units, ..silent(units, 0, now) }
+}
+
+#[test]
+fn a_shadow_plan_ends_after_its_conversations_or_its_deadline_and_holds_do_not_delay_it() {
+    let shadow = reread(&running(&shadow_plan()));
+    assert_eq!((shadow.weight(), shadow.mirror_share()), (0.0, 0.125));
+    let now = start() + minutes(60);
+    let tick = advance(&shadow, &mirrored(49, now), now);
+    assert!(!tick.is_decided());
+    let frozen = Observation { held: Some("frozen".to_owned()), ..mirrored(1, now) };
+    let done = advance(&tick.next, &frozen, now);
+    assert_eq!(done.effect, Effect::RollBack);
+    let reason = "the shadow run is over: 50 conversations mirrored";
+    assert_eq!(done.next.phase, Phase::rolling_back(reason));
+    assert_eq!(done.next.mirror_share(), 0.0);
+    let over = command(&done.next, &Command::Drained, now).unwrap().next;
+    assert_eq!(over.phase, Phase::RolledBack { reason: reason.to_owned() });
+    assert_eq!(over.primary(), over.champion);
+
+    let now = start() + minutes(180);
+    let late = advance(&tick.next, &mirrored(0, now), now);
+    let reason =
+        "the shadow run is over: deadline of 3h reached with 49 of 50 conversations mirrored";
+    assert_eq!(late.next.phase, Phase::rolling_back(reason));
+}
+
+#[test]
+fn nothing_moves_a_shadow_plan_forward() {
+    let shadow = running(&shadow_plan());
+    let now = start() + minutes(1);
+    let paused = command(&shadow, &Command::Pause, now).unwrap().next;
+    let (by, comment) = ("grace".to_owned(), String::new());
+    for rollout in [&shadow, &paused] {
+        for forward in [
+            Command::Promote,
+            Command::Advance,
+            Command::SetWeight { percent: 5.0 },
+            Command::Approve { by: by.clone(), comment: comment.clone() },
+            Command::Reject { by: by.clone(), comment: comment.clone() },
+        ] {
+            let fault = command(rollout, &forward, now).unwrap_err();
+            assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6089", 5), "{forward:?}");
+        }
+    }
+    assert!(command(&paused, &Command::Resume, now).unwrap().next.mirrors());
+    let aborted = command(&shadow, &Command::Abort { reason: "seen enough".to_owned() }, now);
+    assert_eq!(aborted.unwrap().effect, Effect::RollBack);
+    // The approvals that a policy demands are for promotions.
+    let demanded = shadow.policy.clone().with_required_approvals(2);
+    assert!(demanded.approval().is_none());
+}
+
+#[test]
+fn a_shadow_plan_has_a_shadow_stage_and_nothing_else() {
+    shadow_plan().check().unwrap();
+    let no_stage = RolloutSpec { shadow: None, ..shadow_plan() };
+    let steps = RolloutSpec { steps: spec().steps, ..shadow_plan() };
+    let settle = crate::SettleSpec { window: "1h".to_owned(), min_units: None };
+    let settles = RolloutSpec { settle: Some(settle), ..shadow_plan() };
+    let approval = crate::ApprovalSpec { quorum: 1, expires: None };
+    let approved = RolloutSpec { approval: Some(approval), ..shadow_plan() };
+    let mut cases =
+        vec![("shadow", no_stage), ("steps", steps), ("settle", settles), ("approval", approved)];
+    for mirror in [0.0, -1.0, 100.1, f64::NAN, 0.000_01] {
+        let mut plan = shadow_plan();
+        plan.shadow.as_mut().unwrap().mirror = Some(mirror);
+        cases.push(("shadow.mirror", plan));
+    }
+    for (key, plan) in cases {
+        let fault = plan.check().unwrap_err();
+        assert_eq!(fault.code(), "BOT-6001", "{key}");
+        assert_eq!(fault.place().key.as_deref(), Some(key));
+    }
+}
