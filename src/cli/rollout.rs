@@ -27,7 +27,7 @@ enum Verb {
     /// Forecast how long each step of a plan takes, and what it can show
     Plan(plan::Args),
     /// Show the phase of the rollout, the evidence so far, and what is missing
-    Status(Target),
+    Status(status::Args),
     /// Show every decision about a rollout, with its author
     History(Target),
     /// List the rollouts of the environment
@@ -68,7 +68,7 @@ struct Order {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (command, order) = match &args.verb {
         Verb::Plan(args) => return plan::run(args, context),
-        Verb::Status(target) => return status::run(target, context),
+        Verb::Status(args) => return status::run(args, context),
         Verb::History(target) => return history::run(target, context),
         Verb::List(args) => return list::run(args, context),
         Verb::Watch(args) => return watch::run(args, context),

@@ -9,6 +9,7 @@ use super::{
     admin_openapi::admin_openapi,
     admin_reload::reload,
     admin_request::Asked,
+    admin_shadow::{disagreements, shadow},
     admin_shared::{Admin, Shared, tag_of},
     app::App,
     authorization::{Call, ENDPOINTS, Endpoint},
@@ -88,6 +89,8 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<Arc<Admin>> {
         Call::SelfTest => on(method, self_test),
         Call::OpenApi => on(method, openapi),
         Call::Reload => on(method, reload),
+        Call::Shadow => on(method, shadow),
+        Call::Disagreements => on(method, disagreements),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     admin_request::{Asked, Asking},
-    admin_shared::{Shared, reply_with_rollout, run_to_end},
+    admin_shared::{Admin, Shared, reply_with_rollout, run_to_end},
     canary::{Canary, Mode, Requester, StartRequest as Start, Started, drill_plan},
     exchange::{Exchange, parse, unfit},
     pointer::Field,
@@ -117,9 +117,7 @@ pub(super) async fn start(
         let asking = asked.read()?;
         let mode = asking.mode;
         let request: StartRequest = parse(&asking.body)?;
-        let canary = admin.canary()?;
         let requester = asking.requester(request.actor.as_deref(), &request.reason)?;
-        let driver = Arc::clone(canary);
         let StartRequest { version, plan, supersede, accept_labels, drill, .. } = request;
         let plan = match (plan, drill) {
             (Some(_), true) => {
@@ -130,24 +128,36 @@ pub(super) async fn start(
             (plan, false) => plan.unwrap_or_default(),
         };
         let start = Start { version, plan, supersede, accept_labels, drill };
-        let (transition, started) =
-            run_to_end(async move { driver.start(&start, requester, mode).await }).await?;
-        if matches!(mode, Mode::Dry) {
-            return Ok(exchange.reply(StatusCode::OK, &transition));
-        }
-        let status = match started {
-            Started::New | Started::Repeated => StatusCode::CREATED,
-            Started::Joined => StatusCode::OK,
-        };
-        let id = transition.next.id;
-        let mut response = reply_with_rollout(&exchange, canary, &id, status).await?;
-        let location = HeaderValue::from_str(&format!("/admin/v1/rollouts/{id}"))
-            .expect("the id of a rollout is ASCII");
-        response.headers_mut().insert(header::LOCATION, location);
-        Ok(response)
+        reply_to_start((&exchange, &admin), start, requester, mode).await
     };
     let answer: Result<Response, Problem> = answer.await;
     answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+/// Starts a rollout, or joins one, and answers with it; a dry run answers with its first transition.
+pub(super) async fn reply_to_start(
+    (exchange, admin): (&Exchange<'_>, &Admin),
+    start: Start,
+    requester: Requester,
+    mode: Mode,
+) -> Result<Response, Problem> {
+    let canary = admin.canary()?;
+    let driver = Arc::clone(canary);
+    let (transition, started) =
+        run_to_end(async move { driver.start(&start, requester, mode).await }).await?;
+    if matches!(mode, Mode::Dry) {
+        return Ok(exchange.reply(StatusCode::OK, &transition));
+    }
+    let status = match started {
+        Started::New | Started::Repeated => StatusCode::CREATED,
+        Started::Joined => StatusCode::OK,
+    };
+    let id = transition.next.id;
+    let mut response = reply_with_rollout(exchange, canary, &id, status).await?;
+    let location = HeaderValue::from_str(&format!("/admin/v1/rollouts/{id}"))
+        .expect("the id of a rollout is ASCII");
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
 }
 
 /// Answers a command that is in effect: with 202 while the deployment log does not record it.

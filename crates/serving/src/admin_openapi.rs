@@ -1,7 +1,7 @@
 //! The admin API as an OpenAPI 3.1 document: what each endpoint of [`ENDPOINTS`] takes and answers.
 
 use crate::{
-    Reloaded, RolloutStatus,
+    Disagreements, Reloaded, RolloutStatus,
     admin_answers::{ModelStatus, Tested},
     admin_changes::{
         ApprovalRequest, CommandRequest, FreezeRequest, FreezeStatus, RollbackRequest,
@@ -9,6 +9,7 @@ use crate::{
     },
     admin_follow::AuditPage,
     admin_reload::ReloadRequest,
+    admin_shadow::ShadowRequest,
     authorization::{Call, ENDPOINTS},
     canary::Restored,
     log_event::LogEvent,
@@ -171,6 +172,23 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
                 .body(Required::False, body, json!({"reason": "another receiver of webhooks"}))
                 .answer(StatusCode::OK, answer.build())
         }
+        Call::Shadow => started(
+            Described::new("startShadow", "Put a version on mirror only, or join its run"),
+            schemas,
+        )
+        .body(
+            Required::True,
+            schemas.of::<ShadowRequest>(),
+            json!({"version": "support@3", "percent": 10, "for": "24h", "reason": "a look at it"}),
+        ),
+        Call::Disagreements => {
+            let summary = "Show the last messages on which the challenger in shadow disagreed";
+            let schema = schemas.of::<Disagreements>();
+            Described::new("listDisagreements", summary)
+                .parameter(id())
+                .answer(StatusCode::OK, json("Those of this server, redacted.", schema).build())
+                .problems(&[StatusCode::NOT_FOUND, StatusCode::CONFLICT])
+        }
         Call::OpenApi => {
             let schema = ObjectBuilder::new().schema_type(Type::Object);
             Described::new("getOpenApi", "Show this document").answer(
@@ -182,13 +200,6 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
 }
 
 fn start(schemas: &mut Schemas) -> Described {
-    let location =
-        header(text("^/admin/v1/rollouts/[0-9A-HJKMNP-TV-Z]{26}$"), "The path of the rollout.");
-    let status = schemas.of::<RolloutStatus>();
-    let joined = either(status.clone(), schemas.of::<Transition>());
-    let joined =
-        json("It joined a rollout of this version; dry run: the first transition.", joined);
-    let created = json("The rollout began.", status).header("ETag", tag());
     let body = schemas.of::<StartRequest>();
     let example = json!({
         "version": "support@2",
@@ -200,9 +211,21 @@ fn start(schemas: &mut Schemas) -> Described {
             ],
         },
     });
-    changing(Described::new("startRollout", "Start a rollout, or join the one that runs"))
+    let summary = "Start a rollout, or join the one that runs";
+    started(Described::new("startRollout", summary), schemas).body(Required::True, body, example)
+}
+
+/// Adds what the requests share that start a rollout.
+fn started(described: Described, schemas: &mut Schemas) -> Described {
+    let location =
+        header(text("^/admin/v1/rollouts/[0-9A-HJKMNP-TV-Z]{26}$"), "The path of the rollout.");
+    let status = schemas.of::<RolloutStatus>();
+    let joined = either(status.clone(), schemas.of::<Transition>());
+    let joined =
+        json("It joined a rollout of this version; dry run: the first transition.", joined);
+    let created = json("The rollout began.", status).header("ETag", tag());
+    changing(described)
         .parameter(model())
-        .body(Required::True, body, example)
         .answer(
             StatusCode::OK,
             joined.header("ETag", tag()).header("Location", location.clone()).build(),

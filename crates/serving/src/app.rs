@@ -3,6 +3,7 @@
 use crate::{
     clock::Clock,
     cors::Cors,
+    disagreements::KeptDisagreements,
     metrics::Metrics,
     observe::Observer,
     rate_limit::RateLimiting,
@@ -39,6 +40,8 @@ pub(super) struct App {
     pub(super) unit_key: UnitKey,
     /// The messages that the challenger classifies after their answers.
     pub(super) shadow: ShadowQueue,
+    /// Those of them on which the two models disagreed.
+    pub(super) disagreements: Arc<KeptDisagreements>,
     /// The clock of requests and rollouts.
     pub(super) clock: Arc<dyn Clock>,
     /// The ids of requests.

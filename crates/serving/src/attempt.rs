@@ -75,10 +75,15 @@ impl<'a> Attempt<'a> {
         let messages = messages.into_iter().map(|(text, prediction)| MirroredMessage {
             text: text.to_owned(),
             predicted: Arc::clone(&self.choice.served.intents[prediction.intent]),
+            confidence: prediction.confidence,
             fallback: prediction.fallback,
         });
-        self.exchange.app.shadow.push(Mirrored {
+        let app = self.exchange.app;
+        app.shadow.push(Mirrored {
             epoch: split.epoch,
+            // The salt of a rollout is its id.
+            rollout: split.salt.clone(),
+            at: app.clock.now(),
             conversation_id: conversation_id.to_owned(),
             challenger: Arc::downgrade(&split.canary),
             messages: messages.collect(),

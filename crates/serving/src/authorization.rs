@@ -43,6 +43,10 @@ pub(super) enum Call {
     OpenApi,
     /// Reads the settings again.
     Reload,
+    /// Puts a version on mirror only.
+    Shadow,
+    /// Shows the messages on which the challenger disagreed.
+    Disagreements,
 }
 
 /// An endpoint: a method, a path, and who may call it.
@@ -85,7 +89,7 @@ const fn administer(method: Method, path: &'static str, call: Call) -> Endpoint 
 /// Every endpoint of the admin API.
 ///
 /// Whoever may start a rollout may end it. To roll back the model is more: it replaces a champion that others promoted.
-pub(super) const ENDPOINTS: [Endpoint; 23] = [
+pub(super) const ENDPOINTS: [Endpoint; 25] = [
     read("/admin/v1/models", Call::Models),
     read("/admin/v1/models/{model}", Call::Model),
     operate("/admin/v1/models/{model}/rollouts", Call::Start),
@@ -125,6 +129,21 @@ pub(super) const ENDPOINTS: [Endpoint; 23] = [
     read("/admin/v1/selftest", Call::SelfTest),
     read("/admin/v1/openapi.json", Call::OpenApi),
     administer(Method::POST, "/admin/v1/reload", Call::Reload),
+    Endpoint {
+        method: Method::PUT,
+        path: "/admin/v1/models/{model}/shadow",
+        call: Call::Shadow,
+        any_of: &[Scope::Operate],
+        with_old_keys: false,
+    },
+    // The texts of users, although redacted: for the audit, and for whoever runs the rollout.
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/v1/rollouts/{id}/disagreements",
+        call: Call::Disagreements,
+        any_of: &[Scope::Audit, Scope::Operate],
+        with_old_keys: true,
+    },
 ];
 
 /// Who a request is from, as the login found out.
@@ -187,7 +206,9 @@ mod tests {
             assert!(seen.insert((endpoint.method.to_string(), endpoint.path)), "{}", endpoint.path);
             endpoint.check(&caller(&[])).unwrap_err();
             endpoint.check(&caller(&[Scope::Admin])).unwrap();
-            let reads = [[Scope::Read], [Scope::Audit]].iter().any(|it| endpoint.any_of == it);
+            let of_readers: [&[Scope]; 3] =
+                [&[Scope::Read], &[Scope::Audit], &[Scope::Audit, Scope::Operate]];
+            let reads = of_readers.contains(&endpoint.any_of);
             assert_eq!(endpoint.method == Method::GET, reads, "{}", endpoint.path);
         }
     }

@@ -1,6 +1,6 @@
 //! The client of the admin API, which turns the problems of the server back into faults.
 
-use super::{Restored, RolloutStatus, canary::under_way, problem};
+use super::{Disagreements, Restored, RolloutStatus, canary::under_way, problem};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result, catalogue};
 use botops_http::{Client, ClientSpec, Method, PlainHttp, Proxy, Redirects, Url, why_unreachable};
@@ -209,6 +209,16 @@ impl AdminClient {
         let path = ["rollouts", id.unwrap_or("latest")];
         let status: RolloutStatus = self.send(Method::GET, &path, None).await?;
         of_model(status, model)
+    }
+
+    /// Returns the messages on which the challenger of the rollout `id` disagreed with the primary, as the server keeps
+    /// them; without an id, of the current or the last rollout.
+    ///
+    /// # Errors
+    /// `BOT-6031` the server cannot be reached (exit 7), and any fault that the server returns.
+    pub async fn disagreements(&self, id: Option<&str>) -> Result<Disagreements> {
+        let path = ["rollouts", id.unwrap_or("latest"), "disagreements"];
+        self.send(Method::GET, &path, None).await
     }
 
     /// Checks that the server answers and takes the token, whatever it serves.

@@ -201,8 +201,8 @@ pub(super) struct Split {
     pub(super) canary: Arc<Served>,
     /// Its share of conversations, in [0, 1].
     pub(super) weight: f64,
-    /// Whether it also classifies the messages that the primary answers.
-    pub(super) mirrors: bool,
+    /// The share of conversations whose messages it also classifies after the primary has answered them, in [0, 1].
+    pub(super) mirrors: f64,
     /// Salt of the assignment.
     pub(super) salt: String,
     /// The rollout it belongs to, by the observer's epoch.
@@ -216,6 +216,18 @@ pub(super) struct Split {
 }
 
 impl Split {
+    /// Returns whether the challenger classifies the messages of a conversation, too.
+    ///
+    /// The draw is another one than that of the assignment, so these are not the conversations that it answers first.
+    fn mirrors(&self, conversation_id: Option<&str>) -> bool {
+        match conversation_id {
+            None => false,
+            Some(_) if self.mirrors >= 1.0 => true,
+            Some(_) if self.mirrors <= 0.0 => false,
+            Some(id) => assign(&format!("mirror {}", self.salt), id, self.mirrors) == Arm::Canary,
+        }
+    }
+
     /// Returns whether `other` routes in the same way.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.canary, &other.canary)
@@ -285,7 +297,7 @@ impl Routing {
             served,
             arm,
             sticky: conversation_id.is_some(),
-            mirror: (split.mirrors && arm == Arm::Primary).then_some(split),
+            mirror: (arm == Arm::Primary && split.mirrors(conversation_id)).then_some(split),
             split: Some(split),
         }
     }

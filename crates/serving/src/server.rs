@@ -28,6 +28,7 @@ use super::{
     tls::Certificates,
 };
 use crate::{
+    disagreements::KeptDisagreements,
     reload::Reloading,
     routing::{Served, Slot},
     unit_key::UnitKey,
@@ -306,14 +307,17 @@ pub(super) fn new_app(
     let n_long_turns = n_processors.div_ceil(2);
     let max_queue_delay = settings.public.max_queue_delay;
     let rate_limits = rate_limits(settings, &metrics, &unit_key)?;
+    let disagreements = Arc::<KeptDisagreements>::default();
     let counts = Counts {
         observer: Arc::clone(&observer),
         disagreement: metrics.disagreement.clone(),
         dropped: metrics.shadow_dropped.clone(),
+        kept: Arc::clone(&disagreements),
     };
     Ok(Arc::new(App {
         model: model.to_owned(),
         shadow: ShadowQueue::start(shadow_capacity, Arc::clone(&turns), counts),
+        disagreements,
         slot: Slot::default(),
         metrics,
         log,

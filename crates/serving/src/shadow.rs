@@ -1,7 +1,7 @@
 //! Shadow traffic: the challenger classifies a message after it has been answered.
 //!
 //! In: messages that the primary answered while the rollout mirrors them. Out: shadow units and
-//! disagreements in the [`Observer`].
+//! disagreements in the [`Observer`], and the messages that they disagree on, for review.
 //!
 //! - one worker takes the requests from a bounded queue, in order; a request that finds the queue
 //!   full is dropped and its messages are counted in `botops_shadow_dropped_total`
@@ -10,9 +10,11 @@
 //! - a waiting request does not keep a withdrawn challenger alive, and adds nothing to another rollout
 
 use crate::{
+    disagreements::{Disagreement, KeptDisagreements, ShadowPrediction},
     observe::Observer,
     routing::{Served, Speed},
 };
+use chrono::{DateTime, Utc};
 use prometheus_client::metrics::counter::Counter;
 use std::sync::{Arc, Weak};
 use tokio::{
@@ -29,6 +31,10 @@ pub(super) const UNBOUNDED: usize = Semaphore::MAX_PERMITS;
 pub(super) struct Mirrored {
     /// The rollout, by [`Observer::epoch`].
     pub(super) epoch: u64,
+    /// The id of the rollout.
+    pub(super) rollout: String,
+    /// When it was answered.
+    pub(super) at: DateTime<Utc>,
     /// The id of the conversation.
     pub(super) conversation_id: String,
     /// The challenger.
@@ -43,6 +49,8 @@ pub(super) struct MirroredMessage {
     pub(super) text: String,
     /// The intent that the primary predicted.
     pub(super) predicted: Arc<str>,
+    /// Its probability, in [0, 1].
+    pub(super) confidence: f64,
     /// Whether the primary fell back.
     pub(super) fallback: bool,
 }
@@ -60,6 +68,8 @@ pub(super) struct Counts {
     pub(super) disagreement: Counter,
     /// Messages dropped because the queue was full.
     pub(super) dropped: Counter,
+    /// The messages on which they disagree, for review.
+    pub(super) kept: Arc<KeptDisagreements>,
 }
 
 /// The sender of mirrored requests to the worker. Dropping it ends the worker.
@@ -108,7 +118,7 @@ async fn work(mut receiver: mpsc::Receiver<Entry>, turns: Arc<Semaphore>, counts
 }
 
 async fn classify(mirrored: Mirrored, turns: &Semaphore, counts: &Counts) {
-    let Mirrored { epoch, conversation_id, challenger, messages } = mirrored;
+    let Mirrored { epoch, rollout, at, conversation_id, challenger, messages } = mirrored;
     for message in messages {
         let Some(speed) = challenger.upgrade().map(|challenger| challenger.speed()) else { return };
         let _turn = match speed {
@@ -120,23 +130,34 @@ async fn classify(mirrored: Mirrored, turns: &Semaphore, counts: &Counts) {
         if counts.observer.epoch() != epoch {
             return;
         }
-        let Ok(differs) = spawn_blocking(move || differs(&challenger, &message)).await else {
+        let Ok(found) = spawn_blocking(move || compare(&challenger, message, at)).await else {
             return;
         };
-        if differs {
+        let differs = found.is_some();
+        if let Some(found) = found {
             counts.disagreement.inc();
+            counts.kept.keep(&rollout, found);
         }
         counts.observer.mirrored(epoch, &conversation_id, differs);
     }
 }
 
-/// Returns whether the challenger answers otherwise than the primary did; a prediction that panics does.
-fn differs(challenger: &Served, message: &MirroredMessage) -> bool {
-    match challenger.classify(&message.text, |_, _| ()) {
-        Ok((prediction, ())) => {
-            challenger.intents[prediction.intent] != message.predicted
-                || prediction.fallback != message.fallback
+/// Returns the disagreement of the challenger with the primary's answer, if there is one; a prediction that panics is one.
+fn compare(
+    challenger: &Served,
+    message: MirroredMessage,
+    at: DateTime<Utc>,
+) -> Option<Disagreement> {
+    let predicted = challenger.classify(&message.text, |_, _| ()).ok().map(|(prediction, ())| {
+        ShadowPrediction {
+            intent: challenger.intents[prediction.intent].to_string(),
+            confidence: prediction.confidence,
+            fallback: prediction.fallback,
         }
-        Err(_) => true,
-    }
+    });
+    let MirroredMessage { text, predicted: intent, confidence, fallback } = message;
+    let is_same =
+        predicted.as_ref().is_some_and(|it| *it.intent == *intent && it.fallback == fallback);
+    let primary = ShadowPrediction { intent: intent.to_string(), confidence, fallback };
+    (!is_same).then_some(Disagreement { at, text, primary, challenger: predicted })
 }

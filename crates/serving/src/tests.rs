@@ -154,7 +154,7 @@ fn mirror(app: &App, challenger: Served) -> Arc<Served> {
     let split = Split {
         canary: Arc::clone(&canary),
         weight: 0.0,
-        mirrors: true,
+        mirrors: 1.0,
         salt: "salt".to_owned(),
         epoch: app.observer.epoch(),
         step: 0,
@@ -193,6 +193,46 @@ async fn a_slow_challenger_in_shadow_does_not_delay_the_answer() {
     app.shadow.flush().await;
     assert_eq!(shadow_units(&app), 3);
     assert_eq!(app.metrics.shadow_dropped.get(), 0);
+    running.shutdown().await;
+}
+
+/// Trains a model that names the intents of [`model`] the other way round.
+fn contrary() -> Served {
+    let fruit = ["red apple", "red pear", "red plum", "red fig", "red lime", "red kiwi"];
+    let vehicle = ["a car", "a bus", "a van", "a bike", "a tram", "a ship"];
+    let sample = |intent: &'static str| move |text: &&'static str| Sample { text, intent };
+    let samples: Vec<Sample<'_>> =
+        fruit.iter().map(sample("vehicle")).chain(vehicle.iter().map(sample("fruit"))).collect();
+    let spec = ModelSpec::default().check().unwrap();
+    let model = Arc::new(train(TrainingInput::new(&samples, &spec), &Silent).unwrap());
+    let digest = Digest::of(b"contrary");
+    Served::prepare(model, digest, "support@2".to_owned(), Some(digest), None).unwrap()
+}
+
+#[tokio::test]
+async fn a_message_on_which_the_models_disagree_is_kept_redacted_with_both_predictions() {
+    let (app, running) = serve(served("support@1")).await;
+    let _challenger = mirror(&app, contrary());
+    let client = crate::client::http().unwrap();
+    let url = format!("http://{}/v1/predict", running.address());
+    for (text, conversation) in
+        [("red apple for ada@example.com", Some("c-17")), ("red apple", None)]
+    {
+        let body = serde_json::json!({"text": text, "conversation_id": conversation});
+        let answer = client.post(&url).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert!(answer.text().await.unwrap().contains("\"fruit\""), "the primary answers");
+    }
+    app.shadow.flush().await;
+    let kept = app.disagreements.of("salt");
+    assert_eq!((kept.found, kept.disagreements.len()), (1, 1), "{kept:?}");
+    let found = &kept.disagreements[0];
+    assert_eq!(found.text, "red apple for [email]");
+    let challenger = found.challenger.as_ref().unwrap();
+    assert_eq!((found.primary.intent.as_str(), challenger.intent.as_str()), ("fruit", "vehicle"));
+    assert!(found.primary.confidence > 0.5 && challenger.confidence > 0.5, "{found:?}");
+    assert!(!format!("{kept:?}").contains("c-17"), "no conversation is named");
+    assert_eq!(app.metrics.disagreement.get(), 1);
     running.shutdown().await;
 }
 

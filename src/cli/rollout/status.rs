@@ -1,6 +1,6 @@
 //! `botops rollout status`.
 
-use super::target::Target;
+use super::target::{Target, server_url};
 use crate::cli::{
     Outcome,
     promote::{evidence, transitions, verdict_exit},
@@ -12,15 +12,65 @@ use crate::cli::{
 };
 use botops_findings::Result;
 use botops_rollout::Phase;
-use botops_serving::RolloutStatus;
-use botops_text::display;
+use botops_serving::{Disagreement, Disagreements, RolloutStatus, ShadowPrediction};
+use botops_text::{count, display};
 use serde::Serialize;
 
-pub(super) fn run(target: &Target, context: &Context) -> Result<Outcome> {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// Also show the last messages on which a challenger in shadow disagreed, redacted, as the server keeps them
+    #[arg(long)]
+    disagreements: bool,
+}
+
+/// A rollout with the disagreements that were asked for.
+#[derive(Serialize)]
+struct Reviewed<'a> {
+    #[serde(flatten)]
+    seen: &'a Seen,
+    /// The disagreements that the server keeps.
+    disagreements: &'a Disagreements,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let target = &args.target;
     let model = target.model(context)?;
+    // Only a server has them: they are in no log.
+    let client = match args.disagreements {
+        true => Some(context.admin_client(&server_url(context)?)?),
+        false => None,
+    };
     let source = RolloutSource::of(context)?;
     let seen = context.wait(source.look(&model, target.id.as_deref()))??;
-    Ok(seen_outcome(&seen))
+    let Some(client) = client else { return Ok(seen_outcome(&seen)) };
+    let disagreements = context.wait(client.disagreements(target.id.as_deref()))??;
+    let text = text(&seen.status, &state(&seen)) + &review(&disagreements);
+    Ok(outcome_of(&Reviewed { seen: &seen, disagreements: &disagreements }, &seen.status, text))
+}
+
+/// Renders the disagreements, the newest first.
+fn review(kept: &Disagreements) -> String {
+    let Disagreements { found, disagreements, .. } = kept;
+    let mut text = match disagreements.len() {
+        0 => return "\nno disagreements on this server\n".to_owned(),
+        n => format!("\n{} disagreements on this server, the last {n}:\n", count(*found)),
+    };
+    let predicted = |prediction: &ShadowPrediction| {
+        let fallback = if prediction.fallback { ", fallback" } else { "" };
+        format!("{} ({:.3}{fallback})", display(&prediction.intent, 80), prediction.confidence)
+    };
+    for Disagreement { at, text: said, primary, challenger } in disagreements {
+        let challenger = challenger.as_ref().map_or_else(|| "failed".to_owned(), predicted);
+        text.push_str(&format!(
+            "  {} UTC  {}\n    primary {}, challenger {challenger}\n",
+            tables::time(at),
+            display(said, 200),
+            predicted(primary),
+        ));
+    }
+    text
 }
 
 /// Returns the answer about a rollout that was seen.

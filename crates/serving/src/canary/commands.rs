@@ -15,7 +15,7 @@ use botops_findings::{Fault, Finding, Result};
 use botops_registry::{Change, Deployment, RolloutStep, Version, check_labels};
 use botops_rollout::{
     self as rollout, Command, Effect, Observation, Phase, Rollout, RolloutPolicy, RolloutRequest,
-    RolloutSpec, Transition, Versions as Names,
+    RolloutSpec, Strategy, Transition, Versions as Names,
 };
 use chrono::{DateTime, Utc};
 use std::sync::{Arc, PoisonError, atomic::Ordering};
@@ -53,7 +53,9 @@ impl Canary {
         let policy = request.plan.check()?;
         self.journal.check()?;
         let version = self.versions.find(&request.version).await?;
-        if !request.accept_labels {
+        let is_shadow = policy.strategy() == Strategy::Shadow;
+        // The answers of a challenger in shadow reach nobody.
+        if !request.accept_labels && !is_shadow {
             self.check_labels(&version).await?;
         }
         let launched = loop {
@@ -62,12 +64,14 @@ impl Canary {
             self.route(&mut state);
             if request.drill && !self.repeated(&state, &requester)? {
                 check_drill(&state, &self.app.model, &version)?;
-            } else if let Some(joined) = self.joined(&state, &version, &requester).await? {
+            } else if let Some(joined) =
+                self.joined(&state, (&version, is_shadow), &requester).await?
+            {
                 return Ok(joined);
             }
             self.check_held(&state)?;
             let now = self.app.clock.now();
-            let (policy, warnings) = match request.drill {
+            let (policy, warnings) = match request.drill || is_shadow {
                 // It promotes nothing, so the policy has nothing to say about it.
                 true => (policy.clone(), Vec::new()),
                 false => self.versions.permit(&version, policy.clone(), now).await?,
@@ -80,9 +84,8 @@ impl Canary {
             }
             // Every check of the new rollout comes before the open one is touched.
             if let Some(open) = state.open(&self.app.model) {
-                let id = open.rollout.id.clone();
                 if !request.supersede {
-                    return Err(under_way(&id));
+                    return Err(in_the_way(&open.rollout, &version));
                 }
                 let is_back = matches!(open.rollout.phase, Phase::RollingBack { .. });
                 if !is_back {
@@ -147,7 +150,7 @@ impl Canary {
     async fn joined(
         &self,
         state: &State,
-        version: &Version,
+        (version, is_shadow): (&Version, bool),
         requester: &Requester,
     ) -> Result<Option<(Transition, Started)>> {
         let primary = self.primary()?;
@@ -158,7 +161,9 @@ impl Canary {
         }
         if let Some(step) = state.step(&self.app.model) {
             let rollout = &step.rollout;
-            let is_same = rollout.challenger == version.manifest_digest && !is_drill(rollout);
+            let is_same = rollout.challenger == version.manifest_digest
+                && !is_drill(rollout)
+                && is_shadow == (rollout.policy.strategy() == Strategy::Shadow);
             let joins = is_same
                 && (!rollout.is_over()
                     || rollout.phase == Phase::Promoted && champion == Some(rollout.challenger));
@@ -430,6 +435,23 @@ impl Canary {
 /// Returns the digest that identifies an `Idempotency-Key` of `by`.
 pub(crate) fn request_key(by: &Identity, key: &str) -> Digest {
     Digest::of_json(&(&by.name, by.kind, key))
+}
+
+/// The fault of a rollout of `version` that cannot begin before `open` ends.
+fn in_the_way(open: &Rollout, version: &Version) -> Fault {
+    if open.challenger != version.manifest_digest {
+        return under_way(&open.id);
+    }
+    let (reference, id) = (version.reference(), &open.id);
+    let message = match open.policy.strategy() {
+        Strategy::Shadow => {
+            format!("`{reference}` is in shadow, as rollout `{id}`: nothing promotes it from there")
+        }
+        _ => format!("`{reference}` is in rollout `{id}`, which is no shadow run"),
+    };
+    Fault::conflict("BOT-6089", message).hint(
+        "wait for its end, end it with `botops rollout abort --reason TEXT`, or use `--supersede`",
+    )
 }
 
 /// Returns the rules that a policy only warns of, in words.

@@ -93,7 +93,7 @@ impl Canary {
         let step = state.open(&self.app.model)?;
         let rollout = &step.rollout;
         let (id, challenger) = (rollout.id.clone(), rollout.challenger);
-        let (mirrors, salt) = (rollout.mirrors(), rollout.salt.clone());
+        let (mirrors, salt) = (rollout.mirror_share(), rollout.salt.clone());
         let step = step_index(&rollout.phase);
         let is_early = matches!(rollout.phase, Phase::Pending);
         let is_back = matches!(rollout.phase, Phase::RollingBack { .. });
@@ -111,7 +111,7 @@ impl Canary {
             return None;
         };
         let weight = state.share.now;
-        (mirrors || weight > 0.0).then(|| Split {
+        (mirrors > 0.0 || weight > 0.0).then(|| Split {
             canary,
             weight,
             mirrors,

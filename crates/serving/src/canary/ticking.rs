@@ -115,7 +115,8 @@ impl Canary {
                 ticking.ticked = now;
             }
             self.app.metrics.conversations([seen.primary_units, seen.canary_units]);
-            if is_urgent {
+            // The end of a shadow run takes nothing back.
+            if is_urgent && rollout.policy.strategy() != rollout::Strategy::Shadow {
                 self.app.metrics.rolled_back("judge");
             }
             return Ok(decided);

@@ -298,3 +298,62 @@ async fn a_change_at_one_server_ends_the_wait_at_another_and_is_in_its_events_an
     );
     assert_eq!(other.get("audit?since=99999").await.body["entries"], json!([]));
 }
+
+#[tokio::test]
+async fn a_version_on_mirror_only_gets_no_conversation_on_any_server_and_is_not_promoted() {
+    let store = Store::in_memory();
+    let (a, b) = (Server::start(&store).await, Server::start(&store).await);
+    let (api, other) = (Api::of(&a).await, Api::of(&b).await);
+    a.versions.warns.store(true, Ordering::SeqCst);
+    let shadow = ("PUT", "models/m/shadow");
+    for (body, status, code) in [
+        (json!({"version": "challenger", "percent": 0}), 422, "BOT-6001"),
+        (json!({"version": "challenger", "for": "soon"}), 422, "BOT-6001"),
+        (json!({"version": "challenger", "min_units": 0}), 422, "BOT-6001"),
+        (json!({"version": "challenger", "until": "1h"}), 422, "BOT-6013"),
+    ] {
+        let refused = api.ask(shadow, &[], &body).await;
+        assert_eq!((refused.status, &refused.body["code"]), (status, &json!(code)), "{body}");
+    }
+    assert!(log(&store).await.is_empty());
+    let body = json!({"version": "challenger", "percent": 40, "for": "2h", "reason": "a look"});
+    let begun = api.ask(shadow, &[], &body).await;
+    assert_eq!(begun.status, 201, "{}", begun.body);
+    assert_eq!(begun.body["rollout"]["warnings"], Value::Null, "the policy is for promotions");
+    let id = begun.body["rollout"]["id"].as_str().unwrap().to_owned();
+    a.turns(3).await;
+    b.turns(3).await;
+    for server in [&a, &b] {
+        assert!(matches!(server.phase(), Phase::Shadow { .. }), "{:?}", server.phase());
+        let routing = server.app.slot.load().unwrap();
+        assert_eq!(routing.split().unwrap().weight, 0.0);
+        let mirrored = |n: &usize| {
+            let choice = routing.choose(Some(&format!("conversation {n}")), 0.0);
+            assert_eq!(choice.arm, botops_rollout::Arm::Primary);
+            choice.mirror.is_some()
+        };
+        let n = (0..1_000).filter(mirrored).count();
+        assert!((340..460).contains(&n), "{n} of 1,000 are mirrored");
+    }
+    let again = other.ask(shadow, &[], &body).await;
+    assert_eq!((again.status, &again.body["rollout"]["id"]), (200, &json!(id)), "it joins");
+    for command in ["promote", "advance"] {
+        let path = format!("rollouts/{id}/{command}");
+        let refused = other.ask(("POST", &path), &[], &json!({"reason": "now"})).await;
+        assert_eq!((refused.status, &refused.body["code"]), (409, &json!("BOT-6089")));
+    }
+    let start = ("POST", "models/m/rollouts");
+    let refused = other.ask(start, &[], &start_body()).await;
+    assert_eq!((refused.status, &refused.body["code"]), (409, &json!("BOT-6089")));
+    let kept = other.get("rollouts/latest/disagreements").await;
+    assert_eq!(kept.body, json!({"rollout": id, "found": 0, "disagreements": []}));
+    assert_eq!(other.get("rollouts/01ARZ3NDEKTSV4RRFFQ69G5FAV/disagreements").await.status, 404);
+
+    let path = format!("rollouts/{id}/rollback");
+    let ended = other.ask(("POST", &path), &[], &json!({"reason": "seen enough"})).await;
+    assert_eq!(ended.status, 200, "{}", ended.body);
+    a.turns(3).await;
+    b.turns(3).await;
+    assert!(matches!(b.phase(), Phase::RolledBack { .. }), "{:?}", b.phase());
+    assert!(b.app.slot.load().unwrap().split().is_none());
+}
