@@ -445,6 +445,9 @@ fn a_mistake_in_access_is_named_with_the_nearest_key() {
     }
     let fault = read("model: a\n", &[("BOTOPS_ACCESS", "opne")]);
     assert_eq!(fault.code(), "BOT-1012");
+}
+
+#[test]
 fn the_protection_of_a_server_is_a_setting_of_the_file_or_the_profile() {
     let yaml = "server:
   trusted_proxies: [10.0.0.0/8]

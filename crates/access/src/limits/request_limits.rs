@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_conversation_is_one_of_its_caller() {
         let limits = limits(RateSpec { per_conversation: hourly(1), ..RateSpec::default() });
-        let of = |caller, id: &str| {
+        let of = |caller: Option<&str>, id: &str| {
             let caller = caller.map(|name: &str| ("key", name));
             limits.of_conversation(caller, id).unwrap().take().is_allowed()
         };
