@@ -279,6 +279,11 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
             workspace.identity_key.value.is_set().then(|| "[redacted]".to_owned()),
             &workspace.identity_key.origin,
         ),
+        shown(
+            "server.client_key",
+            workspace.client_key.value.is_set().then(|| "[redacted]".to_owned()),
+            &workspace.client_key.origin,
+        ),
         shown("server.admin_oidc", issuers(workspace), &workspace.admin_oidc.origin),
         shown("server.webhooks", webhooks(workspace), &workspace.webhooks.origin),
         shown("access", access(workspace), &workspace.access.origin),

@@ -76,6 +76,8 @@ mod predict;
 mod problem;
 #[cfg(test)]
 mod protection_tests;
+#[cfg(test)]
+mod public_access_tests;
 mod public_api;
 mod public_endpoints;
 mod public_gate;
@@ -116,7 +118,7 @@ pub use disagreements::{Disagreement, Disagreements, ShadowPrediction};
 pub use listener_settings::{ListenerSettings, MetricsAccess};
 pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings};
 pub use rehearsal::rehearse;
-pub use replay::replay;
+pub use replay::{ReplayTarget, replay};
 pub use server::{Running, check_access, start};
 pub use sizes::Sizes;
 pub use tls::{TlsSettings, TlsVersion};

@@ -5,7 +5,8 @@ use super::{
     client::{http, unreachable},
 };
 use botops_findings::{Fault, Result};
-use botops_http::{Client, Url};
+use botops_http::{Client, PlainHttp, Url};
+use botops_workspace::Secret;
 use chrono::{DateTime, Utc};
 use futures::{TryStreamExt, stream};
 use serde::Serialize;
@@ -40,6 +41,8 @@ pub(super) fn conversations(calls: &[Call], messages: &[Message]) -> Vec<Vec<Cal
 pub(super) struct Caller<'a> {
     http: Client,
     base: Url,
+    /// The key of a client that the server asks for.
+    key: Option<Secret>,
     chat: Url,
     feedback: Url,
     messages: &'a [Message],
@@ -74,6 +77,7 @@ impl<'a> Caller<'a> {
             feedback: path("feedback"),
             http,
             base,
+            key: None,
             messages,
             answered: messages.iter().map(|_| OnceLock::new()).collect(),
         }
@@ -119,13 +123,29 @@ impl<'a> Caller<'a> {
     }
 
     async fn post(&self, url: &Url, body: &impl Serialize) -> Result<botops_http::Response> {
-        let sent = self.http.post(url.clone()).json(body).send().await;
+        let request = self.http.post(url.clone()).json(body);
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        };
+        let sent = request.send().await;
         sent.map_err(|error| unreachable(&self.base, error))
     }
 
     /// Reads the answer to its end, so that the next call can use its connection. A message that the server refuses
     /// does not stop the replay: the server has counted it.
     async fn finish(&self, answer: botops_http::Response) -> Result<()> {
+        if let botops_http::StatusCode::UNAUTHORIZED | botops_http::StatusCode::FORBIDDEN =
+            answer.status()
+        {
+            let message = match &self.key {
+                Some(_) => "the server refused the key of a client",
+                None => "the server asks for the key of a client",
+            };
+            return Err(Fault::policy("BOT-1081", message).hint(
+                "set `BOTOPS_CLIENT_KEY` to a key with the scopes `chat` and `feedback`: `botops keys create --name replay --scopes chat,feedback`",
+            ));
+        }
         if answer.status() == botops_http::StatusCode::NOT_FOUND {
             return Err(Fault::usage(
                 "BOT-6030",
@@ -137,18 +157,31 @@ impl<'a> Caller<'a> {
     }
 }
 
+/// A server to which recorded traffic is replayed.
+#[derive(Debug, Clone)]
+pub struct ReplayTarget {
+    /// Its public address.
+    pub url: String,
+    /// The key of a client with the scopes `chat` and `feedback`, if the server asks for one.
+    pub key: Option<Secret>,
+    /// The servers to which the key may be sent over `http://`.
+    pub plain_http: PlainHttp,
+}
+
 /// Replays recorded traffic to a server, including feedback, as fast as it answers. This tries out a canary on a server
 /// without traffic of its own.
 ///
 /// `progress` gets the number of messages replayed so far, and the total.
 ///
 /// # Errors
-/// `BOT-6031`; `BOT-6030` if `url` is not the address of a server.
+/// `BOT-6031`; `BOT-6030` if `target` has not the address of a server; `BOT-1081` (exit 6) the server refused the key, or asks
+/// for one; `BOT-1032` (exit 2) the key would be sent unprotected.
 pub async fn replay(
-    url: &str,
+    target: &ReplayTarget,
     messages: &[Message],
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<()> {
+    let ReplayTarget { url, key, plain_http } = target;
     let parsed = Url::parse(url)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -156,7 +189,10 @@ pub async fn replay(
         return Err(Fault::usage("BOT-6030", format!("`{url}` is not the address of a server"))
             .hint("an address looks like `http://127.0.0.1:8080`"));
     };
-    let caller = Caller::new(http()?, base, messages);
+    if key.is_some() {
+        plain_http.check(&base, "the key of a client")?;
+    }
+    let caller = Caller { key: key.clone(), ..Caller::new(http()?, base, messages) };
     let total = messages.len() as u64;
     progress(0, total);
     let order: Vec<usize> = (0..messages.len()).collect();

@@ -120,6 +120,12 @@ impl Sources<'_> {
                 |profile| profile.server.admin_token.as_ref(),
                 |file| file.server.admin_token.as_ref(),
             )?,
+            client_key: self.secret(
+                "server.client_key",
+                "BOTOPS_CLIENT_KEY",
+                |profile| profile.server.client_key.as_ref(),
+                |file| file.server.client_key.as_ref(),
+            )?,
             identity_key: self.secret(
                 "secrets.identity_key",
                 "BOTOPS_IDENTITY_KEY",

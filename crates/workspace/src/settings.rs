@@ -123,6 +123,10 @@ pub struct Workspace {
     /// needed.
     #[serde(skip)]
     pub admin_token: Setting<SecretSource>,
+    /// The key of a client with which recorded traffic is replayed (`server.client_key: ${env:NAME}` or `${file:PATH}`;
+    /// `BOTOPS_CLIENT_KEY`); read when it is needed.
+    #[serde(skip)]
+    pub client_key: Setting<SecretSource>,
     /// The key under which servers name conversations (`secrets.identity_key: ${env:NAME}` or `${file:PATH}`;
     /// `BOTOPS_IDENTITY_KEY`); read when it is needed.
     #[serde(skip)]

@@ -90,6 +90,9 @@ pub struct ServerSpec {
     /// Who may read `/metrics`: `admin` (default) whoever has the scope `read`, on the admin listener; `open` everyone, on
     /// both listeners.
     pub metrics: Option<String>,
+    /// The key of a client with which recorded traffic is replayed, by reference: `${env:NAME}` or `${file:PATH}`. It has the
+    /// scopes `chat` and `feedback`.
+    pub client_key: Option<String>,
 }
 
 /// The limits of connections and requests: the block `server.limits`. Durations are written as `10s`.

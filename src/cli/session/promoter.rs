@@ -10,7 +10,9 @@ use botops_http::PlainHttp;
 use botops_pipelines::{Promoter, PromotionRequest, Prospect};
 use botops_registry::Registry;
 use botops_rollout::{Decision, RolloutSpec};
-use botops_serving::{self as serving, AdminClient, Message, RolloutStatus, Side, StartOptions};
+use botops_serving::{
+    self as serving, AdminClient, Message, ReplayTarget, RolloutStatus, Side, StartOptions,
+};
 use botops_workspace::{SecretSource, Workspace};
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use std::time::Duration;
@@ -28,6 +30,7 @@ pub(crate) enum Promotion {
 pub(crate) struct Server {
     admin_url: String,
     url: Option<String>,
+    client_key: SecretSource,
     token: SecretSource,
     plain_http: PlainHttp,
     actor: String,
@@ -47,6 +50,7 @@ impl Promotion {
             Some(admin_url) => Self::Server(Server {
                 admin_url: admin_url.clone(),
                 url: workspace.server_url.value.clone(),
+                client_key: workspace.client_key.value.clone(),
                 token: workspace.admin_token.value.clone(),
                 plain_http: context.plain_http(),
                 actor: workspace.actor.value.clone(),
@@ -231,13 +235,18 @@ impl Server {
         // The traffic is spread over the shortest time that the steps can take: sent at once, it would all reach the
         // first step. After the last message nothing new can be observed, so the watch ends soon after it.
         let messages = messages(traffic);
+        let target = ReplayTarget {
+            url: url.clone(),
+            key: self.client_key.resolve()?,
+            plain_http: self.plain_http,
+        };
         let watch = self.watch(&source, model, &id);
         let replay = async {
             const CHUNK: usize = 25;
             let chunks = messages.len().div_ceil(CHUNK).max(1);
             let pause = least_time(request.plan) / u32::try_from(chunks).unwrap_or(u32::MAX);
             for (index, chunk) in messages.chunks(CHUNK).enumerate() {
-                serving::replay(url, chunk, &|_, _| ()).await?;
+                serving::replay(&target, chunk, &|_, _| ()).await?;
                 let sent = (index * CHUNK + chunk.len()) as u64;
                 (request.progress)(sent, messages.len() as u64);
                 tokio::time::sleep(pause).await;

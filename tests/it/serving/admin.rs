@@ -181,7 +181,7 @@ async fn a_missing_server_is_unreachable() {
     assert_eq!((fault.code(), fault.kind()), ("BOT-6031", FaultKind::Unreachable));
     assert!(fault.message().contains(&url), "{fault}");
     let fault = botops_serving::replay(
-        &url,
+        &super::target(url),
         &[botops_serving::Message {
             at: chrono::DateTime::UNIX_EPOCH,
             conversation_id: "c".to_owned(),

@@ -17,11 +17,13 @@ mod swaps;
 use botops_dialogue::DialogueSpec;
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::{GateReport, GateResult, PassedGates};
+use botops_http::PlainHttp;
 use botops_models::{FallbackSpec, IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
 use botops_registry::{Act, Deployment, Manifest, ManifestFile, Registry, Version, deployment_log};
 use botops_rollout::{RolloutSpec, StepSpec};
 use botops_serving::{
-    AccessSettings, AdminClient, Replication, RequestLog, Running, ServerSettings, Source, start,
+    AccessSettings, AdminClient, ReplayTarget, Replication, RequestLog, Running, ServerSettings,
+    Source, start,
 };
 use botops_spec::Spec as _;
 use botops_stats::random::Random;
@@ -214,6 +216,11 @@ pub(crate) async fn serve_file(model: IntentModel) -> (Running, Digest) {
 pub(crate) fn admin(running: &Running) -> AdminClient {
     let url = format!("http://{}", running.admin_address().unwrap());
     AdminClient::new(&url, Some(&Secret::new(TOKEN))).unwrap()
+}
+
+/// Returns the server at `url` as one that asks for no key.
+pub(crate) fn target(url: String) -> ReplayTarget {
+    ReplayTarget { url, key: None, plain_http: PlainHttp::Loopback }
 }
 
 pub(crate) fn http() -> Client {

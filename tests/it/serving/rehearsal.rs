@@ -152,7 +152,7 @@ async fn recorded_traffic_advances_a_rollout_on_an_idle_server() {
     client.start("support", "support@2", &super::plan(50.0, 10), "ada", "try").await.unwrap();
     super::wait_for_challenger(&running).await;
     let url = format!("http://{}", running.address());
-    replay(&url, &traffic(60, 1, 8), &|_, _| {}).await.unwrap();
+    replay(&super::target(url), &traffic(60, 1, 8), &|_, _| {}).await.unwrap();
     let status = super::wait_for(&client, |status| status.rollout.is_over()).await;
     assert_eq!(status.decision.verdict, "promoted", "{}", status.decision.reason);
     running.shutdown().await;
