@@ -130,3 +130,6 @@ pub fn bearer_token(value: &[u8]) -> Option<&[u8]> {
     let is_bearer = scheme.eq_ignore_ascii_case(SCHEME) && token.first() == Some(&b' ');
     is_bearer.then(|| token.trim_ascii_start())
 }
+
+#[cfg(test)]
+mod tests;

@@ -422,3 +422,108 @@ fn settings_that_would_trust_too_much_are_refused() {
     });
     assert!(!message.contains("hunter2"), "{message}");
 }
+
+/// An issuer that shares `secret`.
+fn sharing(secret: &str) -> IssuerSpec {
+    IssuerSpec {
+        keys: IssuerKeys::Secret(TokenSecret::new(secret)),
+        grants: Grants::Claim("scope".to_owned()),
+        ..spec("")
+    }
+}
+
+/// Signs claims by HS256, with the algorithm `alg` in the header.
+fn shared(alg: &str, secret: &[u8]) -> String {
+    let claims = with("scope", json!("chat feedback"));
+    let header = json!({"alg": alg, "kid": "../../dev/null"});
+    let signed = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
+    format!("{signed}.{}", encode(ring::hmac::sign(&key, signed.as_bytes())))
+}
+
+#[tokio::test]
+async fn a_shared_secret_verifies_hs256_alone() {
+    let secret = "s".repeat(32);
+    let issuers = Issuers::new("access.jwt", vec![sharing(&secret)], Path::new("/")).unwrap();
+    let found = check(&issuers, &shared("HS256", secret.as_bytes())).await.unwrap();
+    assert_eq!(found.scopes, Scopes::from([Scope::Chat, Scope::Feedback]));
+    let signer = Signer::new();
+    let claims = with("scope", json!("chat")).to_string();
+    for (name, token, problem) in [
+        ("another secret", shared("HS256", &[0; 32]), TokenProblem::Signature),
+        ("no secret", shared("HS256", b""), TokenProblem::Signature),
+        ("HS512", shared("HS512", secret.as_bytes()), TokenProblem::UnknownKey),
+        ("none", shared("none", secret.as_bytes()), TokenProblem::UnknownKey),
+        ("RS256", shared("RS256", secret.as_bytes()), TokenProblem::UnknownKey),
+        (
+            "a key that nobody named",
+            signer.token_of("EdDSA", r#"{"alg":"EdDSA","kid":"d"}"#, &claims),
+            TokenProblem::UnknownKey,
+        ),
+    ] {
+        assert_eq!(check(&issuers, &token).await.unwrap_err(), problem, "{name}");
+    }
+    // While the secret changes, the settings name the issuer twice.
+    let next = "n".repeat(32);
+    let both = vec![sharing(&secret), sharing(&next)];
+    let issuers = Issuers::new("access.jwt", both, Path::new("/")).unwrap();
+    for secret in [&secret, &next] {
+        check(&issuers, &shared("HS256", secret.as_bytes())).await.unwrap();
+    }
+    let third = shared("HS256", "t".repeat(32).as_bytes());
+    assert_eq!(check(&issuers, &third).await.unwrap_err(), TokenProblem::Signature);
+}
+
+#[tokio::test]
+async fn an_issuer_may_accept_fewer_algorithms_a_shorter_leeway_and_fixed_scopes() {
+    let signer = Signer::new();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("keys.json"), signer.set()).unwrap();
+    let spec = IssuerSpec {
+        algorithms: vec![TokenAlgorithm::Es256],
+        leeway: Duration::from_secs(5),
+        grants: Grants::Fixed([Scope::Predict].into()),
+        ..spec("keys.json")
+    };
+    let issuers = Issuers::new("access.jwt", vec![spec], folder.path()).unwrap();
+    let es256 = |claims: &Value| {
+        signer.token_of("ES256", r#"{"alg":"ES256","kid":"e"}"#, &claims.to_string())
+    };
+    let found = check(&issuers, &es256(&with("scope", json!("review")))).await.unwrap();
+    assert_eq!(found.scopes, Scopes::from([Scope::Predict]));
+    let other = check(&issuers, &signer.token(&claims())).await.unwrap_err();
+    assert_eq!(other, TokenProblem::UnknownKey, "EdDSA is not accepted");
+    let late = check(&issuers, &es256(&with("exp", json!(NOW - 6)))).await.unwrap_err();
+    assert_eq!(late, TokenProblem::Expired);
+    check(&issuers, &es256(&with("exp", json!(NOW - 4)))).await.unwrap();
+    for huge in [json!(1e300), json!(u64::MAX)] {
+        check(&issuers, &es256(&with("exp", huge))).await.unwrap();
+    }
+}
+
+#[test]
+fn settings_of_clients_that_would_trust_too_much_are_refused() {
+    let refused = |code: &str, change: &dyn Fn(&mut IssuerSpec)| {
+        let mut spec = sharing(&"s".repeat(32));
+        change(&mut spec);
+        let fault = Issuers::new("access.jwt", vec![spec], Path::new("/")).unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), (code, 2), "{fault}");
+        fault.message().to_owned()
+    };
+    let secret = "short and secret";
+    let message = refused("BOT-1049", &|spec| {
+        spec.keys = IssuerKeys::Secret(TokenSecret::new(secret));
+    });
+    assert!(message.contains("256 bits") && !message.contains(secret), "{message}");
+    assert!(!format!("{:?}", sharing(secret)).contains(secret));
+    refused("BOT-1049", &|spec| spec.algorithms = vec![TokenAlgorithm::Rs256]);
+    refused("BOT-1049", &|spec| {
+        spec.keys = IssuerKeys::Jwks("keys.json".to_owned());
+        spec.algorithms = vec![TokenAlgorithm::Es256, TokenAlgorithm::Hs256];
+    });
+    refused("BOT-1049", &|spec| spec.leeway = Duration::from_secs(301));
+    refused("BOT-1049", &|spec| spec.grants = Grants::Claim(String::new()));
+    refused("BOT-1049", &|spec| spec.grants = Grants::Fixed([].into()));
+    refused("BOT-1049", &|spec| spec.grants = Grants::Fixed([Scope::Admin].into()));
+    refused("BOT-1080", &|spec| spec.grants = Grants::Fixed([Scope::Review, Scope::Chat].into()));
+}
