@@ -7,7 +7,7 @@ use crate::cli::{
     terminal::tables,
 };
 use botops_access::{
-    Key, KeyAct, KeyLog, KeySpec, KeyState, Lifetime, NewKey, Role, Scope, Writing,
+    Key, KeyAct, KeyLog, KeySpec, KeyState, KeyUses, Lifetime, NewKey, Role, Scope, Writing,
 };
 use botops_findings::{Fault, Result};
 use botops_registry::check_author;
@@ -94,6 +94,9 @@ struct Line<'a> {
     #[serde(flatten)]
     key: &'a Key,
     state: KeyState,
+    /// The begin of the hour (UTC) in which a server recorded its last use; `None` if there is no record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_hour: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize)]
@@ -170,7 +173,7 @@ fn revoke(args: &RevokeArgs, context: &Context) -> Result<Outcome> {
     };
     let answer = Changed {
         environment,
-        key: Line { state: key.state(act.at), key: &key },
+        key: Line { state: key.state(act.at), key: &key, last_used_hour: None },
         secret: None,
         dry_run: args.dry_run,
     };
@@ -182,13 +185,27 @@ fn list(context: &Context) -> Result<Outcome> {
     let mut log = open(context, environment)?;
     context.wait(log.refresh())??;
     let now = provenance::now()?;
-    let keys: Vec<Line<'_>> =
-        log.keys().iter().map(|key| Line { state: key.state(now), key }).collect();
+    let store = context.store(&context.workspace()?.registry.value)?;
+    let used = context.wait(KeyUses::open(&store, environment)?.last())??;
+    let mut keys = Vec::new();
+    for key in log.keys().iter() {
+        let hours = key.secrets.iter().filter_map(|secret| used.get(&secret.id));
+        keys.push(Line { state: key.state(now), key, last_used_hour: hours.max().copied() });
+    }
     let text = if keys.is_empty() {
         format!("{environment} has no key\n")
     } else {
         let rows = keys.iter().map(|line| row(line, now));
-        let head = ["name", "id", "scopes", "state", "expires (UTC)", "made by", "made (UTC)"];
+        let head = [
+            "name",
+            "id",
+            "scopes",
+            "state",
+            "expires (UTC)",
+            "used (UTC)",
+            "made by",
+            "made (UTC)",
+        ];
         tables::table(&head, rows, &[])
     };
     let is_empty = keys.is_empty();
@@ -200,7 +217,7 @@ fn list(context: &Context) -> Result<Outcome> {
 }
 
 fn row(line: &Line<'_>, now: DateTime<Utc>) -> Vec<String> {
-    let Line { key, state } = line;
+    let Line { key, state, last_used_hour } = line;
     let newest = key.newest();
     let state = match state {
         KeyState::Active => {
@@ -221,6 +238,8 @@ fn row(line: &Line<'_>, now: DateTime<Utc>) -> Vec<String> {
         key.scopes.iter().cloned().collect::<Vec<_>>().join(", "),
         state,
         newest.expires_at.as_ref().map_or_else(|| "never".to_owned(), tables::time),
+        last_used_hour
+            .map_or_else(|| "-".to_owned(), |hour| hour.format("%Y-%m-%d %Hh").to_string()),
         display(&key.created_by.label(), 80),
         tables::time(&key.secrets[0].created_at),
     ]
@@ -248,7 +267,7 @@ fn shown_once(
     };
     let answer = Changed {
         environment,
-        key: Line { state: key.state(now), key },
+        key: Line { state: key.state(now), key, last_used_hour: None },
         secret: secret.map(NewKey::expose),
         dry_run: secret.is_none(),
     };

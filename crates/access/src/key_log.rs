@@ -69,15 +69,7 @@ impl KeyLog {
     /// # Errors
     /// `BOT-1041` (exit 2) if `environment` cannot be the name of a folder.
     pub fn open(store: &Store, environment: &str) -> Result<Self> {
-        let is_name = !environment.is_empty()
-            && !environment.contains(['/', '\\'])
-            && !environment.starts_with('.')
-            && !environment.contains(char::is_control);
-        if !is_name {
-            let shown = botops_text::display(environment, 80);
-            return Err(Fault::usage("BOT-1041", format!("`{shown}` is not an environment"))
-                .hint("name it as `botops serve --environment` does, such as `production`"));
-        }
+        check_environment(environment)?;
         let log = store.log(&format!("access/{environment}/log"));
         Ok(Self { log, last: None, keys: Keys::default() })
     }
@@ -215,6 +207,23 @@ impl KeyLog {
         Err(Fault::conflict("BOT-1042", "others changed keys at the same time, again and again")
             .hint("nothing was changed: run the command again"))
     }
+}
+
+/// Checks that `environment` can be the name of a folder.
+///
+/// # Errors
+/// `BOT-1041` (exit 2).
+pub(super) fn check_environment(environment: &str) -> Result<()> {
+    let is_name = !environment.is_empty()
+        && !environment.contains(['/', '\\'])
+        && !environment.starts_with('.')
+        && !environment.contains(char::is_control);
+    if is_name {
+        return Ok(());
+    }
+    let shown = botops_text::display(environment, 80);
+    Err(Fault::usage("BOT-1041", format!("`{shown}` is not an environment"))
+        .hint("name it as `botops serve --environment` does, such as `production`"))
 }
 
 /// Refuses a name that the audit trail and the approvals know as that of somebody else.

@@ -86,6 +86,11 @@ impl<'a> PresentedKey<'a> {
     }
 }
 
+/// Returns the public id in a key; `None` if the text has no id.
+pub(super) fn id_in(key: &str) -> Option<&str> {
+    key.strip_prefix(PREFIX)?.split_once('_').map(|(id, _)| id)
+}
+
 /// Compares digests in a time that does not depend on where they differ.
 #[must_use]
 pub fn is_equal(a: &Digest, b: &Digest) -> bool {

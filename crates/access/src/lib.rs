@@ -18,6 +18,7 @@ mod identity;
 mod key_log;
 mod key_table;
 mod key_text;
+mod key_use;
 mod keys;
 mod limits;
 mod live_keys;
@@ -39,6 +40,7 @@ pub use feedback_token::{
 pub use identity::{Identity, IdentityKind};
 pub use key_log::{KeyAct, KeyLog, KeySpec, Lifetime, Writing};
 pub use key_text::{NewKey, PREFIX as KEY_PREFIX, is_equal, random_key};
+pub use key_use::{KeyUses, hour_of};
 pub use keys::{Key, KeyAction, KeyEvent, KeySecret, KeyState, Keys, Revocation};
 pub use limits::{
     Applied, Asked, Limit, MAX_KEYS, Network, OnSharedFailure, Rate, RateSpec, RequestLimits,

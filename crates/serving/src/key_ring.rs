@@ -5,11 +5,12 @@
 //! - no read blocks a request for longer than [`PATIENCE`]
 
 use crate::{app::App, authorization::Caller};
-use botops_access::{KeyLog, LiveKeys, Refused};
+use botops_access::{KeyLog, KeyUses, LiveKeys, Refused};
 use botops_findings::Result;
 use botops_store::Store;
 use chrono::{DateTime, Utc};
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -19,6 +20,8 @@ use tokio::{sync::watch, time::timeout};
 const READ_EVERY: Duration = Duration::from_secs(2);
 /// The longest time that a request waits for a read.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest time that the record of a use may take.
+const RECORD_WITHIN: Duration = Duration::from_secs(5);
 /// The longest time that a read may take, with the retries of the store.
 const READ_WITHIN: Duration = Duration::from_secs(30);
 
@@ -29,6 +32,9 @@ pub(super) struct KeyRing {
     /// The keys as of the last read.
     keys: Arc<LiveKeys>,
     known: Mutex<Known>,
+    uses: KeyUses,
+    /// The hour of the last use of each secret that this server recorded, or failed to record.
+    recorded: Mutex<BTreeMap<String, DateTime<Utc>>>,
 }
 
 /// The reads so far.
@@ -47,7 +53,9 @@ impl KeyRing {
     /// `BOT-1041` (exit 2) if `environment` cannot be the name of a folder.
     pub(super) async fn open(app: Arc<App>, store: &Store, environment: &str) -> Result<Arc<Self>> {
         let log = tokio::sync::Mutex::new(KeyLog::open(store, environment)?);
-        let ring = Self { app, log, keys: Arc::default(), known: Mutex::default() };
+        let uses = KeyUses::open(store, environment)?;
+        let (keys, known, recorded) = (Arc::default(), Mutex::default(), Mutex::default());
+        let ring = Self { app, log, keys, known, uses, recorded };
         let ring = Arc::new(ring);
         ring.read(READ_EVERY).await;
         Ok(ring)
@@ -74,6 +82,28 @@ impl KeyRing {
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             self.read(READ_WITHIN).await;
+            self.record_uses().await;
+        }
+    }
+
+    /// Records the secrets that were accepted, each once an hour. A failure is logged, and the use of that hour is lost.
+    async fn record_uses(&self) {
+        for (id, hour) in self.keys.used() {
+            let known =
+                self.recorded.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied();
+            if known.is_some_and(|known| known >= hour) {
+                continue;
+            }
+            let problem = match timeout(RECORD_WITHIN, self.uses.record(&id, hour)).await {
+                Ok(Ok(())) => None,
+                Ok(Err(fault)) => Some(format!("{}: {fault}", fault.code())),
+                Err(_) => Some("the store does not answer".to_owned()),
+            };
+            if let Some(problem) = problem {
+                let message = format!("the use of the key `{id}` is not recorded: {problem}");
+                self.app.log.event(self.app.clock.now(), "warn", "keys", message);
+            }
+            self.recorded.lock().unwrap_or_else(PoisonError::into_inner).insert(id, hour);
         }
     }
 
@@ -155,7 +185,7 @@ impl KeyRing {
 mod tests {
     use super::*;
     use crate::{clock::WallClock, server::new_app, shadow, tests::settings};
-    use botops_access::{Identity, IdentityKind, KeyAct, KeySpec, NewKey, Scope, Writing};
+    use botops_access::{Identity, IdentityKind, KeyAct, KeySpec, NewKey, Scope, Writing, hour_of};
     use object_store::memory::InMemory;
 
     fn app() -> Arc<App> {
@@ -200,6 +230,36 @@ mod tests {
         within(&|checked| matches!(checked, Err(Refused::Revoked { .. }))).await;
         stop.send_replace(true);
         following.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_last_use_of_a_key_is_recorded_once_an_hour_and_beside_the_requests() {
+        let store = Store::in_memory();
+        let (key, other) = (create(&store, "ci").await, create(&store, "idle").await);
+        let ring = KeyRing::open(app(), &store, "test").await.unwrap();
+        let uses = KeyUses::open(&store, "test").unwrap();
+        let used_at = Utc::now();
+        for _ in 0..3 {
+            ring.verify_at(key.expose(), used_at, Instant::now()).unwrap();
+        }
+        let wrong = other.expose().replace(&other.id, &key.id);
+        ring.verify_at(&wrong, Utc::now(), Instant::now()).unwrap_err();
+        assert!(uses.last().await.unwrap().is_empty(), "a request writes nothing");
+        ring.record_uses().await;
+        // What the next read publishes is still known to be recorded.
+        create(&store, "new").await;
+        ring.read(READ_WITHIN).await;
+        let recorded = uses.last().await.unwrap();
+        assert_eq!(recorded, BTreeMap::from([(key.id.clone(), hour_of(used_at))]));
+        let path = store.objects("access/test/used", None).await.unwrap().remove(0);
+        store.remove(&path).await.unwrap();
+        ring.verify_at(key.expose(), used_at, Instant::now()).unwrap();
+        ring.record_uses().await;
+        assert!(uses.last().await.unwrap().is_empty(), "once an hour");
+        let later = used_at + chrono::TimeDelta::hours(1);
+        ring.verify_at(key.expose(), later, Instant::now()).unwrap();
+        ring.record_uses().await;
+        assert_eq!(uses.last().await.unwrap()[&key.id], hour_of(later));
     }
 
     #[tokio::test]
