@@ -2,7 +2,7 @@
 
 use super::{
     admin_request::{Asked, Asking},
-    admin_shared::{Admin, Shared, reply_with_rollout, run_to_end},
+    admin_shared::{Admin, Shared, reply_as_before, reply_with_rollout, run_to_end},
     canary::{Canary, Mode, Requester, StartRequest as Start, Started, drill_plan},
     exchange::{Exchange, parse, unfit},
     pointer::Field,
@@ -152,8 +152,11 @@ pub(super) async fn reply_to_start(
         Started::New | Started::Repeated => StatusCode::CREATED,
         Started::Joined => StatusCode::OK,
     };
-    let id = transition.next.id;
-    let mut response = reply_with_rollout(exchange, canary, &id, status).await?;
+    let id = transition.next.id.clone();
+    let mut response = match started {
+        Started::Repeated => reply_as_before(exchange, canary, transition.next, status),
+        _ => reply_with_rollout(exchange, canary, &id, status).await?,
+    };
     let location = HeaderValue::from_str(&format!("/admin/v1/rollouts/{id}"))
         .expect("the id of a rollout is ASCII");
     response.headers_mut().insert(header::LOCATION, location);
@@ -245,14 +248,17 @@ async fn carry_out(
         return Ok(exchange.reply(StatusCode::OK, &transition));
     }
     let (driver, rollout) = (Arc::clone(canary), id.to_owned());
-    if let Command::Abort { reason } = command {
+    let before = if let Command::Abort { reason } = command {
         let work =
             run_to_end(async move { driver.abort(&rollout, reason, requester, if_match).await });
         // An abort is in effect before it is recorded, and the store may hang.
-        tokio::time::timeout(RECORDED_WITHIN, work).await.unwrap_or(Ok(()))?;
+        tokio::time::timeout(RECORDED_WITHIN, work).await.unwrap_or(Ok(None))?
     } else {
         run_to_end(async move { driver.command(&rollout, &command, &requester, if_match).await })
-            .await?;
+            .await?
+    };
+    if let Some(before) = before {
+        return Ok(reply_as_before(exchange, canary, before, StatusCode::OK));
     }
     reply_to_command(exchange, canary, id).await
 }

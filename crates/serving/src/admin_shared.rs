@@ -14,8 +14,9 @@ use axum::{
     response::Response,
 };
 use botops_findings::{Fault, Result};
+use botops_rollout::{Decision, Rollout};
 use botops_text::shell_line;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
 /// The most requests that wait for a change at the same time, on all streams and long polls of a server.
@@ -104,6 +105,28 @@ pub(super) fn tag_of(revision: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{revision}\"")).expect("digits are a valid header")
 }
 
+/// Answers a repeated request with the rollout as the first one left it, and the `ETag` of then.
+pub(super) fn reply_as_before(
+    exchange: &Exchange<'_>,
+    canary: &Canary,
+    rollout: Rollout,
+    status: StatusCode,
+) -> Response {
+    let shown = canary.read(&rollout.id, |view, decision| (decision.transitions, view.driven));
+    // Of a rollout that was replaced since, only its entries are left.
+    let (mut transitions, driven) = shown.unwrap_or_default();
+    transitions.retain(|transition| transition.at <= rollout.updated_at);
+    let status_then = RolloutStatus {
+        weight_percent: rollout.weight_percent(),
+        decision: Decision::new(&rollout, transitions, false),
+        rollout,
+        durable: true,
+        driven,
+        lost: BTreeMap::new(),
+    };
+    tagged(exchange, &status_then, status)
+}
+
 /// Answers with the rollout `id` and its `ETag`.
 pub(super) async fn reply_with_rollout(
     exchange: &Exchange<'_>,
@@ -119,8 +142,12 @@ pub(super) async fn reply_with_rollout(
         driven: view.driven,
         lost: canary.lost_units(),
     })?;
+    Ok(tagged(exchange, &rollout, status))
+}
+
+fn tagged(exchange: &Exchange<'_>, rollout: &RolloutStatus, status: StatusCode) -> Response {
     let tag = tag_of(rollout.rollout.revision);
-    let mut response = exchange.reply(status, &rollout);
+    let mut response = exchange.reply(status, rollout);
     response.headers_mut().insert(header::ETAG, tag);
-    Ok(response)
+    response
 }

@@ -29,6 +29,9 @@ const RECORDED: Duration = Duration::from_secs(30);
 /// The time between two looks at the record.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The pauses before the further tries of a request whose answer was lost.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+
 /// The HTTP client of the admin API, which uses no proxy.
 const SPEC: ClientSpec = ClientSpec {
     answer: Some(ANSWER),
@@ -409,17 +412,36 @@ impl AdminClient {
             .pop_if_empty()
             .extend(["admin", "v1"])
             .extend(path);
-        let mut request = self.http.request(method, url);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token.expose());
-        }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let unreachable = |error| unreachable_at(&self.shown, error);
-        let answer = request.send().await.map_err(unreachable)?;
-        let status = answer.status();
-        let bytes = answer.bytes().await.map_err(unreachable)?;
+        // One key for every try of this request: a server that carried it out answers as it did then.
+        let key = (method != Method::GET).then(|| ulid::Ulid::generate().to_string());
+        let send = async || {
+            let mut request = self.http.request(method.clone(), url.clone());
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token.expose());
+            }
+            if let Some(key) = &key {
+                request = request.header("idempotency-key", key);
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let answer = request.send().await?;
+            let status = answer.status();
+            Ok((status, answer.bytes().await?))
+        };
+        let mut pauses = PAUSES.into_iter();
+        let (status, bytes) = loop {
+            let error: botops_http::Error = match send().await {
+                Ok(answer) => break answer,
+                Err(error) => error,
+            };
+            // Nobody listens, or a whole minute has passed: to send it again at once does not help.
+            let is_lost = !error.is_connect() && !error.is_timeout();
+            match pauses.next().filter(|_| is_lost) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(unreachable_at(&self.shown, error)),
+            }
+        };
         if status.is_success() {
             return serde_json::from_slice(&bytes).map_err(|error| {
                 let message = "the server's answer has a format that this version does not know";
@@ -471,4 +493,45 @@ fn fault_of(status: u16, body: &[u8]) -> Fault {
         }
     };
     document.hints.into_iter().fold(fault, Fault::hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    #[tokio::test]
+    async fn a_request_whose_answer_is_lost_is_sent_again_with_its_key() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let client = AdminClient::new(&url, Some(&Secret::new("a token"))).unwrap();
+        let server = tokio::spawn(async move {
+            let mut keys = Vec::new();
+            for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{", ANSWER, ANSWER] {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let (mut request, mut part) = (String::new(), [0; 4_096]);
+                while !request.contains("}") {
+                    let n = connection.read(&mut part).await.unwrap();
+                    request.push_str(std::str::from_utf8(&part[..n]).unwrap());
+                }
+                let key = request.split_once("idempotency-key: ").unwrap().1;
+                keys.push(key.lines().next().unwrap().to_owned());
+                connection.write_all(answer.as_bytes()).await.unwrap();
+            }
+            keys
+        });
+        for _ in 0..2 {
+            let request = FreezeRequest::Freeze(None);
+            client.freeze(request, "ada", "holidays", false).await.unwrap();
+        }
+        let keys = server.await.unwrap();
+        assert!(keys[0] == keys[1] && keys[1] == keys[2], "{keys:?}");
+        assert_ne!(keys[2], keys[3], "another command has another key");
+        assert!(keys.iter().all(|key| key.len() == 26), "{keys:?}");
+    }
+
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
 }

@@ -235,8 +235,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-6049",
         kind: Some(FaultKind::Conflict),
-        title: "the request was carried out before, and its rollout was replaced",
-        explanation: "A request with the same `Idempotency-Key` and body started a rollout in the last 24 hours, and another rollout has been started since. Nothing was changed. Send a new key to start a rollout once more; `GET /admin/v1/audit` shows what happened.",
+        title: "the request was carried out before, and cannot be answered as then",
+        explanation: "A request with the same `Idempotency-Key` and body was carried out in the last 24 hours, and its entry of the deployment log cannot be read, so it cannot be answered as it was then. Nothing was changed. Send a new key to carry it out once more; `GET /admin/v1/audit` shows what happened, and `botops registry verify` whether the log is damaged.",
     },
     Entry {
         code: "BOT-6074",

@@ -62,7 +62,7 @@ impl Canary {
             let mut state = self.lock().await;
             self.catch_up(&mut state).await?;
             self.route(&mut state);
-            if request.drill && !self.repeated(&state, &requester)? {
+            if request.drill && self.repeated(&state, &requester)?.is_none() {
                 check_drill(&state, &self.app.model, &version)?;
             } else if let Some(joined) =
                 self.joined(&state, (&version, is_shadow), &requester).await?
@@ -155,9 +155,9 @@ impl Canary {
     ) -> Result<Option<(Transition, Started)>> {
         let primary = self.primary()?;
         let champion = state.champions.current();
-        if self.repeated(state, requester)? {
-            let rollout = self.started_by(state, requester).await?;
-            return Ok(Some((unchanged(rollout, Effect::None), Started::Repeated)));
+        if let Some(seq) = self.repeated(state, requester)? {
+            let rollout = self.rollout_after(seq).await?;
+            return Ok(Some((unchanged(&rollout, Effect::None), Started::Repeated)));
         }
         if let Some(step) = state.step(&self.app.model) {
             let rollout = &step.rollout;
@@ -176,29 +176,6 @@ impl Canary {
             return Err(already_champion(version, &primary));
         }
         Ok(None)
-    }
-
-    /// Returns the rollout that an earlier request with the mark of `requester` started.
-    ///
-    /// # Errors
-    /// `BOT-6049` (exit 5) another rollout has been started since; those of the store.
-    async fn started_by<'a>(&self, state: &'a State, requester: &Requester) -> Result<&'a Rollout> {
-        let mark = requester.request.as_ref();
-        let known =
-            mark.and_then(|mark| state.environment.request(&mark.key, self.app.clock.now()));
-        let seq = known.map_or(0, |(_, seq)| seq);
-        let entries = self.entries_after(seq.saturating_sub(1), 1).await?;
-        let started = entries.first().and_then(|entry| entry.payload.rollout());
-        let step = state
-            .step(&self.app.model)
-            .filter(|step| started.is_some_and(|started| started.id == step.rollout.id));
-        step.map(|step| &step.rollout).ok_or_else(|| {
-            let message = format!(
-                "this request was carried out before, as entry {seq} of the deployment log, and another rollout has been started since"
-            );
-            Fault::conflict("BOT-6049", message)
-                .hint("send a new `Idempotency-Key` to start a rollout once more")
-        })
     }
 
     /// Returns the rollout that `requester` asks for.
@@ -270,7 +247,7 @@ impl Canary {
         self.drive().await
     }
 
-    /// Applies `command`, which is not an abort.
+    /// Applies `command`, which is not an abort. Returns the rollout as the first request left it, if this is a repeated one.
     ///
     /// # Errors
     /// `BOT-6034`, `BOT-6022`, `BOT-6002`, those of [`Self::check_held`] and of the store.
@@ -280,14 +257,15 @@ impl Canary {
         command: &Command,
         requester: &Requester,
         if_match: Option<u64>,
-    ) -> Result<()> {
+    ) -> Result<Option<Rollout>> {
         self.journal.check()?;
         loop {
             let mut state = self.lock().await;
             self.catch_up(&mut state).await?;
             self.route(&mut state);
-            if self.repeated(&state, requester)? {
-                return Ok(());
+            if let Some(seq) = self.repeated(&state, requester)? {
+                drop(state);
+                return self.rollout_after(seq).await.map(Some);
             }
             self.learn_policy(&mut state).await?;
             self.pause_after_jump(&mut state).await?;
@@ -298,7 +276,7 @@ impl Canary {
             }
         }
         // The effect of the command, if this server ticks; else the one that does carries it out at its next turn.
-        self.drive().await
+        self.drive().await.map(|()| None)
     }
 
     /// Checks that the author of an approval may approve. The rollout itself refuses an approval by its requester; nobody
@@ -374,7 +352,7 @@ impl Canary {
     ) -> Result<Transition> {
         let mut state = self.lock().await;
         self.catch_up(&mut state).await?;
-        if self.repeated(&state, requester)? {
+        if self.repeated(&state, requester)?.is_some() {
             let step = named(state.step(&self.app.model), id, &self.app.model)?;
             return Ok(unchanged(&step.rollout, Effect::None));
         }
@@ -382,7 +360,8 @@ impl Canary {
         self.checked(&state, id, command, requester, if_match)
     }
 
-    /// Rolls the rollout `id` back: no request reaches the challenger from here on, and then the log records it.
+    /// Rolls the rollout `id` back: no request reaches the challenger from here on, and then the log records it. Returns the
+    /// rollout as the first request left it, if this is a repeated one.
     ///
     /// A store that fails is no error: the answer says that the abort is not durable, and the server keeps trying.
     ///
@@ -394,15 +373,17 @@ impl Canary {
         reason: String,
         requester: Requester,
         if_match: Option<u64>,
-    ) -> Result<()> {
+    ) -> Result<Option<Rollout>> {
         self.journal.check()?;
-        let view = self.view(id)?;
         // What is known without the store: an abort does not wait for it.
-        if let Ok(state) = self.state.try_lock()
-            && self.repeated(&state, &requester)?
-        {
-            return Ok(());
+        let known = match self.state.try_lock() {
+            Ok(state) => self.repeated(&state, &requester)?,
+            Err(_) => None,
+        };
+        if let Some(seq) = known {
+            return self.rollout_after(seq).await.map(Some);
         }
+        let view = self.view(id)?;
         if let Some(asked) = if_match
             && asked > view.rollout.revision
         {
@@ -411,7 +392,7 @@ impl Canary {
         }
         let now = self.app.clock.steady();
         if !view.durable && self.is_aborted(&view.rollout.id) {
-            return self.record_now().await;
+            return self.record_now().await.map(|()| None);
         }
         let command = Command::Abort { reason: reason.clone() };
         rollout::command(&view.rollout, &command, now)?;
@@ -419,7 +400,7 @@ impl Canary {
         self.act(act, requester, now);
         self.app.slot.withdraw();
         self.app.metrics.rolled_back("requested");
-        self.record_now().await
+        self.record_now().await.map(|()| None)
     }
 
     /// Notes an act that is in effect from now on.

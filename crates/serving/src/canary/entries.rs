@@ -119,21 +119,4 @@ impl Canary {
             Appended::Conflict => Ok(false),
         }
     }
-
-    /// Returns whether the log has the request of `requester` already.
-    ///
-    /// # Errors
-    /// `BOT-6046` (exit 2) its key was used for another request in the last 24 hours.
-    pub(super) fn repeated(&self, state: &State, requester: &Requester) -> Result<bool> {
-        let Some(mark) = &requester.request else { return Ok(false) };
-        match state.environment.request(&mark.key, self.app.clock.now()) {
-            None => Ok(false),
-            Some((known, _)) if known.body == mark.body => Ok(true),
-            Some((_, seq)) => Err(Fault::usage(
-                "BOT-6046",
-                format!("this `Idempotency-Key` was used for another request, which is entry {seq} of the deployment log"),
-            )
-            .hint("send each request with a key of its own")),
-        }
-    }
 }

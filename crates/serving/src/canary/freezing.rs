@@ -24,7 +24,7 @@ impl Canary {
         loop {
             let mut state = self.lock().await;
             self.catch_up(&mut state).await?;
-            if self.repeated(&state, &requester)? {
+            if self.repeated(&state, &requester)?.is_some() {
                 return Ok(());
             }
             let now = self.app.clock.now();

@@ -27,6 +27,7 @@ mod journal;
 mod lease;
 mod loading;
 mod pace;
+mod repeated;
 mod rollback;
 mod routes;
 mod share;

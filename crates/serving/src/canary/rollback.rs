@@ -109,11 +109,9 @@ impl Canary {
         if self.catch_up(&mut state).await.is_ok() {
             self.route(&mut state);
         }
-        if !self.repeated(&state, requester)? {
-            return Ok(None);
-        }
-        let primary = self.primary()?;
-        Ok(Some(restored(&primary, &primary)))
+        let Some(seq) = self.repeated(&state, requester)? else { return Ok(None) };
+        drop(state);
+        self.restored_by(seq).await.map(Some)
     }
 
     /// Returns the result of a return that is in effect and not recorded.
@@ -299,7 +297,7 @@ fn before(champions: &Champions, current: &Digest) -> Option<FormerChampion> {
 }
 
 /// Returns the rollout that a rollback ends, with the name of its challenger.
-fn ended(rollout: &Rollout) -> EndedRollout {
+pub(super) fn ended(rollout: &Rollout) -> EndedRollout {
     let challenger = match &rollout.versions {
         Some(versions) => versions.challenger.clone(),
         None => format!("{}@{}", rollout.model, rollout.challenger),

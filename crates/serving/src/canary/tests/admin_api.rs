@@ -130,11 +130,18 @@ async fn a_repeated_request_is_answered_again_at_every_server_and_changes_nothin
     let refused = api.ask(("POST", &path), &[], &json!({"reason": "enough"})).await;
     assert_eq!((refused.status, &refused.body["code"]), (409, &json!("BOT-6002")));
 
-    // The first request again, after another rollout: it does not start a third one.
+    // The first request again, after another rollout: it does not start a third one, and is answered as then.
     let second = api.ask(start, &[("idempotency-key", "start-2")], &start_body()).await;
     assert_eq!(second.status, 201, "{}", second.body);
     let late = api.ask(start, &[("idempotency-key", "start-1")], &start_body()).await;
-    assert_eq!((late.status, &late.body["code"]), (409, &json!("BOT-6049")));
+    assert_eq!((late.status, &late.body["rollout"]["id"]), (201, &json!(id)));
+    assert_eq!(late.body["rollout"]["phase"]["phase"], "pending", "{}", late.body);
+    let at_abort = api.ask(("POST", &path), key, &json!({"reason": "enough"})).await;
+    assert_eq!((at_abort.status, &at_abort.body["rollout"]["id"]), (200, &json!(id)));
+    assert_eq!(at_abort.body["rollout"]["phase"]["phase"], "rolling_back", "{}", at_abort.body);
+    let path = format!("rollouts/{id}/pause");
+    let at_pause = other.ask(("POST", &path), &[("idempotency-key", "pause-1")], &why).await;
+    assert_eq!((at_pause.status, at_pause.tag), (200, paused.tag));
     let bad = api.ask(start, &[("idempotency-key", "two words")], &start_body()).await;
     assert_eq!((bad.status, &bad.body["code"]), (400, &json!("BOT-6048")));
 }
