@@ -34,7 +34,7 @@ for i, key in ipairs(KEYS) do
     local alive = math.ceil((whole[i] - now) / 1000)
     redis.call('SET', key, string.format('%.3f', whole[i]), 'PX', math.max(alive, 1))
   end
-  answers[2 * i - 1] = math.max(math.floor((now + interval * burst - whole[i]) / interval), 0)
+  answers[2 * i - 1] = math.max(math.floor((now + interval * burst - whole[i]) / interval + 0.001), 0)
 end
 return answers
 ";

@@ -7,6 +7,7 @@ mod racing;
 mod schema;
 mod sealed;
 mod servers;
+mod shared_limits;
 
 use crate::{Conversations, DataKeys, Location, MemoryStore, Names, store::ConversationStore};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
