@@ -8,9 +8,9 @@ use crate::cli::{
 use botops_experiments::{CodeState, Environment};
 use botops_findings::{Fault, FaultKind, Result, Severity};
 use botops_store::Store;
-use botops_workspace::{Origin, PublicAccess, Workspace};
+use botops_workspace::{Origin, PublicAccess, Tls, Workspace};
 use serde::Serialize;
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 /// The path of the object that a probe writes; every probe writes the same content, and the object is not removed.
 const PROBE: &str = "probes/put-if-absent";
@@ -234,6 +234,43 @@ fn protection(workspace: &Workspace) -> Vec<Setting> {
     ]
 }
 
+/// Returns the path of a certificate.
+fn certificate(tls: &Option<Tls>) -> Option<String> {
+    tls.as_ref().map(|tls| tls.certificate.display().to_string())
+}
+
+/// Lists the limits of the server that are set.
+fn limits(workspace: &Workspace) -> Vec<Setting> {
+    fn row<T>(
+        name: &str,
+        setting: &botops_workspace::Setting<Option<T>>,
+        show: impl Fn(&T) -> String,
+    ) -> Option<Setting> {
+        let value = setting.value.as_ref().map(show)?;
+        let name = format!("server.limits.{name}");
+        Some(Setting { name, value: Some(value), origin: origin_words(&setting.origin) })
+    }
+    let count = |value: &u32| value.to_string();
+    let time = |value: &Duration| humantime::format_duration(*value).to_string();
+    let of = &workspace.limits;
+    [
+        row("connections", &of.connections, count),
+        row("per_address", &of.per_address, count),
+        row("handshake_timeout", &of.handshake_timeout, time),
+        row("headers_timeout", &of.headers_timeout, time),
+        row("request_timeout", &of.request_timeout, time),
+        row("idle_timeout", &of.idle_timeout, time),
+        row("write_timeout", &of.write_timeout, time),
+        row("headers", &of.headers, count),
+        row("header_bytes", &of.header_bytes, count),
+        row("uri_bytes", &of.uri_bytes, count),
+        row("streams", &of.streams, count),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 /// Lists the settings, and the environment variables that change the behavior.
 fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Setting> {
     let shown = |name: &str, value: Option<String>, origin: &Origin| Setting {
@@ -287,6 +324,17 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
         shown("server.admin_oidc", issuers(workspace), &workspace.admin_oidc.origin),
         shown("server.webhooks", webhooks(workspace), &workspace.webhooks.origin),
         shown("access", access(workspace), &workspace.access.origin),
+        shown(
+            "server.metrics",
+            Some(if workspace.open_metrics.value { "open" } else { "admin" }.to_owned()),
+            &workspace.open_metrics.origin,
+        ),
+        shown("server.tls", certificate(&workspace.tls.value), &workspace.tls.origin),
+        shown(
+            "server.admin_tls",
+            certificate(&workspace.admin_tls.value),
+            &workspace.admin_tls.origin,
+        ),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
     ];
     settings.extend(protection(workspace));
@@ -295,6 +343,7 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
         None => variable("BOTOPS_PROFILE")
             .map(|name| (name, Origin::Environment("BOTOPS_PROFILE".to_owned()))),
     };
+    settings.extend(limits(workspace));
     if let Some((name, origin)) = profile {
         settings.push(shown("profile", Some(name), &origin));
     }

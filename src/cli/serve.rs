@@ -20,6 +20,7 @@ use std::{
 
 mod access;
 mod identity_key;
+mod listeners;
 mod protection;
 mod reload;
 
@@ -110,10 +111,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             admin_address: running.admin_address(),
             admin_socket: running.admin_socket().map(Path::to_owned),
         };
-        context.printer.say(&format!("serving {named} on http://{}", answer.address));
+        context.printer.say(&format!("serving {named} on {}", running.url()));
         context.printer.say(running.clients());
-        match answer.admin_address {
-            Some(address) => context.printer.say(&format!("admin API on http://{address}")),
+        match running.admin_url() {
+            Some(url) => context.printer.say(&format!("admin API on {url}")),
             None => context
                 .printer
                 .say("no admin API: BOTOPS_ADMIN_TOKEN is not set, there is no key and no issuer"),
@@ -126,6 +127,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 "another server of this environment ticks the open rollout; \
                  this one answers its share, takes commands, and takes over when that one is gone",
             );
+        }
+        context.printer.say(&running.metrics_note());
+        for note in running.notes() {
+            context.printer.say(&format!("note: {note}"));
         }
         for problem in running.degraded() {
             context.printer.say(&format!("degraded: {problem}"));
@@ -150,7 +155,7 @@ fn server_settings(args: &Args, workspace: &Workspace) -> Result<ServerSettings>
         allowed_hosts: protection::allowed_hosts(workspace, &args.allow_host)?,
         environment: workspace.environment.value.clone(),
         access: access::resolve(workspace, args.admin_socket.as_deref())?,
-        listeners: botops_serving::ListenerSettings::default(),
+        listeners: listeners::settings(workspace),
         replication: Replication {
             identity_key: Some(identity_key::resolve(workspace)?),
             stale_after: args.stale_after,

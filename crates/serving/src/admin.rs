@@ -19,6 +19,7 @@ use super::{
     problem::{Listener, Problem, no_such_method, no_such_path, panicked},
     public_api::probes,
     reload::Reloading,
+    readiness,
 };
 use axum::{
     Router,
@@ -47,7 +48,8 @@ pub(super) fn routes(
     let gate = Arc::new(Gate::new(Arc::clone(&app), logins));
     let admin = Arc::new(Admin::new(app, canary, stop.clone(), reloading));
     let mut router = Router::new();
-    for endpoint in ENDPOINTS {
+    let has_row = |it: &Endpoint| it.call != Call::Metrics || !admin.app.open_metrics;
+    for endpoint in ENDPOINTS.into_iter().filter(has_row) {
         let (path, handler) = (endpoint.path, handler(&endpoint));
         let right = Arc::new(Right { app: Arc::clone(&admin.app), endpoint });
         router = router.route(path, handler.route_layer(from_fn_with_state(right, authorized)));
@@ -91,6 +93,7 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<Arc<Admin>> {
         Call::Reload => on(method, reload),
         Call::Shadow => on(method, shadow),
         Call::Disagreements => on(method, disagreements),
+        Call::Metrics => on(method, metrics),
     }
 }
 
@@ -157,6 +160,11 @@ async fn decision(State(admin): Shared, Path(id): Path<String>) -> Response {
         }
         Err(fault) => exchange.refuse(fault.into(), None),
     }
+}
+
+async fn metrics(State(admin): Shared) -> Response {
+    let answer = readiness::metrics(State(Arc::clone(&admin.app))).await;
+    Exchange::begin(&admin.app, "admin").identified(answer)
 }
 
 async fn self_test(State(admin): Shared) -> Response {

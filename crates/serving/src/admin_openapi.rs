@@ -189,6 +189,10 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
                 .answer(StatusCode::OK, json("Those of this server, redacted.", schema).build())
                 .problems(&[StatusCode::NOT_FOUND, StatusCode::CONFLICT])
         }
+        Call::Metrics => Described::new("getMetrics", "Read the metrics, for Prometheus").answer(
+            StatusCode::OK,
+            stream("OpenMetrics text.", "application/openmetrics-text").build(),
+        ),
         Call::OpenApi => {
             let schema = ObjectBuilder::new().schema_type(Type::Object);
             Described::new("getOpenApi", "Show this document").answer(

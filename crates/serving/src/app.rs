@@ -66,6 +66,8 @@ pub(super) struct App {
     pub(super) long_queue: QueueControl,
     /// The delay of the threads that serve connections.
     pub(super) thread_delay: ThreadDelay,
+    /// Whether everyone may read the metrics.
+    pub(super) open_metrics: bool,
 }
 
 /// A problem with which the server runs all the same.

@@ -47,6 +47,8 @@ pub(super) enum Call {
     Shadow,
     /// Shows the messages on which the challenger disagreed.
     Disagreements,
+    /// Shows the metrics.
+    Metrics,
 }
 
 /// An endpoint: a method, a path, and who may call it.
@@ -89,7 +91,7 @@ const fn administer(method: Method, path: &'static str, call: Call) -> Endpoint 
 /// Every endpoint of the admin API.
 ///
 /// Whoever may start a rollout may end it. To roll back the model is more: it replaces a champion that others promoted.
-pub(super) const ENDPOINTS: [Endpoint; 25] = [
+pub(super) const ENDPOINTS: [Endpoint; 26] = [
     read("/admin/v1/models", Call::Models),
     read("/admin/v1/models/{model}", Call::Model),
     operate("/admin/v1/models/{model}/rollouts", Call::Start),
@@ -144,6 +146,7 @@ pub(super) const ENDPOINTS: [Endpoint; 25] = [
         any_of: &[Scope::Audit, Scope::Operate],
         with_old_keys: true,
     },
+    read("/metrics", Call::Metrics),
 ];
 
 /// Who a request is from, as the login found out.

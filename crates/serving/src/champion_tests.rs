@@ -83,7 +83,10 @@ impl Bench {
     async fn serve(&self) -> Running {
         let registry = Registry::open(self.store.clone());
         let source = Source::Registry { registry, model: "support".to_owned(), pinned: None };
-        start(crate::tests::settings(), source).await.unwrap()
+        let metrics = crate::MetricsAccess::Open;
+        let listeners = crate::ListenerSettings { metrics, ..Default::default() };
+        let settings = crate::ServerSettings { listeners, ..crate::tests::settings() };
+        start(settings, source).await.unwrap()
     }
 
     async fn is_verified(&self) -> bool {

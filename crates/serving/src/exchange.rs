@@ -221,7 +221,8 @@ impl<'a> Exchange<'a> {
         self.identified(response)
     }
 
-    fn identified(&self, mut response: Response) -> Response {
+    /// Adds the id to an answer that is made in another way.
+    pub(super) fn identified(&self, mut response: Response) -> Response {
         let id = HeaderValue::from_maybe_shared(Bytes::from(self.id.to_string()))
             .expect("hexadecimal digits are a valid header");
         response.headers_mut().insert(X_REQUEST_ID, id);

@@ -25,7 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 /// Returns the routes of the public API, behind `gate`.
 pub(super) fn routes(app: Arc<App>, gate: &Arc<PublicGate>) -> Router {
     let mut router = Router::new();
-    for endpoint in ENDPOINTS {
+    for endpoint in ENDPOINTS.into_iter().filter(|it| is_served(it, &app)) {
         let right = PublicRight::new(Arc::clone(gate), endpoint);
         // Layers that need the caller come before this one.
         let handler = handler(&endpoint).route_layer(from_fn_with_state(right, admitted));
@@ -39,10 +39,20 @@ pub(super) fn routes(app: Arc<App>, gate: &Arc<PublicGate>) -> Router {
         .with_state(app)
 }
 
-/// Returns the routes that answer without identity, on every listener: whether the process lives, and whether it can answer.
+/// Returns whether the public listener has `endpoint`. The metrics show the load and the rollouts, so they are on the admin
+/// listener alone, unless they are open.
+fn is_served(endpoint: &PublicEndpoint, app: &App) -> bool {
+    endpoint.call != PublicCall::Metrics || app.open_metrics
+}
+
+/// Returns the routes that answer without identity, on every listener: whether the process lives, and whether it can answer;
+/// and the metrics, if they are open.
 pub(super) fn probes(app: Arc<App>) -> Router {
-    let is_probe =
-        |it: &PublicEndpoint| matches!(it.call, PublicCall::Health | PublicCall::Readiness);
+    let is_probe = |it: &PublicEndpoint| match it.call {
+        PublicCall::Health | PublicCall::Readiness => true,
+        PublicCall::Metrics => app.open_metrics,
+        _ => false,
+    };
     let route = |router: Router<Arc<App>>, endpoint: PublicEndpoint| {
         router.route(endpoint.path, handler(&endpoint))
     };

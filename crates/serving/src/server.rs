@@ -1,7 +1,7 @@
 //! The life of a server: it listens, gets ready, answers and drains.
 
 use super::{
-    Configuration, ListenerSettings, Reloaded, ServerSettings, Source, TlsSettings,
+    Configuration, ListenerSettings, MetricsAccess, Reloaded, ServerSettings, Source, TlsSettings,
     admin_listeners::{AdminListeners, Credentials},
     admin_socket::SocketFile,
     app::App,
@@ -62,6 +62,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 pub struct Running {
     address: SocketAddr,
     is_tls: bool,
+    is_admin_tls: bool,
     /// The facts that whoever started it should know.
     notes: Vec<String>,
     /// Those of the listeners with TLS.
@@ -335,6 +336,7 @@ pub(super) fn new_app(
         queue: QueueControl::new(max_queue_delay, n_processors),
         long_queue: QueueControl::new(max_queue_delay, n_long_turns),
         thread_delay: ThreadDelay::new(max_queue_delay),
+        open_metrics: settings.listeners.metrics == MetricsAccess::Open,
     }))
 }
 
@@ -374,6 +376,7 @@ pub(super) fn listen(
     Ok(Running {
         address,
         is_tls,
+        is_admin_tls: settings.listeners.admin_tls.is_some(),
         notes: Vec::new(),
         certificates: Vec::new(),
         admin_address: None,
@@ -436,6 +439,27 @@ impl Running {
     #[must_use]
     pub fn url(&self) -> String {
         url(self.address, self.is_tls)
+    }
+
+    /// Returns the URL of the admin API; `None` if no admin listener runs.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<String> {
+        self.admin_address.map(|address| url(address, self.is_admin_tls))
+    }
+
+    /// Returns a line about the metrics: where they are, and who may read them.
+    #[must_use]
+    pub fn metrics_note(&self) -> String {
+        match (self.app.open_metrics, self.admin_url()) {
+            (true, _) => format!("metrics on {}/metrics, for everyone", self.url()),
+            (false, Some(url)) => format!("metrics on {url}/metrics, with the scope `read`"),
+            (false, None) if self.admin_socket.is_some() => {
+                "metrics on the admin socket".to_owned()
+            }
+            (false, None) => {
+                "no metrics: they need the admin API, or `server.metrics: open`".to_owned()
+            }
+        }
     }
 
     /// Returns the facts that whoever started it should know, such as a certificate that ends soon.

@@ -42,11 +42,17 @@ const PUBLIC: [Route; 8] = [
     ),
     ("GET", "/livez", "", "", "The same as `/health`"),
     ("GET", "/readyz", "", "", "The same as `/readiness`"),
-    ("GET", "/metrics", "", "OpenMetrics text", "Metrics for Prometheus"),
+    (
+        "GET",
+        "/metrics",
+        "",
+        "OpenMetrics text",
+        "Metrics for Prometheus, with `server.metrics: open`",
+    ),
 ];
 
 /// The admin listener, with a token or key as `Authorization: Bearer`.
-const ADMIN: [Route; 22] = [
+const ADMIN: [Route; 23] = [
     (
         "GET",
         "/admin/v1/models",
@@ -189,6 +195,7 @@ const ADMIN: [Route; 22] = [
         "Run the golden self-test of every model in service now",
     ),
     ("GET", "/admin/v1/openapi.json", "", "OpenAPI 3.1", "The document of this API"),
+    ("GET", "/metrics", "", "OpenMetrics text", "Metrics for Prometheus"),
 ];
 
 /// Returns the page without its title.

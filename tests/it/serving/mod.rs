@@ -121,7 +121,10 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         environment: "test".to_owned(),
         request_log: RequestLog::Off,
         access: AccessSettings::default(),
-        listeners: botops_serving::ListenerSettings::default(),
+        listeners: botops_serving::ListenerSettings {
+            metrics: botops_serving::MetricsAccess::Open,
+            ..Default::default()
+        },
         replication: Replication {
             identity_key: Some(Secret::new("the identity key of every server in these tests")),
             times: TIMES,
