@@ -103,10 +103,14 @@ mod strict_http1;
 #[cfg(test)]
 mod tests;
 mod tls;
+#[cfg(test)]
+mod tls_tests;
 mod unit_key;
 mod watched_stream;
 mod webhook_metrics;
 mod webhooks;
+#[cfg(test)]
+mod wire_tests;
 
 pub use admin_openapi::admin_openapi;
 pub use canary::{EndedRollout, Restored};

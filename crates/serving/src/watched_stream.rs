@@ -17,12 +17,25 @@ pub(super) struct WatchedStream<S> {
     stream: S,
     activity: Arc<Activity>,
     reader: StrictReader,
+    /// What the server still reads in place of a message that is refused.
+    left: &'static [u8],
 }
+
+/// The server reads this in place of a message that is refused, and then the end: no message has a NUL here, so it answers
+/// 400 and closes the connection. It looks for an error only when a head has its empty line.
+const REFUSED: &[u8] = b"\0\r\n\r\n";
 
 impl<S> WatchedStream<S> {
     /// Watches `stream`; a head may have `header_bytes`.
     pub(super) fn new(stream: S, activity: Arc<Activity>, header_bytes: usize) -> Self {
-        Self { stream, activity, reader: StrictReader::new(header_bytes) }
+        Self { stream, activity, reader: StrictReader::new(header_bytes), left: REFUSED }
+    }
+
+    /// Writes as much as fits of what the server reads in place of a message that is refused.
+    fn refuse(&mut self, buffer: &mut ReadBuf<'_>) {
+        let (now, later) = self.left.split_at(self.left.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        self.left = later;
     }
 }
 
@@ -34,6 +47,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.activity.is_malformed() {
+            this.refuse(buffer);
             return Poll::Ready(Ok(()));
         }
         let n_before = buffer.filled().len();
@@ -48,10 +62,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
             Ok(()) if this.reader.is_http2() => {}
             Ok(()) => this.activity.within_head(this.reader.is_within_head()),
             Err(Malformed { at }) => {
-                // No message has a NUL here, so the server answers 400 and closes the connection.
                 this.activity.refused_message();
                 buffer.set_filled(n_before + at);
-                buffer.put_slice(&[0]);
+                this.refuse(buffer);
             }
         }
         Poll::Ready(Ok(()))
