@@ -80,7 +80,7 @@ pub(crate) const NEVER: [(&str, &str, &str); 13] = [
 ];
 
 /// Crates from outside, and the only rooms whose manifests may name them.
-pub(crate) const OWNERS: [(&str, &[&str]); 45] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 49] = [
     ("sha2", &["digest"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
@@ -115,7 +115,11 @@ pub(crate) const OWNERS: [(&str, &[&str]); 45] = [
     ("reqwest", &["http"]),
     ("ring", &["access", "conversations"]),
     ("base64", &["access", "conversations", "rollout", "serving"]),
-    ("rustls", &["http"]),
+    ("rustls", &["http", "serving"]),
+    ("tokio-rustls", &["serving"]),
+    ("hyper", &["serving"]),
+    ("hyper-util", &["serving", TOP]),
+    ("rustix", &["serving", TOP]),
     ("clap", &[TOP]),
     ("clap_complete", &[TOP]),
     ("clap_mangen", &[TOP]),

@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod clock_jumps;
+mod connections;
 mod durability;
 mod oidc;
 mod openapi;
