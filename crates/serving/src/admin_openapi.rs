@@ -191,7 +191,7 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
         }
         Call::Metrics => Described::new("getMetrics", "Read the metrics, for Prometheus").answer(
             StatusCode::OK,
-            stream("OpenMetrics text.", "application/openmetrics-text").build(),
+            openapi::text_of("OpenMetrics text.", "application/openmetrics-text").build(),
         ),
         Call::OpenApi => {
             let schema = ObjectBuilder::new().schema_type(Type::Object);

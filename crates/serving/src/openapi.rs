@@ -245,6 +245,13 @@ pub(crate) fn events(description: &str, names: &[&str], data: &str) -> ResponseB
     identified(ResponseBuilder::new().description(description).content(EVENT_STREAM, content))
 }
 
+/// Returns an answer of text of the media type `kind`.
+pub(crate) fn text_of(description: &str, kind: &str) -> ResponseBuilder {
+    let schema = ObjectBuilder::new().schema_type(Type::String);
+    let content = Content::new(Some(schema));
+    identified(ResponseBuilder::new().description(description).content(kind, content))
+}
+
 /// Returns a header of an answer.
 pub(crate) fn header(schema: RefOr<Schema>, description: &str) -> Header {
     HeaderBuilder::new().schema(schema).description(Some(description)).build()
