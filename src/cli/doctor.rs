@@ -321,6 +321,11 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
             workspace.client_key.value.is_set().then(|| "[redacted]".to_owned()),
             &workspace.client_key.origin,
         ),
+        shown(
+            "secrets.token_key",
+            workspace.token_key.value.is_set().then(|| "[redacted]".to_owned()),
+            &workspace.token_key.origin,
+        ),
         shown("server.admin_oidc", issuers(workspace), &workspace.admin_oidc.origin),
         shown("server.webhooks", webhooks(workspace), &workspace.webhooks.origin),
         shown("access", access(workspace), &workspace.access.origin),

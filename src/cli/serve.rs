@@ -21,8 +21,10 @@ use std::{
 mod access;
 mod identity_key;
 mod listeners;
+mod kept_key;
 mod protection;
 mod reload;
+mod token_key;
 
 /// The default address of the public listener.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -32,6 +34,17 @@ const ADMIN_LISTEN: &str = "127.0.0.1:8081";
 /// Parses an address; an empty variable counts as unset.
 fn address(text: &str, default: &str) -> Result<SocketAddr, std::net::AddrParseError> {
     if text.trim().is_empty() { default.parse() } else { text.trim().parse() }
+}
+
+/// Parses the lifetime of feedback.
+fn feedback_lifetime(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let longest = Duration::from_secs(366 * 24 * 60 * 60);
+    match duration {
+        duration if duration < Duration::from_secs(1) => Err("it is shorter than 1s".to_owned()),
+        duration if duration > longest => Err("it is longer than 366d".to_owned()),
+        duration => Ok(duration),
+    }
 }
 
 /// Serve a model over HTTP
@@ -55,6 +68,9 @@ pub(crate) struct Args {
     /// How long a server that cannot read the store sends requests to a challenger
     #[arg(long, value_name = "DURATION", default_value = "15s", env = "BOTOPS_STALE_AFTER", value_parser = humantime::parse_duration)]
     stale_after: Duration,
+    /// How long feedback on an answer counts for a rollout, at most 366 days
+    #[arg(long, value_name = "DURATION", default_value = "30d", env = "BOTOPS_FEEDBACK_LIFETIME", value_parser = feedback_lifetime)]
+    feedback_lifetime: Duration,
     /// Divide every wait for other servers by this number; for tests in which hours pass in minutes
     #[arg(long, hide = true, default_value_t = 1, env = "BOTOPS_TIMES")]
     times: u32,
@@ -160,6 +176,8 @@ fn server_settings(args: &Args, workspace: &Workspace) -> Result<ServerSettings>
             identity_key: Some(identity_key::resolve(workspace)?),
             stale_after: args.stale_after,
             times: args.times,
+            token_key: Some(token_key::resolve(workspace)?),
+            feedback_lifetime: args.feedback_lifetime,
         },
         webhooks: webhooks(workspace)?,
         request_log: if args.no_request_log {

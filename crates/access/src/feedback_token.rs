@@ -40,8 +40,10 @@ const PROCESS_BYTES: usize = 16;
 const NONCE_BYTES: usize = 8;
 const TAG_BYTES: usize = 16;
 const HEAD_BYTES: usize = 1 + KEY_ID_BYTES + PROCESS_BYTES;
+/// The length of the id of a request, in bytes.
+const REQUEST_BYTES: usize = 24;
 /// The content before the intent: flags, expiry, request, conversation, rollout, step and weight.
-const FIXED_BYTES: usize = 1 + 8 + 16 + 8 + 8 + 2 + 4;
+const FIXED_BYTES: usize = 1 + 8 + REQUEST_BYTES + 8 + 8 + 2 + 4;
 /// The longest intent, in bytes. An answer with a longer one has no token.
 const LONGEST_INTENT: usize = 256;
 /// The longest token, in characters.
@@ -55,7 +57,11 @@ const FALLBACK: u8 = 8;
 const ALL_FLAGS: u8 = IN_CONVERSATION | IN_ROLLOUT | ON_CANARY | FALLBACK;
 
 /// The keys of an environment for feedback tokens, the one that makes tokens first.
-pub struct TokenKeys(Vec<TokenKey>);
+pub struct TokenKeys {
+    keys: Vec<TokenKey>,
+    /// Whether other servers have them, too.
+    shared: bool,
+}
 
 struct TokenKey {
     id: [u8; KEY_ID_BYTES],
@@ -65,8 +71,8 @@ struct TokenKey {
 /// The answer that a token is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JudgedAnswer<'a> {
-    /// The id of the request.
-    pub request: u128,
+    /// The id of the request, in bytes.
+    pub request: [u8; 24],
     /// The key of its conversation (see [`botops_rollout::unit_key`]); `None` if the request names none.
     pub conversation: Option<u64>,
     /// The mark of the rollout (see [`rollout_mark`]) and the share under which the conversation is judged; `None` if it is
@@ -143,7 +149,8 @@ impl TokenKeys {
                 format!("the token key is too short: it needs at least {FEWEST} characters");
             return Err(fault(message));
         }
-        Ok(Self(keys.into_iter().map(|key| TokenKey::new(key.as_bytes())).collect()))
+        let keys = keys.into_iter().map(|key| TokenKey::new(key.as_bytes())).collect();
+        Ok(Self { keys, shared: true })
     }
 
     /// Makes a key for one process: no other server can judge its tokens, and none is valid after it.
@@ -151,14 +158,14 @@ impl TokenKeys {
     /// # Errors
     /// `BOT-6132` (exit 1) if the system gives no random numbers.
     pub fn alone() -> Result<Self> {
-        Ok(Self(vec![TokenKey::new(&random::<32>()?)]))
+        Ok(Self { keys: vec![TokenKey::new(&random::<32>()?)], shared: false })
     }
 
     /// Returns the ids of the keys, the one that makes tokens first. They do not tell the keys.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
         let hex = |key: &TokenKey| key.id.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.0.iter().map(hex).collect()
+        self.keys.iter().map(hex).collect()
     }
 }
 
@@ -198,7 +205,7 @@ impl FeedbackTokens {
             scope.extend(name.as_bytes());
         }
         let process = random::<PROCESS_BYTES>()?;
-        let first = &keys.0[0];
+        let first = &keys.keys[0];
         let mut head = [VERSION; HEAD_BYTES];
         head[1..=KEY_ID_BYTES].copy_from_slice(&first.id);
         head[1 + KEY_ID_BYTES..].copy_from_slice(&process);
@@ -206,10 +213,10 @@ impl FeedbackTokens {
         Ok(Self { keys, scope, head, key, next: AtomicU64::new(0) })
     }
 
-    /// Returns the ids of the valid keys, the one that makes tokens first.
+    /// Returns the ids of the valid keys, the one that makes tokens first; none for a key of one process.
     #[must_use]
-    pub fn key_ids(&self) -> Vec<String> {
-        self.keys.ids()
+    pub fn shared_key_ids(&self) -> Vec<String> {
+        if self.keys.shared { self.keys.ids() } else { Vec::new() }
     }
 
     /// Makes a token; `None` if the intent is empty or longer than 256 bytes.
@@ -253,7 +260,7 @@ impl FeedbackTokens {
         let (head, sealed) = bytes.split_at_mut(HEAD_BYTES);
         let (nonce, sealed) = sealed.split_at_mut(NONCE_BYTES);
         let (id, process) = head[1..].split_at(KEY_ID_BYTES);
-        let known = self.keys.0.iter().find(|key| key.id == *id);
+        let known = self.keys.keys.iter().find(|key| key.id == *id);
         let key = known.ok_or(InvalidToken::UnknownKey)?.of_process(&self.scope, process);
         let content = key
             .open_in_place(of_counter(part(nonce, 0)), Aad::from(&*head), sealed)
@@ -301,7 +308,7 @@ fn write(bytes: &mut Vec<u8>, answer: &JudgedAnswer<'_>) {
             | flag(FALLBACK, answer.fallback),
     );
     bytes.extend(answer.expires.timestamp().to_be_bytes());
-    bytes.extend(answer.request.to_be_bytes());
+    bytes.extend(answer.request);
     bytes.extend(answer.conversation.unwrap_or(0).to_be_bytes());
     bytes.extend(rollout.to_be_bytes());
     bytes.extend(slot.map_or(0, |slot| slot.step).to_be_bytes());
@@ -316,17 +323,17 @@ fn read(content: &[u8]) -> Option<JudgedAnswer<'static>> {
     let is_set = |flag: u8| flags & flag != 0;
     let place = is_set(IN_ROLLOUT).then(|| {
         let arm = if is_set(ON_CANARY) { Arm::Canary } else { Arm::Primary };
-        let step = u16::from_be_bytes(part(fixed, 41));
-        let weight = u32::from_be_bytes(part(fixed, 43));
-        (u64::from_be_bytes(part(fixed, 33)), Slot { step, weight, arm })
+        let step = u16::from_be_bytes(part(fixed, 49));
+        let weight = u32::from_be_bytes(part(fixed, 51));
+        (u64::from_be_bytes(part(fixed, 41)), Slot { step, weight, arm })
     });
     let is_sound = flags & !ALL_FLAGS == 0
         && place.is_none_or(|(_, slot)| slot.is_valid() && is_set(IN_CONVERSATION))
         && (1..=LONGEST_INTENT).contains(&intent.len());
     let intent = String::from_utf8(intent.to_vec()).ok().filter(|_| is_sound)?;
     Some(JudgedAnswer {
-        request: u128::from_be_bytes(part(fixed, 9)),
-        conversation: is_set(IN_CONVERSATION).then(|| u64::from_be_bytes(part(fixed, 25))),
+        request: part(fixed, 9),
+        conversation: is_set(IN_CONVERSATION).then(|| u64::from_be_bytes(part(fixed, 33))),
         place,
         intent: intent.into(),
         fallback: is_set(FALLBACK),

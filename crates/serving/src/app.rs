@@ -15,10 +15,12 @@ use crate::{
     sizes::Sizes,
     unit_key::UnitKey,
 };
+use botops_access::FeedbackTokens;
+use chrono::TimeDelta;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -68,6 +70,12 @@ pub(super) struct App {
     pub(super) thread_delay: ThreadDelay,
     /// Whether everyone may read the metrics.
     pub(super) open_metrics: bool,
+    /// The tokens of answers, with which feedback comes back.
+    pub(super) tokens: FeedbackTokens,
+    /// How long feedback on an answer counts.
+    pub(super) token_lifetime: TimeDelta,
+    /// Whether all callers are inside, as in a rehearsal: their feedback is that of the system.
+    pub(super) is_inside: AtomicBool,
 }
 
 /// A problem with which the server runs all the same.

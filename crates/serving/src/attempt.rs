@@ -2,13 +2,15 @@
 
 use crate::{
     exchange::Exchange,
-    observe::{Outcome, Place},
+    observe::{JudgedUnit, Outcome, Place},
     problem::{Problem, internal},
     routing::{Choice, Routing, Split},
     shadow::{Mirrored, MirroredMessage},
 };
+use botops_access::JudgedAnswer;
 use botops_models::Prediction;
 use botops_rollout::Arm;
+use chrono::{DateTime, Utc};
 use std::{sync::Arc, time::Duration};
 
 /// A request and the model that was chosen for it.
@@ -45,25 +47,50 @@ impl<'a> Attempt<'a> {
     }
 
     /// Counts a prediction: in the metrics, and for the judge during a rollout. `duration` is that of the request so far.
-    pub(super) fn predicted(&self, prediction: &Prediction, duration: Duration) {
+    ///
+    /// Returns the conversation, if the judge counts verdicts on the answer.
+    pub(super) fn predicted(
+        &self,
+        prediction: &Prediction,
+        duration: Duration,
+    ) -> Option<JudgedUnit> {
         let app = self.exchange.app;
         let metrics = app.metrics.arm(self.choice.arm);
         metrics.confidence.observe(prediction.confidence);
         if prediction.fallback {
             metrics.fallback.inc();
         }
-        self.observe(|request| Outcome {
-            request,
-            predicted: Some(Arc::clone(&self.choice.served.intents[prediction.intent])),
-            fallback: prediction.fallback,
-            slow: app.is_slow(duration),
-        });
+        let (fallback, slow) = (prediction.fallback, app.is_slow(duration));
+        self.observe(&Outcome { failed: false, fallback, slow })
     }
 
     /// Counts a prediction that panicked. Returns the problem to answer with.
     pub(super) fn failed(&self) -> Refusal {
-        self.observe(|request| Outcome { request, predicted: None, fallback: false, slow: false });
+        self.observe(&Outcome { failed: true, fallback: false, slow: false });
         Refusal(internal().into(), Some(self.choice.arm))
+    }
+
+    /// Returns the token with which feedback on `prediction` comes back, of which [`Self::predicted`] said `judged`; `None`
+    /// if the name of its intent is longer than 256 bytes.
+    pub(super) fn feedback_token(
+        &self,
+        prediction: &Prediction,
+        judged: Option<JudgedUnit>,
+    ) -> Option<String> {
+        let app = self.exchange.app;
+        let unit = || self.conversation_id.map(|id| app.unit_key.of(id));
+        app.tokens.make(&JudgedAnswer {
+            request: self.exchange.id.bytes(),
+            conversation: judged.map(|(unit, ..)| unit).or_else(unit),
+            place: judged.map(|(_, rollout, slot)| (rollout, slot)),
+            intent: (&*self.choice.served.intents[prediction.intent]).into(),
+            fallback: prediction.fallback,
+            expires: app
+                .clock
+                .now()
+                .checked_add_signed(app.token_lifetime)
+                .unwrap_or(DateTime::<Utc>::MAX_UTC),
+        })
     }
 
     /// Queues the messages for the challenger, if the rollout mirrors them. Called once the answer is made.
@@ -91,17 +118,16 @@ impl<'a> Attempt<'a> {
     }
 
     /// Passes the outcome of a message to the observer, if a rollout is under way and the request names a conversation.
-    fn observe(&self, outcome: impl FnOnce(u64) -> Outcome) {
-        if let (Some(split), Some(id)) = (self.split, self.conversation_id) {
-            let app = self.exchange.app;
-            let place = Place {
-                arm: self.choice.arm,
-                step: split.step,
-                weight: split.weight,
-                changing: split.changing,
-                bounded: app.has_slow_bound(),
-            };
-            app.observer.message(id, place, outcome(self.exchange.id.number));
-        }
+    fn observe(&self, outcome: &Outcome) -> Option<JudgedUnit> {
+        let (split, id) = (self.split?, self.conversation_id?);
+        let app = self.exchange.app;
+        let place = Place {
+            arm: self.choice.arm,
+            step: split.step,
+            weight: split.weight,
+            changing: split.changing,
+            bounded: app.has_slow_bound(),
+        };
+        app.observer.message(id, (place, split.epoch), outcome)
     }
 }

@@ -65,6 +65,9 @@ struct Answer<'a> {
     language: Option<&'a str>,
     /// Whether the model declines to answer, so that `response` is the fallback.
     fallback: bool,
+    /// The token that feedback on this answer carries; left out if the name of the intent is longer than 256 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feedback_token: Option<String>,
     /// The version that answered, such as `support@3`; only for callers with the scope `read`, as all that follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
@@ -152,7 +155,7 @@ fn respond(
         &entities,
     );
     let duration = exchange.elapsed();
-    attempt.predicted(&prediction, duration);
+    let judged = attempt.predicted(&prediction, duration);
     let body = serde_json::to_vec(&Answer {
         request_id: exchange.id,
         intent,
@@ -162,6 +165,7 @@ fn respond(
         response: response.as_ref().map(|(text, _)| text.as_str()),
         language: response.as_ref().map(|(_, language)| language.as_str()),
         fallback: prediction.fallback,
+        feedback_token: attempt.feedback_token(&prediction, judged),
         model: exchange.shown(&*served.reference),
         digest: exchange.shown(&*served.digest_text),
         arm: exchange.shown(arm_name(choice.arm)),

@@ -3,19 +3,21 @@
 use super::{
     app::App,
     exchange::{Exchange, Text, parse, read_body, unfit},
-    observe::Feedback,
     pointer::Field,
     problem::Problem,
+    verdicts::Feedback,
 };
 use axum::{
     body::Bytes,
-    extract::{RawQuery, State, rejection::BytesRejection},
+    extract::{Extension, RawQuery, State, rejection::BytesRejection},
     http::StatusCode,
     response::Response,
 };
+use botops_access::{PublicCaller, Scope};
 use botops_findings::Fault;
+use botops_rollout::VerdictSource;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 /// The longest name of an intent, in bytes.
 const MAX_INTENT_BYTES: usize = 256;
@@ -23,10 +25,13 @@ const MAX_INTENT_BYTES: usize = 256;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request<'a> {
-    /// The request that is judged; this or `conversation_id` is required.
+    /// The `feedback_token` of the answer that is judged. Only with it, feedback counts for a rollout.
+    #[serde(borrow, default)]
+    token: Option<Text<'a>>,
+    /// The request that is judged, if there is no token.
     #[serde(borrow, default)]
     request_id: Option<Text<'a>>,
-    /// The conversation whose last answer is judged.
+    /// The conversation whose last answer is judged, if there is no token.
     #[serde(borrow, default)]
     conversation_id: Option<Text<'a>>,
     /// The true intent. Recorded traffic calls it `truth`.
@@ -38,21 +43,24 @@ struct Request<'a> {
 struct Answer {
     /// Always true: the feedback was read.
     accepted: bool,
-    /// `counted` by the judge, `noted` (the answer was right, or does not count) or `unknown` (no such answer is remembered).
+    /// `counted`, for the rollout under way; `noted` (read, and counts for no rollout: without a token, after its expiry, not
+    /// the first verdict on the message, or its conversation is not judged); or `unknown` (the token is not valid, or no
+    /// such request is known).
     outcome: &'static str,
 }
 
-/// Answers `POST /v1/feedback` with 202, whether or not the answer is still remembered.
+/// Answers `POST /v1/feedback` with 202, whether or not the feedback counts.
 ///
 /// Feedback on a conversation, or on a request with several texts, is about the last answer.
 pub(super) async fn feedback(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<PublicCaller>,
     RawQuery(query): RawQuery,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let exchange = Exchange::begin(&app, "feedback");
     let read = no_query(query).and_then(|()| read_body(body, app.sizes.body("feedback")));
-    match read.and_then(|body| record(&app, &body)) {
+    match read.and_then(|body| record(&app, &caller, &body)) {
         Ok(outcome) => {
             let outcome = match outcome {
                 Feedback::Counted => "counted",
@@ -77,22 +85,67 @@ fn no_query(query: Option<String>) -> Result<(), Problem> {
     }
 }
 
-fn record(app: &App, body: &[u8]) -> Result<Feedback, Problem> {
+fn record(app: &App, caller: &PublicCaller, body: &[u8]) -> Result<Feedback, Problem> {
     let request: Request<'_> = parse(body)?;
     let intent = &*request.intent.0;
     if intent.is_empty() || intent.len() > MAX_INTENT_BYTES {
         let message = format!("`intent` must have 1 to {MAX_INTENT_BYTES} bytes");
         return Err(unfit("BOT-6013", Field::Named("intent"), message));
     }
-    match (&request.request_id, &request.conversation_id) {
-        (Some(id), None) => Ok(app
-            .ids
-            .number(&id.0)
-            .map_or(Feedback::Unknown, |number| app.observer.feedback_on_request(number, intent))),
-        (None, Some(id)) => Ok(app.observer.feedback_on_conversation(&id.0, intent)),
+    match (&request.token, &request.request_id, &request.conversation_id) {
+        (Some(token), None, None) => Ok(judge(app, caller, &token.0, intent)),
+        // Anyone can name a request or a conversation, so neither counts for a rollout.
+        (None, Some(id), None) => {
+            let is_known = app.ids.number(&id.0).is_some() || caller.scopes.has(Scope::Review);
+            Ok(if is_known { Feedback::Noted } else { Feedback::Unknown })
+        }
+        (None, None, Some(_)) => Ok(Feedback::Noted),
         _ => {
-            let message = "expected either `request_id` or `conversation_id`";
+            let message = "expected one of `token`, `request_id` and `conversation_id`";
             Err(unfit("BOT-6013", Field::Body, message))
         }
+    }
+}
+
+/// Judges the answer behind `token`: its true intent is `truth`.
+fn judge(app: &App, caller: &PublicCaller, token: &str, truth: &str) -> Feedback {
+    let Ok(answer) = app.tokens.open(token) else { return Feedback::Unknown };
+    if answer.expires <= app.clock.now() {
+        return Feedback::Noted;
+    }
+    app.observer.verdict(&answer, source_of(app, caller), truth)
+}
+
+/// Returns the class of the source of `caller`'s feedback. Scopes come from the server, never from the request.
+fn source_of(app: &App, caller: &PublicCaller) -> VerdictSource {
+    if app.is_inside.load(Ordering::Relaxed) {
+        VerdictSource::System
+    } else if caller.scopes.has(Scope::Review) {
+        VerdictSource::Reviewer
+    } else {
+        VerdictSource::EndUser
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::WallClock, server::new_app, shadow};
+    use botops_access::ScopeSet;
+
+    #[tokio::test]
+    async fn the_source_is_what_the_scopes_of_the_caller_say() {
+        let clock = Arc::new(WallClock::start());
+        let app = new_app("m", &crate::tests::settings(), clock, shadow::CAPACITY).unwrap();
+        let source =
+            |scopes: &[Scope]| source_of(&app, &PublicCaller::anonymous(ScopeSet::of(scopes)));
+        assert_eq!(source(&PublicCaller::OF_EVERYONE), VerdictSource::EndUser);
+        assert_eq!(source(&[Scope::Feedback, Scope::Admin]), VerdictSource::EndUser);
+        assert_eq!(source(&[Scope::Review]), VerdictSource::Reviewer);
+        let reviewer = PublicCaller::anonymous(ScopeSet::of(&[Scope::Review]));
+        let by_id = br#"{"request_id": "of another server", "intent": "a"}"#;
+        assert_eq!(record(&app, &reviewer, by_id).ok(), Some(Feedback::Noted), "never counted");
+        app.is_inside.store(true, Ordering::Relaxed);
+        assert_eq!(source(&[Scope::Feedback]), VerdictSource::System);
     }
 }

@@ -56,6 +56,7 @@ mod descriptors;
 mod disagreements;
 mod exchange;
 mod feedback;
+mod generations;
 #[cfg(test)]
 mod hostile_tests;
 mod key_ring;
@@ -106,6 +107,7 @@ mod tls;
 #[cfg(test)]
 mod tls_tests;
 mod unit_key;
+mod verdicts;
 mod watched_stream;
 mod webhook_metrics;
 mod webhooks;
@@ -248,13 +250,27 @@ pub struct Replication {
     pub stale_after: Duration,
     /// By what number every wait for other servers is divided. A test that lets hours pass in minutes sets it.
     pub times: u32,
+    /// The key, or the two keys, of feedback tokens, the same for all servers of an environment (see
+    /// [`botops_access::TokenKeys::parse`]). Without one, only this process judges feedback on its answers.
+    pub token_key: Option<Secret>,
+    /// How long feedback on an answer counts.
+    pub feedback_lifetime: Duration,
 }
 
 impl Default for Replication {
     fn default() -> Self {
-        Self { identity_key: None, stale_after: STALE_AFTER, times: 1 }
+        Self {
+            identity_key: None,
+            stale_after: STALE_AFTER,
+            times: 1,
+            token_key: None,
+            feedback_lifetime: FEEDBACK_LIFETIME,
+        }
     }
 }
+
+/// The default of [`Replication::feedback_lifetime`]: 30 days.
+pub const FEEDBACK_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The default of [`Replication::stale_after`].
 pub const STALE_AFTER: Duration = Duration::from_secs(15);

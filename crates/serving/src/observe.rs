@@ -2,23 +2,28 @@
 //!
 //! - one unit is one conversation, counted at its first message during a rollout
 //! - a conversation fails at most once per kind, under the weight at which it began
-//! - feedback measures `wrong`: a conversation whose answers nobody judged is neither right nor wrong
+//! - feedback measures `wrong`: a conversation whose answers nobody judged is neither right nor wrong. The answer
+//!   carries all that a verdict needs in its token, so verdicts are collected apart, see `verdicts.rs`
 //! - after the weight has changed, later messages of a conversation count for neither arm. At a step
 //!   some conversations move from the primary to the canary and none move back, so counting those
 //!   that stay would hide late failures of the primary. Feedback on earlier answers still counts
 //! - memory is bounded: the observer remembers at least [`REMEMBERED`] and at most twice as many
-//!   conversations, those with the latest messages, and the last [`MESSAGES_REMEMBERED`] answers of
-//!   each. A forgotten conversation that goes on is a new unit; feedback on it is not counted
+//!   conversations, those with the latest messages. A forgotten conversation that goes on is a new unit
 
-use crate::unit_key::UnitKey;
-use botops_labels::OOS;
+use crate::{
+    generations::Generations,
+    unit_key::UnitKey,
+    verdicts::{Feedback, Verdicts},
+};
+use botops_access::{JudgedAnswer, rollout_mark};
 use botops_rollout::{
-    Arm, FailureKind, MOST_KEYS, Marked, ReplicaObservation, Seen, Slot, UnitSet,
+    Arm, FailureKind, MOST_KEYS, MOST_VERDICTS, Marked, ReplicaObservation, Seen, Slot, UnitSet,
+    VerdictSource,
 };
 use chrono::{DateTime, Utc};
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    hash::{BuildHasher, Hash},
+    collections::BTreeMap,
+    hash::BuildHasher,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -27,8 +32,6 @@ use std::{
 
 /// The fewest conversations that are remembered.
 pub(super) const REMEMBERED: usize = 100_000;
-/// The most answers of a conversation that are remembered.
-pub(super) const MESSAGES_REMEMBERED: usize = 16;
 const SHARDS: usize = 16;
 /// The resolution of weights: keys are in billionths.
 const BILLION: f64 = 1e9;
@@ -53,32 +56,16 @@ pub(super) struct Place {
 
 /// The outcome of one message.
 pub(super) struct Outcome {
-    /// The number of the request.
-    pub(super) request: u64,
-    /// The predicted intent; `None` if the prediction failed.
-    pub(super) predicted: Option<Arc<str>>,
+    /// Whether the prediction failed.
+    pub(super) failed: bool,
     /// Whether the answer was the fallback.
     pub(super) fallback: bool,
     /// Whether the answer took longer than the bound.
     pub(super) slow: bool,
 }
 
-/// The result of one piece of feedback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Feedback {
-    /// The judge counts it.
-    Counted,
-    /// The answer was right, or its conversation does not count, or has already failed in this way.
-    Noted,
-    /// No such answer is remembered.
-    Unknown,
-}
-
-struct Answer {
-    request: u64,
-    predicted: Option<Arc<str>>,
-    fallback: bool,
-}
+/// A conversation that is judged: its key, the mark of the rollout, and the share under which it is judged.
+pub(super) type JudgedUnit = (u64, u64, Slot);
 
 struct Conversation {
     /// The name in observations.
@@ -92,13 +79,10 @@ struct Conversation {
     failed: u8,
     /// Whether the challenger has classified one of its messages.
     shadowed: bool,
-    /// Whether feedback has judged one of its answers.
-    judged: bool,
-    /// Whether a message came after the weight had changed: the latest answer is not remembered then.
+    /// Whether a message came after the weight had changed.
     outgrown: bool,
     /// The number of drains before its last message.
     drains: u64,
-    answers: VecDeque<Answer>,
 }
 
 /// The news since the last observation: keys of conversations.
@@ -107,13 +91,10 @@ struct News {
     /// Those that began, by their share, and whether `slow` is measured on them.
     arms: BTreeMap<(Slot, bool), Vec<u64>>,
     failures: BTreeMap<(FailureKind, Slot), Vec<u64>>,
-    /// Those with feedback.
-    judged: BTreeMap<Slot, Vec<u64>>,
     shadow: Vec<u64>,
     disagreements: Vec<u64>,
     /// Those that began while the share changed.
     void: Vec<u64>,
-    verdicts: Vec<String>,
 }
 
 struct Shard {
@@ -125,7 +106,9 @@ struct Shard {
 pub(super) struct Observer {
     hasher: std::hash::RandomState,
     shards: Vec<Mutex<Shard>>,
-    requests: Vec<Mutex<Generations<u64, Arc<str>>>>,
+    verdicts: Verdicts,
+    /// The mark of the rollout under way; 0 for none.
+    mark: AtomicU64,
     epoch: AtomicU64,
     drains: AtomicU64,
     key: UnitKey,
@@ -148,7 +131,8 @@ impl Observer {
                     Mutex::new(Shard { conversations, news: News::default() })
                 })
                 .collect(),
-            requests: (0..SHARDS).map(|_| Mutex::new(Generations::new(each * 4))).collect(),
+            verdicts: Verdicts::remembering(conversations * 4),
+            mark: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             drains: AtomicU64::new(0),
             key,
@@ -161,49 +145,44 @@ impl Observer {
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn requests(&self, request: u64) -> MutexGuard<'_, Generations<u64, Arc<str>>> {
-        self.requests[(request as usize) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts a message of `conversation_id`.
-    pub(super) fn message(&self, conversation_id: &str, place: Place, outcome: Outcome) {
-        let key = {
-            let weight = billionths(place.weight);
-            let drains = self.drains.load(Ordering::Relaxed);
-            let mut shard = self.shard(conversation_id);
-            let Shard { conversations, news } = &mut *shard;
-            let (key, conversation) = conversations.entry(
-                conversation_id,
-                || Arc::from(conversation_id),
-                || begin(news, self.key.of(conversation_id), place),
-            );
-            conversation.drains = drains;
-            if conversation.weight != weight || conversation.arm != place.arm {
-                conversation.outgrown = true;
-            }
-            if conversation.outgrown {
-                return;
-            }
-            if outcome.predicted.is_none() {
-                fail(news, conversation, FailureKind::Error);
-            }
-            if outcome.fallback {
-                fail(news, conversation, FailureKind::Fallback);
-            }
-            if outcome.slow {
-                fail(news, conversation, FailureKind::Slow);
-            }
-            if conversation.answers.len() == MESSAGES_REMEMBERED {
-                conversation.answers.pop_front();
-            }
-            conversation.answers.push_back(Answer {
-                request: outcome.request,
-                predicted: outcome.predicted,
-                fallback: outcome.fallback,
-            });
-            key
-        };
-        self.requests(outcome.request).entry(&outcome.request, || outcome.request, || key);
+    /// Counts a message of `conversation_id`, in the rollout of `epoch`.
+    ///
+    /// Returns the conversation if verdicts on the answer count; `None` if it is not judged, or not any more.
+    pub(super) fn message(
+        &self,
+        conversation_id: &str,
+        (place, epoch): (Place, u64),
+        outcome: &Outcome,
+    ) -> Option<JudgedUnit> {
+        let weight = billionths(place.weight);
+        let drains = self.drains.load(Ordering::Relaxed);
+        let mut shard = self.shard(conversation_id);
+        let Shard { conversations, news } = &mut *shard;
+        let (_, conversation) = conversations.entry(
+            conversation_id,
+            || Arc::from(conversation_id),
+            || begin(news, self.key.of(conversation_id), place),
+        );
+        conversation.drains = drains;
+        if conversation.weight != weight || conversation.arm != place.arm {
+            conversation.outgrown = true;
+        }
+        if conversation.outgrown {
+            return None;
+        }
+        if outcome.failed {
+            fail(news, conversation, FailureKind::Error);
+        }
+        if outcome.fallback {
+            fail(news, conversation, FailureKind::Fallback);
+        }
+        if outcome.slow {
+            fail(news, conversation, FailureKind::Slow);
+        }
+        let mark = self.mark.load(Ordering::SeqCst);
+        // The mark first: a rollout that begins now changes the epoch before it.
+        let is_of_rollout = mark != 0 && self.epoch() == epoch;
+        conversation.slot.filter(|_| is_of_rollout).map(|slot| (conversation.key, mark, slot))
     }
 
     /// Counts a message of `conversation_id` that the challenger classified too; `differs` if it disagrees.
@@ -232,44 +211,20 @@ impl Observer {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// Counts feedback: `truth` is the true intent of the last message in `request`.
-    pub(super) fn feedback_on_request(&self, request: u64, truth: &str) -> Feedback {
-        let key = self.requests(request).get_mut(&request).map(|key| Arc::clone(key));
-        key.map_or(Feedback::Unknown, |key| self.feedback(&key, Some(request), truth))
-    }
-
-    /// Counts feedback: `truth` is the true intent of the last message in `conversation_id`.
-    pub(super) fn feedback_on_conversation(&self, conversation_id: &str, truth: &str) -> Feedback {
-        self.feedback(conversation_id, None, truth)
-    }
-
-    fn feedback(&self, conversation_id: &str, request: Option<u64>, truth: &str) -> Feedback {
-        let mut shard = self.shard(conversation_id);
-        let Shard { conversations, news } = &mut *shard;
-        let Some(conversation) = conversations.get_mut(conversation_id) else {
-            return Feedback::Unknown;
+    /// Counts the verdict of `source` on `answer`: its true intent is `truth`. The answer may be that of another server.
+    pub(super) fn verdict(
+        &self,
+        answer: &JudgedAnswer<'_>,
+        source: VerdictSource,
+        truth: &str,
+    ) -> Feedback {
+        let (Some(unit), Some((mark, slot))) = (answer.conversation, answer.place) else {
+            return Feedback::Noted;
         };
-        let answer = match request {
-            Some(request) => conversation.answers.iter().rfind(|answer| answer.request == request),
-            None if conversation.outgrown => return Feedback::Noted,
-            None => conversation.answers.back(),
-        };
-        let Some(answer) = answer else { return Feedback::Unknown };
-        // A prediction that failed is an error, neither right nor wrong.
-        let Some(predicted) = answer.predicted.as_deref() else { return Feedback::Noted };
-        // A fallback is a failure of its own kind, and the right answer to an out-of-scope message.
-        let wrong = !answer.fallback && (truth == OOS || predicted != truth);
-        news.verdicts.push(format!("{:016x}", self.key.of(&answer.request.to_string())));
-        // In shadow, where the weight is zero, the arms are not compared.
-        if let Some(slot) = conversation.slot.filter(|_| !conversation.judged) {
-            conversation.judged = true;
-            news.judged.entry(slot).or_default().push(conversation.key);
-        }
-        if wrong && fail(news, conversation, FailureKind::Wrong) {
-            Feedback::Counted
-        } else {
-            Feedback::Noted
-        }
+        let message = self.key.of_message(&answer.request);
+        let is_current = || mark == self.mark.load(Ordering::SeqCst);
+        let wrong = is_wrong(answer, truth);
+        self.verdicts.add((message, unit), (slot, source, wrong), is_current)
     }
 
     /// Returns what `replica` saw of `rollout` since the last call, made `now`, and begins the next observation.
@@ -310,24 +265,28 @@ impl Observer {
                 add.to(seen, part.iter().copied().collect());
             }
         }
-        if let Some(last) = written.last_mut() {
-            all.verdicts.truncate(botops_rollout::MOST_VERDICTS);
-            last.verdicts = all.verdicts;
+        let mut room = MOST_VERDICTS;
+        for list in self.verdicts.drain() {
+            if list.verdicts.len() > room {
+                written.push(empty());
+                room = MOST_VERDICTS;
+            }
+            room -= list.verdicts.len();
+            written.last_mut().expect("there is always one").judged.push(list);
         }
         written
     }
 
-    /// Forgets everything, because a rollout begins or ends.
-    pub(super) fn clear(&self) {
+    /// Begins to observe `rollout`, or nothing, and forgets everything before.
+    pub(super) fn watch(&self, rollout: Option<&str>) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.mark.store(rollout.map_or(0, rollout_mark), Ordering::SeqCst);
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.conversations.clear();
             shard.news = News::default();
         }
-        for requests in &self.requests {
-            requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        }
+        self.verdicts.clear();
     }
 }
 
@@ -336,7 +295,6 @@ impl Observer {
 enum List {
     Arm(Slot, bool),
     Failed(FailureKind, Slot),
-    Judged(Slot),
     Shadow,
     Disagreements,
     Void,
@@ -351,9 +309,6 @@ impl List {
                 seen.arms.push(Seen { slot, measures, units });
             }
             Self::Failed(kind, slot) => seen.failures.push(Marked { kind, slot, units }),
-            Self::Judged(slot) => {
-                seen.measured.push(Marked { kind: FailureKind::Wrong, slot, units });
-            }
             Self::Shadow => seen.shadow = seen.shadow.iter().chain(units.iter()).collect(),
             Self::Disagreements => {
                 seen.disagreements = seen.disagreements.iter().chain(units.iter()).collect();
@@ -372,13 +327,9 @@ impl News {
         for (slot, keys) in other.failures {
             self.failures.entry(slot).or_default().extend(keys);
         }
-        for (slot, keys) in other.judged {
-            self.judged.entry(slot).or_default().extend(keys);
-        }
         self.shadow.extend(other.shadow);
         self.disagreements.extend(other.disagreements);
         self.void.extend(other.void);
-        self.verdicts.extend(other.verdicts);
     }
 
     /// Iterates over the lists of keys.
@@ -387,13 +338,12 @@ impl News {
             self.arms.iter().map(|((slot, bounded), keys)| (List::Arm(*slot, *bounded), keys));
         let failed =
             self.failures.iter().map(|((kind, slot), keys)| (List::Failed(*kind, *slot), keys));
-        let judged = self.judged.iter().map(|(slot, keys)| (List::Judged(*slot), keys));
         let others = [
             (List::Shadow, &self.shadow),
             (List::Disagreements, &self.disagreements),
             (List::Void, &self.void),
         ];
-        let all = arms.chain(failed).chain(judged).chain(others);
+        let all = arms.chain(failed).chain(others);
         all.filter(|(_, keys)| !keys.is_empty()).map(|(list, keys)| (list, keys.as_slice()))
     }
 }
@@ -415,11 +365,16 @@ fn begin(news: &mut News, key: u64, place: Place) -> Conversation {
         slot,
         failed: 0,
         shadowed: false,
-        judged: false,
         outgrown: false,
         drains: 0,
-        answers: VecDeque::new(),
     }
+}
+
+/// Returns whether `answer` was wrong if `truth` is the true intent.
+///
+/// A fallback is a failure of its own kind, and the right answer to an out-of-scope message.
+fn is_wrong(answer: &JudgedAnswer<'_>, truth: &str) -> bool {
+    !answer.fallback && (truth == botops_labels::OOS || answer.intent != truth)
 }
 
 fn billionths(weight: f64) -> u32 {
@@ -447,71 +402,6 @@ fn fail(news: &mut News, conversation: &mut Conversation, kind: FailureKind) -> 
         (_, None) => {}
     }
     true
-}
-
-/// A map that forgets the keys that were not used lately.
-///
-/// It has two generations; when the younger is full, the older is dropped. It holds at least the `capacity`
-/// keys used last, and at most twice as many.
-struct Generations<K, V> {
-    capacity: usize,
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
-}
-
-impl<K: Hash + Eq + Clone, V> Generations<K, V> {
-    fn new(capacity: usize) -> Self {
-        Self { capacity, young: HashMap::new(), old: HashMap::new() }
-    }
-
-    fn values(&self) -> impl Iterator<Item = &V> {
-        self.young.values().chain(self.old.values())
-    }
-
-    fn clear(&mut self) {
-        self.young = HashMap::new();
-        self.old = HashMap::new();
-    }
-
-    fn make_room(&mut self) {
-        if self.young.len() >= self.capacity {
-            self.old = std::mem::take(&mut self.young);
-        }
-    }
-
-    fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        if !self.young.contains_key(key) {
-            let (key, value) = self.old.remove_entry(key)?;
-            self.make_room();
-            self.young.insert(key, value);
-        }
-        self.young.get_mut(key)
-    }
-
-    fn entry<Q: Hash + Eq + ?Sized>(
-        &mut self,
-        key: &Q,
-        own: impl FnOnce() -> K,
-        make: impl FnOnce() -> V,
-    ) -> (K, &mut V)
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        let owned = match self.young.get_key_value(key) {
-            Some((owned, _)) => owned.clone(),
-            None => {
-                let (owned, value) = self.old.remove_entry(key).unwrap_or_else(|| (own(), make()));
-                self.make_room();
-                self.young.insert(owned.clone(), value);
-                owned
-            }
-        };
-        let value = self.young.get_mut(key).expect("the key was found or inserted");
-        (owned, value)
-    }
 }
 
 #[cfg(test)]

@@ -61,6 +61,9 @@ struct Answer<'a> {
     sticky: Option<bool>,
     /// One prediction per text, in order.
     predictions: Vec<Predicted<'a>>,
+    /// The token that feedback on the last of the texts carries; left out if the name of its intent is longer than 256 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feedback_token: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -173,9 +176,10 @@ fn respond(
         predictions.push(prediction);
     }
     let duration = exchange.elapsed();
-    for prediction in &predictions {
-        attempt.predicted(prediction, duration);
-    }
+    let judged = predictions.iter().map(|it| attempt.predicted(it, duration)).last().flatten();
+    // One token for the request: of several texts, feedback is about the last.
+    let last = predictions.last();
+    let feedback_token = last.and_then(|last| attempt.feedback_token(last, judged));
     let body = serde_json::to_vec(&Answer {
         request_id: exchange.id,
         model: exchange.shown(&*choice.served.reference),
@@ -183,6 +187,7 @@ fn respond(
         arm: exchange.shown(arm_name(choice.arm)),
         sticky: exchange.shown(choice.sticky).filter(|is_sticky| !is_sticky),
         predictions: answers,
+        feedback_token,
     })
     .expect("an answer can be written as JSON");
     let response = exchange.answer(choice, texts.len(), &predictions[0], duration, body);

@@ -7,9 +7,10 @@ use super::{
 use botops_findings::{Fault, Result};
 use botops_http::{Client, PlainHttp, Url};
 use botops_workspace::Secret;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{TryStreamExt, stream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::OnceLock};
 
 /// Conversations replayed at a time.
@@ -37,7 +38,7 @@ pub(super) fn conversations(calls: &[Call], messages: &[Message]) -> Vec<Vec<Cal
     groups.into_values().collect()
 }
 
-/// A sender of messages, which remembers the ids of their answers for the feedback.
+/// A sender of messages, which remembers the tokens of their answers for the feedback.
 pub(super) struct Caller<'a> {
     http: Client,
     base: Url,
@@ -46,7 +47,7 @@ pub(super) struct Caller<'a> {
     chat: Url,
     feedback: Url,
     messages: &'a [Message],
-    answered: Vec<OnceLock<String>>,
+    answered: Vec<OnceLock<Answered>>,
 }
 
 #[derive(Serialize)]
@@ -55,9 +56,27 @@ struct Chat<'a> {
     text: &'a str,
 }
 
+/// The part of an answer with which feedback comes back.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Answered {
+    /// The token.
+    Token {
+        /// As the answer names it.
+        #[serde(rename(deserialize = "feedback_token"))]
+        token: String,
+    },
+    /// The id of the request: servers before version 0.2 made no tokens.
+    Request {
+        /// As the answer names it.
+        request_id: String,
+    },
+}
+
 #[derive(Serialize)]
 struct Feedback<'a> {
-    request_id: &'a str,
+    #[serde(flatten)]
+    answered: &'a Answered,
     intent: &'a str,
 }
 
@@ -106,20 +125,22 @@ impl<'a> Caller<'a> {
         let message = &self.messages[index];
         let chat = Chat { conversation_id: &message.conversation_id, text: &message.text };
         let answer = self.post(&self.chat, &chat).await?;
-        let id = answer.headers().get("x-request-id").and_then(|id| id.to_str().ok());
-        if let Some(id) = id {
-            let _ = self.answered[index].set(id.to_owned());
+        let body = self.finish(answer).await?;
+        // A message that was refused has no token, and gets no feedback.
+        if let Ok(answered) = serde_json::from_slice(&body) {
+            let _ = self.answered[index].set(answered);
         }
-        self.finish(answer).await
+        Ok(())
     }
 
     async fn give_feedback(&self, index: usize) -> Result<()> {
-        let (Some(id), Some(truth)) = (self.answered[index].get(), &self.messages[index].truth)
+        let (Some(answered), Some(intent)) =
+            (self.answered[index].get(), &self.messages[index].truth)
         else {
             return Ok(());
         };
-        let answer = self.post(&self.feedback, &Feedback { request_id: id, intent: truth }).await?;
-        self.finish(answer).await
+        let answer = self.post(&self.feedback, &Feedback { answered, intent }).await?;
+        self.finish(answer).await.map(drop)
     }
 
     async fn post(&self, url: &Url, body: &impl Serialize) -> Result<botops_http::Response> {
@@ -132,9 +153,9 @@ impl<'a> Caller<'a> {
         sent.map_err(|error| unreachable(&self.base, error))
     }
 
-    /// Reads the answer to its end, so that the next call can use its connection. A message that the server refuses
-    /// does not stop the replay: the server has counted it.
-    async fn finish(&self, answer: botops_http::Response) -> Result<()> {
+    /// Returns the body of the answer, read to its end, so that the next call can use its connection. A message that the
+    /// server refuses does not stop the replay: the server has counted it.
+    async fn finish(&self, answer: botops_http::Response) -> Result<Bytes> {
         if let botops_http::StatusCode::UNAUTHORIZED | botops_http::StatusCode::FORBIDDEN =
             answer.status()
         {
@@ -153,7 +174,7 @@ impl<'a> Caller<'a> {
             )
             .hint("give the public address, not that of the admin API"));
         }
-        answer.bytes().await.map(drop).map_err(|error| unreachable(&self.base, error))
+        answer.bytes().await.map_err(|error| unreachable(&self.base, error))
     }
 }
 

@@ -23,6 +23,13 @@ impl RequestId {
     }
 }
 
+impl RequestId {
+    /// Returns the id as bytes.
+    pub(super) fn bytes(&self) -> [u8; 24] {
+        *self.sealed.as_bytes()
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.sealed.fmt(f)

@@ -35,16 +35,20 @@ use crate::{
     webhooks::{self, EventSource, Webhooks},
 };
 use axum::middleware::from_fn_with_state;
-use botops_access::{Identity, RequestLimits};
+use botops_access::{FeedbackTokens, Identity, RequestLimits, TokenKeys};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::{Deployed, Registry};
 use botops_rollout::Phase;
+use chrono::TimeDelta;
 use std::{
     net::SocketAddr,
     num::NonZero,
     path::Path,
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
     thread::available_parallelism,
     time::Duration,
 };
@@ -286,7 +290,8 @@ async fn others_in_use(
 /// Makes the state that requests share; `shadow_capacity` mirrored requests may wait for the challenger.
 ///
 /// # Errors
-/// `BOT-6018` if the logging thread cannot be started; `BOT-1098` (exit 2) the location of the shared limits cannot be used.
+/// `BOT-6018` if the logging thread cannot be started; `BOT-1098` (exit 2) the location of the shared limits cannot be used;
+/// `BOT-6131` or `BOT-6132` if the token key cannot be used or made.
 pub(super) fn new_app(
     model: &str,
     settings: &ServerSettings,
@@ -302,6 +307,12 @@ pub(super) fn new_app(
         Some(key) => UnitKey::new(key.expose().as_bytes()),
         None => UnitKey::alone(),
     };
+    let token_keys = match &settings.replication.token_key {
+        Some(key) => TokenKeys::parse(key.expose())?,
+        None => TokenKeys::alone()?,
+    };
+    let token_lifetime =
+        TimeDelta::from_std(settings.replication.feedback_lifetime).unwrap_or(TimeDelta::MAX);
     let observer = Arc::new(Observer::new(unit_key.clone()));
     let n_processors = available_parallelism().map_or(1, NonZero::get);
     let turns = Arc::new(Semaphore::new(n_processors));
@@ -337,6 +348,9 @@ pub(super) fn new_app(
         long_queue: QueueControl::new(max_queue_delay, n_long_turns),
         thread_delay: ThreadDelay::new(max_queue_delay),
         open_metrics: settings.listeners.metrics == MetricsAccess::Open,
+        tokens: FeedbackTokens::new(token_keys, &settings.environment, model)?,
+        token_lifetime,
+        is_inside: AtomicBool::new(false),
     }))
 }
 

@@ -29,6 +29,13 @@ impl UnitKey {
         botops_rollout::unit_key(&self.key, conversation_id)
     }
 
+    /// Returns the name of the message of a request in observations.
+    pub(crate) fn of_message(&self, request: &[u8; 24]) -> u64 {
+        let digest = hmac_sha256(&self.key, &[b"message", &request[..]].concat());
+        let [a, b, c, d, e, f, g, h, ..] = *digest.as_bytes();
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// Returns a text that is equal for equal keys, and does not tell the key; `None` for a key of one process.
     pub(crate) fn fingerprint(&self) -> Option<String> {
         let digest = hmac_sha256(&self.key, b"the fingerprint of an identity key");

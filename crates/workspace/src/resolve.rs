@@ -132,6 +132,12 @@ impl Sources<'_> {
                 |profile| profile.secrets.identity_key.as_ref(),
                 |file| file.secrets.identity_key.as_ref(),
             )?,
+            token_key: self.secret(
+                "secrets.token_key",
+                "BOTOPS_TOKEN_KEY",
+                |profile| profile.secrets.token_key.as_ref(),
+                |file| file.secrets.token_key.as_ref(),
+            )?,
             admin_oidc: self.of_server(
                 "server.admin_oidc",
                 |server| &server.admin_oidc,

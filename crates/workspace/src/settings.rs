@@ -131,6 +131,10 @@ pub struct Workspace {
     /// `BOTOPS_IDENTITY_KEY`); read when it is needed.
     #[serde(skip)]
     pub identity_key: Setting<SecretSource>,
+    /// The key of feedback tokens, or two (`secrets.token_key: ${env:NAME}` or `${file:PATH}`; `BOTOPS_TOKEN_KEY`); read
+    /// when it is needed.
+    #[serde(skip)]
+    pub token_key: Setting<SecretSource>,
     /// The issuers whose OIDC tokens the admin API of a server accepts (`server.admin_oidc`).
     pub admin_oidc: Setting<Vec<OidcSpec>>,
     /// The Unix socket of the admin API (`server.admin_socket`, `BOTOPS_ADMIN_SOCKET`, `--admin-socket`); the path is

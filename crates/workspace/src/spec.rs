@@ -182,6 +182,9 @@ pub struct SecretsSpec {
     /// The key under which the servers of an environment name conversations, by reference: `${env:NAME}` or
     /// `${file:PATH}`. All of them need the same one.
     pub identity_key: Option<String>,
+    /// The key of the feedback tokens of answers, by reference: `${env:NAME}` or `${file:PATH}`. Every server of an
+    /// environment needs the same one. It may hold two keys with white space between them: the first makes tokens.
+    pub token_key: Option<String>,
 }
 
 /// A profile under `profiles:`.

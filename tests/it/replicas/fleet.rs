@@ -74,6 +74,7 @@ impl Process {
             .args(["--registry", registry, "--no-request-log"])
             .env("BOTOPS_ENVIRONMENT", ENVIRONMENT)
             .env("BOTOPS_IDENTITY_KEY", "the identity key of the three servers")
+            .env("BOTOPS_TOKEN_KEY", "the-token-key-of-the-three-servers")
             .env("BOTOPS_ADMIN_TOKEN", TOKEN)
             .envs(extra)
             .stdout(Stdio::null())

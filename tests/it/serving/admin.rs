@@ -236,17 +236,19 @@ async fn a_rollout_splits_by_weight_keeps_conversations_and_is_promoted() {
     }
     assert_eq!(arms.len(), 2, "{arms:?}");
 
-    // The judge counts feedback once per conversation.
+    // One verdict on a message counts, and only with the token of the answer.
     let (text, truth) = &corpus(1, 99)[0];
     let body = json!({"text": text, "conversation_id": "conversation-0"});
     let answer: Value = post(&running, "/v1/predict", &body).await.json().await.unwrap();
     let outcome = async |intent: &str| {
-        let body = json!({"request_id": answer["request_id"], "intent": intent});
+        let body = json!({"token": answer["feedback_token"], "intent": intent});
         let body: Value = post(&running, "/v1/feedback", &body).await.json().await.unwrap();
         body["outcome"].as_str().unwrap().to_owned()
     };
-    assert_eq!(outcome(truth).await, "noted");
-    assert_eq!(outcome("something else").await, "counted");
+    let by_id = json!({"request_id": answer["request_id"], "intent": "something else"});
+    let by_id: Value = post(&running, "/v1/feedback", &by_id).await.json().await.unwrap();
+    assert_eq!(by_id["outcome"], "noted");
+    assert_eq!(outcome(truth).await, "counted");
     assert_eq!(outcome("something else").await, "noted");
 
     // A person may promote. The registry and the answers then agree.

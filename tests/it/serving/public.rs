@@ -115,11 +115,18 @@ async fn a_message_gets_a_response_with_its_entities() {
     let silent: Value = post(&running, "/v1/chat", &silent).await.json().await.unwrap();
     assert_eq!((&silent["intent"], &silent["fallback"]), (&json!("invoice"), &json!(false)));
     assert_eq!((&silent["response"], &silent["language"]), (&Value::Null, &Value::Null));
-    let feedback = json!({"request_id": answer["request_id"], "intent": "parcel"});
-    let answer = post(&running, "/v1/feedback", &feedback).await;
-    assert_eq!(answer.status(), 202);
-    // Without a canary there is nothing to judge, so nothing is remembered.
-    assert_eq!(answer.json::<Value>().await.unwrap()["outcome"], "unknown");
+    // Without a canary there is nothing to judge. Nobody else can make a token.
+    let token = answer["feedback_token"].as_str().unwrap();
+    for (feedback, outcome) in [
+        (json!({"token": token, "intent": "parcel"}), "noted"),
+        (json!({"token": token.to_lowercase(), "intent": "parcel"}), "unknown"),
+        (json!({"request_id": answer["request_id"], "intent": "parcel"}), "noted"),
+        (json!({"conversation_id": "c", "intent": "parcel"}), "noted"),
+    ] {
+        let answer = post(&running, "/v1/feedback", &feedback).await;
+        assert_eq!(answer.status(), 202);
+        assert_eq!(answer.json::<Value>().await.unwrap()["outcome"], outcome, "{feedback}");
+    }
     running.shutdown().await;
 }
 

@@ -12,7 +12,7 @@ fn tokens(secret: &str, environment: &str, model: &str) -> FeedbackTokens {
 
 fn answer() -> JudgedAnswer<'static> {
     JudgedAnswer {
-        request: 0x0123_4567_89ab_cdef_0011_2233_4455_6677,
+        request: std::array::from_fn(|i| i as u8),
         conversation: Some(42),
         place: Some((rollout_mark("r1"), Slot::new(2, 0.25, Arm::Canary))),
         intent: "order_status".into(),
@@ -97,6 +97,7 @@ fn another_environment_model_or_key_opens_no_token() {
     let opened = tokens(NEW, "production", "m").open(&token);
     assert_eq!(opened, Err(InvalidToken::UnknownKey));
     let alone = || FeedbackTokens::new(TokenKeys::alone().unwrap(), "e", "m").unwrap();
+    assert!(alone().shared_key_ids().is_empty());
     let token = alone().make(&answer()).unwrap();
     assert_eq!(alone().open(&token), Err(InvalidToken::UnknownKey));
 }
@@ -112,8 +113,8 @@ fn a_key_is_changed_in_three_steps_without_losing_a_token() {
     assert!(reads_both.open(&new).is_ok() && makes_new.open(&old).is_ok());
     assert!(makes_new.open(&new).is_ok() && after.open(&new).is_ok());
     assert_eq!(after.open(&old), Err(InvalidToken::UnknownKey));
-    assert_eq!(reads_both.key_ids()[0], before.key_ids()[0]);
-    assert_eq!(makes_new.key_ids()[0], after.key_ids()[0]);
+    assert_eq!(reads_both.shared_key_ids()[0], before.shared_key_ids()[0]);
+    assert_eq!(makes_new.shared_key_ids()[0], after.shared_key_ids()[0]);
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6013",
         kind: Some(FaultKind::Usage),
         title: "a request body has the wrong fields",
-        explanation: "The JSON lacks a required field, has an unknown field, or has a field of the wrong type. `POST /v1/predict` takes `text` or `texts`, and optionally `conversation_id` and `top_k`; `/v1/chat` takes `text`, `conversation_id`, `language`; `/v1/feedback` takes `intent` and either `request_id` or `conversation_id`.",
+        explanation: "The JSON lacks a required field, has an unknown field, or has a field of the wrong type. `POST /v1/predict` takes `text` or `texts`, and optionally `conversation_id` and `top_k`; `/v1/chat` takes `text`, `conversation_id`, `language`; `/v1/feedback` takes `intent` and one of `token`, `request_id` and `conversation_id`.",
     },
     Entry {
         code: "BOT-6014",
@@ -387,6 +387,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         kind: Some(FaultKind::Internal),
         title: "a drill did not get through",
         explanation: "The rollout of the champion's own version did not get its share, did not end, or a server that was named did not follow within 30 seconds. A rollback in earnest may be as slow. Look at the state of the servers and of the store, and repeat the drill.",
+    },
+    Entry {
+        code: "BOT-6130",
+        kind: Some(FaultKind::Usage),
+        title: "servers make feedback tokens under different keys",
+        explanation: "Any server of an environment judges feedback on the answers of every other one, with the feedback token of the answer. This server has no token key in common with the one that ticks the open rollout. Give every server of the environment the same `secrets.token_key: ${env:NAME}` or `${file:PATH}` in botops.yaml, or BOTOPS_TOKEN_KEY. Without a setting, a server makes `.botops/keys/token_key` in its workspace, which only servers of that folder share. Nothing was started.",
     },
     Entry {
         code: "BOT-6131",

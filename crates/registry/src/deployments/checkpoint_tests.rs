@@ -102,7 +102,7 @@ async fn verification_reports_a_checkpoint_that_is_not_the_fold() {
 fn the_fold_of_known_entries_does_not_change_without_a_new_version() {
     let (manifest, gate) = (Digest::of(b"manifest"), Digest::of(b"gate"));
     let moved = json!({"from": null, "to": manifest, "evidence": gate});
-    let mut asked = deployment(3, Change::Lease { identity: None });
+    let mut asked = deployment(3, Change::Lease { identity: None, token_keys: Vec::new() });
     asked.request = Some(RequestMark { key: Digest::of(b"key"), body: Digest::of(b"body") });
     let digest = Digest::of(b"policy");
     let payloads = [

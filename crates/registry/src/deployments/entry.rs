@@ -62,6 +62,9 @@ pub enum Change {
         /// The fingerprint of the key under which it names conversations. Servers with other keys cannot count together.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         identity: Option<String>,
+        /// The ids of the keys of its feedback tokens. Servers without a key in common cannot judge each other's answers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        token_keys: Vec<String>,
     },
     /// Nothing advances until the time, or without one until the freeze ends.
     Frozen {

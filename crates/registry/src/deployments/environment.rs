@@ -65,6 +65,9 @@ pub struct Lease {
     pub admin: Option<String>,
     /// The fingerprint of the key under which it names conversations.
     pub identity: Option<String>,
+    /// The ids of the keys of its feedback tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_keys: Vec<String>,
 }
 
 /// A freeze: nothing advances.
@@ -139,11 +142,12 @@ impl Environment {
                 deployed.step = Some(RolloutStep::clone(step));
                 deployed.step_seq = entry.seq;
             }
-            Change::Lease { identity } => {
+            Change::Lease { identity, token_keys } => {
                 let Some(holder) = writer.clone() else { return };
                 let (admin, identity) = (admin.clone(), identity.clone());
+                let (token_keys, seq) = (token_keys.clone(), entry.seq);
                 self.models.entry(model.clone()).or_default().lease =
-                    Some(Lease { holder, seq: entry.seq, at: *at, admin, identity });
+                    Some(Lease { holder, seq, at: *at, admin, identity, token_keys });
             }
             Change::Frozen { until } => {
                 self.freeze = Some(Freeze {

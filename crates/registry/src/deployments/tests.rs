@@ -27,7 +27,7 @@ fn an_entry_of_version_1_is_read_and_moves_no_champion() {
     let read: Deployment = serde_json::from_str(SERVED).unwrap();
     assert!(matches!(read.change, Change::Served { primary } if primary == Digest::of(b"test")));
     assert_eq!((read.actor.as_str(), read.by.as_ref()), ("ada", None));
-    let mut first = entry(1, 0, Change::Lease { identity: None });
+    let mut first = entry(1, 0, Change::Lease { identity: None, token_keys: Vec::new() });
     first.payload = read;
     assert!(Environment::of(&[first]).models().is_empty());
 }
@@ -63,7 +63,7 @@ fn a_freeze_ends_at_its_time_or_by_an_entry() {
 
 #[test]
 fn a_repeated_request_is_known_for_a_day() {
-    let mut asked = entry(7, 0, Change::Lease { identity: None });
+    let mut asked = entry(7, 0, Change::Lease { identity: None, token_keys: Vec::new() });
     let mark = RequestMark { key: Digest::of(b"key"), body: Digest::of(b"body") };
     asked.payload.request = Some(mark.clone());
     let environment = Environment::of(&[asked]);

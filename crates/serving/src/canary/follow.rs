@@ -114,7 +114,8 @@ impl Canary {
     /// Takes the log that the server starts with, and the `models` that are loaded besides the one that serves.
     ///
     /// # Errors
-    /// `BOT-1067` (exit 2) the servers of the open rollout name conversations under another key.
+    /// `BOT-1067` (exit 2) the servers of the open rollout name conversations under another key, `BOT-6130` (exit 2) they
+    /// make feedback tokens under another key.
     pub(crate) async fn open(
         self: &Arc<Self>,
         (environment, tip): (Environment, Option<Entry<Deployment>>),
@@ -138,6 +139,19 @@ impl Canary {
             let times = (Instant::now(), self.app.clock.now());
             let wanted = step.rollout.weight();
             state.share = Share::ZERO.toward(wanted, step.effective_at, times, self.pace.raise);
+        }
+        if let Some(open) = state.open(model) {
+            self.app.observer.watch(Some(&open.rollout.id));
+            let lease = state.deployed(model).and_then(|deployed| deployed.lease.as_ref());
+            let (theirs, ours) =
+                (lease.map_or(&[][..], |it| &it.token_keys), self.app.tokens.shared_key_ids());
+            if !theirs.is_empty() && !ours.is_empty() && !theirs.iter().any(|id| ours.contains(id))
+            {
+                let message = "the servers of the open rollout make feedback tokens under another `token_key`: no server could judge feedback on the answers of the other";
+                return Err(Fault::usage("BOT-6130", message)
+                    .hint("start every server of an environment with the same `secrets.token_key`")
+                    .hint("to change it, give every server both keys first; see `botops explain BOT-6131`"));
+            }
         }
         if let (Some(_), Some(lease)) =
             (state.open(model), state.deployed(model).and_then(|deployed| deployed.lease.as_ref()))
@@ -294,12 +308,12 @@ impl Canary {
                 state.share = Share::ZERO;
                 state.ticking = None;
                 state.published = Published::default();
-                self.app.observer.clear();
+                self.app.observer.watch(Some(&rollout.id));
                 self.set_slow_bound(step.slow_bound_seconds.map(Duration::from_secs_f64));
                 self.lost.lock().unwrap_or_else(PoisonError::into_inner).clear();
             }
             if rollout.is_over() {
-                self.app.observer.clear();
+                self.app.observer.watch(None);
                 self.set_slow_bound(None);
             }
             let times = (Instant::now(), self.app.clock.now());

@@ -29,7 +29,8 @@ impl Canary {
         }
         let identity = self.unit_key.fingerprint();
         let by = (Identity::automatic(), "");
-        let change = Change::Lease { identity };
+        let token_keys = self.app.tokens.shared_key_ids();
+        let change = Change::Lease { identity, token_keys };
         let claim = Deployment::new(by, self.app.clock.now(), &self.app.model, change);
         let taken = self.append(state, claim).await?;
         if taken {

@@ -281,7 +281,7 @@ async fn a_new_receiver_gets_every_later_event_once_in_order_and_signed_by_both_
     let secrets = vec![Secret::new(SECRET), Secret::new(OLD_SECRET)];
     let server = Server::start(&store, &[WebhookSpec { secrets, ..hook.spec() }]).await;
     server.log.freeze().await;
-    server.log.change(Change::Lease { identity: None }, &[]).await;
+    server.log.change(Change::Lease { identity: None, token_keys: Vec::new() }, &[]).await;
     server.log.change(Change::Unfrozen, &[]).await;
     hook.wait_for(2).await;
     server.log.freeze().await;

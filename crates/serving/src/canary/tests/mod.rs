@@ -38,9 +38,12 @@ use std::{
 };
 
 mod admin_api;
+mod feedback;
 mod following;
 mod takeover;
 
+/// The key of feedback tokens of all servers.
+const TOKEN_KEY: &str = "the-token-key-of-all-servers-here";
 /// All waits for other servers are this much shorter.
 const TIMES: u32 = 50;
 
@@ -153,6 +156,10 @@ impl Server {
     }
 
     async fn start_at(store: &Store, pace: Pace) -> Self {
+        Self::try_start(store, pace, TOKEN_KEY).await.unwrap()
+    }
+
+    async fn try_start(store: &Store, pace: Pace, token_key: &str) -> Result<Self> {
         let settings = ServerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -164,6 +171,7 @@ impl Server {
             listeners: crate::ListenerSettings::default(),
             replication: Replication {
                 identity_key: Some(botops_workspace::Secret::new("k".repeat(32))),
+                token_key: Some(botops_workspace::Secret::new(token_key)),
                 ..Replication::default()
             },
             webhooks: Vec::new(),
@@ -188,8 +196,8 @@ impl Server {
             champions: Champions::default(),
         };
         let canary = Arc::new(Canary::new(parts, false));
-        canary.open((environment, tip), entries, Vec::new()).await.unwrap();
-        Self { app, canary, versions }
+        canary.open((environment, tip), entries, Vec::new()).await?;
+        Ok(Self { app, canary, versions })
     }
 
     /// Takes `n` turns, as far apart as a server takes them during a rollout.
@@ -236,13 +244,8 @@ impl Server {
                 changing: split.changing,
                 bounded: false,
             };
-            let outcome = Outcome {
-                request: id as u64,
-                predicted: Some("intent".into()),
-                fallback: false,
-                slow: false,
-            };
-            self.app.observer.message(&name, place, outcome);
+            let outcome = Outcome { failed: false, fallback: false, slow: false };
+            self.app.observer.message(&name, (place, split.epoch), &outcome);
         }
     }
 
