@@ -81,7 +81,7 @@ impl ClientGate {
             };
             return Ok(Looked::Caller(self.with_those_of_everyone(caller)));
         }
-        if self.issuers.is_none() {
+        if self.issuers.is_none() || sent.starts_with(PREFIX) {
             return Err(Refused::WrongToken);
         }
         Ok(self.verified.0.get(&digest, now).map_or(Looked::Token(sent), Looked::Caller))
