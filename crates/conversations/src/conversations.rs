@@ -4,7 +4,7 @@ use crate::{
     heads::Heads,
     names::{Id, Named, Names},
     sealing::{DataKeys, PersonKey, is_sealed},
-    store::{Appended, ConversationStore, Row},
+    store::{Appended, ConversationStore, Row, Summary},
     turn::Turn,
 };
 use botops_findings::{Fault, FaultKind, Result};
@@ -24,6 +24,12 @@ pub struct Conversations {
     pub(crate) names: Names,
     pub(crate) keys: Option<DataKeys>,
     heads: Arc<Heads>,
+}
+
+impl std::fmt::Debug for Conversations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conversations").field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 /// The end of a conversation: what the next turn follows.
@@ -145,7 +151,7 @@ impl Conversations {
             && let Some(old) = self.names.old_message(named, message_id)
             && let Some(known) = patiently(until, || self.store.of_message(old)).await?
         {
-            return self.known(known, turn).await;
+            return Ok(Recorded::Known(Box::new(self.same(known, &turn.text).await?)));
         }
         let id = Id::random()?;
         let message = turn.message_id.as_deref();
@@ -172,7 +178,9 @@ impl Conversations {
         match appended? {
             Appended::Known(known) if known.turn == id => {}
             Appended::Written => {}
-            Appended::Known(known) => return self.known(known, turn).await,
+            Appended::Known(known) => {
+                return Ok(Recorded::Known(Box::new(self.same(known, &turn.text).await?)));
+            }
             Appended::Moved(last) => {
                 return Ok(Recorded::Moved(Box::new(self.head_of(last).await?)));
             }
@@ -186,10 +194,30 @@ impl Conversations {
         Ok(Recorded::Written(id))
     }
 
-    async fn known(&self, known: Row, turn: &Turn) -> Result<Recorded> {
+    /// Returns the turn of a message that was answered before. `head` is the end of the conversation.
+    ///
+    /// # Errors
+    /// `BOT-6121` (exit 5) the message id was used for another text; as [`Self::read`].
+    pub async fn known(
+        &self,
+        named: &Named,
+        head: &Head,
+        (message_id, text): (&str, &str),
+    ) -> Result<Option<Turn>> {
+        let now = (head.last.is_some()).then(|| self.names.message(named, message_id));
+        for name in now.into_iter().chain(self.names.old_message(named, message_id)) {
+            if let Some(row) = self.store.of_message(name).await? {
+                return self.same(row, text).await.map(|known| known.turn);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a turn that was stored for the same message id, and checks that it was the same message.
+    async fn same(&self, known: Row, text: &str) -> Result<StoredTurn> {
         let known = self.read(known).await?;
-        if known.turn.as_ref().is_some_and(|known| known.text == turn.text) {
-            return Ok(Recorded::Known(Box::new(known)));
+        if known.turn.as_ref().is_some_and(|known| known.text == text) {
+            return Ok(known);
         }
         let message = "a message with this id was answered before, and it had another text";
         Err(Fault::conflict("BOT-6121", message).hint("give every message an id of its own"))
@@ -273,11 +301,32 @@ impl Conversations {
         Ok(StoredTurn { row, turn })
     }
 
-    /// Wraps every person's key again that is not wrapped by the data key in force. Returns their number.
+    /// Returns at most `limit` turns of a conversation from number `from`, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn turns(&self, conversation: Id, from: i64, limit: u32) -> Result<Vec<StoredTurn>> {
+        let mut found = Vec::new();
+        for row in self.store.turns(conversation, from, limit).await? {
+            found.push(self.read(row).await?);
+        }
+        Ok(found)
+    }
+
+    /// Returns at most `limit` conversations, those with the newest last turns first, that sort after `after`.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn recent(&self, after: Option<(i64, Id)>, limit: u32) -> Result<Vec<Summary>> {
+        self.store.recent(after, limit).await
+    }
+
+    /// Wraps every person's key again that is not wrapped by the data key in force. Returns their number. With `dry_run`, it
+    /// tries the first 500 only, and stores nothing.
     ///
     /// # Errors
     /// `BOT-6117` (exit 2) a key is wrapped by a data key that is not set, and stays as it is; those of the store.
-    pub async fn rewrap(&self) -> Result<u64> {
+    pub async fn rewrap(&self, dry_run: bool) -> Result<u64> {
         const BATCH: u32 = 500;
         let Some(keys) = &self.keys else { return Ok(0) };
         let mut n_wrapped = 0;
@@ -285,6 +334,10 @@ impl Conversations {
             let others = self.store.keys_not_under(keys.current(), BATCH).await?;
             if others.is_empty() {
                 return Ok(n_wrapped);
+            }
+            if dry_run {
+                others.iter().try_for_each(|key| keys.rewrap(key).map(|_| ()))?;
+                return Ok(others.len() as u64);
             }
             for key in others {
                 let again = keys.rewrap(&key)?;

@@ -8,9 +8,11 @@
 //! - [`Names`] are HMACs: no store has an id of a client
 //! - [`DataKeys`] wrap the keys under which the texts of each person are sealed
 //! - [`RedisLimits`] count the requests of several servers together
+//! - [`Conversations::forget`] erases a conversation or a person, and leaves an [`Erasure`] in the log of the registry
 //! - a [`Location`] says where a store is, and opens it; [`MemoryStore`] is for tests and rehearsals
 
 mod conversations;
+mod erasure;
 mod heads;
 mod location;
 mod memory;
@@ -29,6 +31,7 @@ mod tests;
 mod turn;
 
 pub use conversations::{Conversations, Head, Recorded, StoredTurn};
+pub use erasure::{Erasure, ErasureAct, Found, Subject};
 pub use location::Location;
 pub use memory::MemoryStore;
 pub use migrations::SchemaStatus;

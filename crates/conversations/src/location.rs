@@ -70,6 +70,12 @@ impl Location {
         Ok(Self(kind))
     }
 
+    /// Returns whether turns end with the process.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        matches!(self.0, Kind::Memory)
+    }
+
     /// Opens the store. With `create`, one in a folder is made if it is missing, and its tables are migrated; the tables of
     /// a database are migrated by `botops db migrate` only.
     ///

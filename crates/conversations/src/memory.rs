@@ -16,8 +16,18 @@ use std::{
 #[derive(Default)]
 pub struct MemoryStore(Mutex<State>);
 
+impl MemoryStore {
+    /// Makes a store that keeps the last turn of each conversation only, which is all that a rehearsal needs.
+    #[must_use]
+    pub fn of_last_turns() -> Self {
+        Self(Mutex::new(State { last_only: true, ..State::default() }))
+    }
+}
+
 #[derive(Default)]
 struct State {
+    /// Whether a turn replaces the one before it.
+    last_only: bool,
     conversations: BTreeMap<Id, BTreeMap<i64, Row>>,
     messages: HashMap<Id, (Id, i64)>,
     keys: BTreeMap<(Id, Id), WrappedKey>,
@@ -55,6 +65,13 @@ impl ConversationStore for MemoryStore {
         };
         if !fits {
             return Ok(Appended::Moved(last.cloned()));
+        }
+        if state.last_only
+            && let Some(before) = state.conversations.remove(&row.conversation)
+        {
+            before.values().for_each(|before| {
+                state.messages.remove(&before.message);
+            });
         }
         state.messages.insert(row.message, (row.conversation, row.number));
         state.conversations.entry(row.conversation).or_default().insert(row.number, row.clone());

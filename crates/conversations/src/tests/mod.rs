@@ -3,6 +3,7 @@
 mod contract;
 mod databases;
 mod erasure;
+mod forgetting;
 mod racing;
 mod schema;
 mod sealed;

@@ -68,11 +68,12 @@ async fn a_new_data_key_wraps_the_keys_of_persons_again() {
     let only_new = conversations(store.clone(), Some(&two));
     let named = only_new.named("c", None);
     assert_eq!(only_new.head(&named).await.unwrap_err().code(), "BOT-6117");
-    assert_eq!(only_new.rewrap().await.unwrap_err().code(), "BOT-6117");
+    assert_eq!(only_new.rewrap(false).await.unwrap_err().code(), "BOT-6117");
     let both = conversations(store.clone(), Some(&format!("{two},{one}")));
     say(&both, "c", "again", None).await;
-    assert_eq!(both.rewrap().await.unwrap(), 1);
-    assert_eq!(both.rewrap().await.unwrap(), 0);
+    assert_eq!(both.rewrap(true).await.unwrap(), 1);
+    assert_eq!(both.rewrap(false).await.unwrap(), 1);
+    assert_eq!(both.rewrap(false).await.unwrap(), 0);
     assert_eq!(all(&conversations(store.clone(), Some(&two)), "c").await.len(), 2);
     let fault = conversations(store, None).head(&named).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6117", 2));

@@ -35,16 +35,34 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The tables of a database are made and changed by `botops db migrate`, and never by a server, so that several servers do not change them under each other. `botops db status` shows the version. The files of SQLite are made by the server itself.",
     },
     Entry {
+        code: "BOT-6120",
+        kind: Some(FaultKind::Unreachable),
+        title: "the turn could not be stored, so it was not answered",
+        explanation: "The server stores a turn before it answers, and its store of conversations failed. Send the message again, with the same `message_id`: if the turn was stored after all, the answer is the one that was stored. With `conversations.on_store_failure: answer` in botops.yaml, the server answers all the same, with the header `x-botops-stored: false`, and the turn is lost. The log of the server says what failed.",
+    },
+    Entry {
         code: "BOT-6121",
         kind: Some(FaultKind::Conflict),
         title: "a message id was used for another text",
         explanation: "A client names each message of a conversation with an id of its own, so that a repeated request gets the first answer instead of a second turn. This id had named another text. Nothing was stored.",
     },
     Entry {
+        code: "BOT-6122",
+        kind: Some(FaultKind::Conflict),
+        title: "others spoke in this conversation at the same time, again and again",
+        explanation: "A turn follows the one before it. While the answer was made, other messages of the same conversation came first, many times. Nothing was stored. Send the message again, with the same `message_id`.",
+    },
+    Entry {
         code: "BOT-6123",
         kind: Some(FaultKind::Gate),
         title: "a stored turn cannot be read",
         explanation: "The turn or the key of its person was changed, or was stored under another data key of the same id. Restore the store from a backup, or erase the conversation with `botops conversations forget`.",
+    },
+    Entry {
+        code: "BOT-6124",
+        kind: Some(FaultKind::Usage),
+        title: "a message id or a user id cannot be used",
+        explanation: "`message_id` and `user_id` have 1 to 256 bytes. Both belong to a conversation, so that a request with one of them needs a `conversation_id`, and a server that keeps conversations. Nothing was stored.",
     },
     Entry {
         code: "BOT-6125",
@@ -69,5 +87,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         kind: Some(FaultKind::Gate),
         title: "a turn is too large to be stored",
         explanation: "A turn with its text, answer, entities and slots may have 256 KiB. A text has at most 5,000 characters, so that only a very long answer or very many slots come near. Nothing was stored.",
+    },
+    Entry {
+        code: "BOT-6129",
+        kind: Some(FaultKind::Internal),
+        title: "an erasure is done, and not complete",
+        explanation: "The turns are erased and nobody reads them any more. But the store did not confirm that nothing of them is left in its files, or the log of erasures does not say that the erasure is done. Run the same command again: it finds nothing to erase, and finishes the rest.",
+    },
+    Entry {
+        code: "BOT-6139",
+        kind: Some(FaultKind::Usage),
+        title: "a setting of conversations cannot be used",
+        explanation: "`conversations.retention` is a time such as `30d`, of at least an hour, and `conversations.on_store_failure` is `refuse` or `answer`. Nothing was started.",
     },
 ];

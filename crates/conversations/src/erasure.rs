@@ -1,0 +1,236 @@
+//! Erasure: of a conversation, of a person, and of what is older than the retention.
+
+use crate::{
+    conversations::Conversations,
+    names::Id,
+    store::{Erased, Summary},
+};
+use botops_findings::{Fault, Result};
+use botops_store::{Appended, Log, Store};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, time::Duration};
+
+/// The log of erasures, in the store of the registry.
+const LOG: &str = "erasures/log";
+/// The most conversations that an entry of the log names.
+const MOST_NAMED: usize = 1_000;
+/// How often an append to the log is tried when others append too.
+const TRIES: usize = 20;
+/// The turns that are erased or counted in one request.
+const BATCH: u32 = 500;
+/// How long a key without a turn is kept: its first turn may be under way.
+const FRESH: Duration = Duration::from_secs(3_600);
+
+/// Whose turns are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A conversation.
+    Conversation,
+    /// A person: every conversation in which they have a turn.
+    Person,
+}
+
+/// What is stored of a conversation or a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// The names that were searched for.
+    #[serde(skip)]
+    pub names: Vec<Id>,
+    /// The conversations, each with its number of turns.
+    pub conversations: Vec<Summary>,
+}
+
+impl Found {
+    /// Returns the number of turns.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.conversations.iter().map(|found| found.turns.unsigned_abs()).sum()
+    }
+}
+
+/// Who erases, why and when.
+#[derive(Debug, Clone, Copy)]
+pub struct ErasureAct<'a> {
+    /// Who it is.
+    pub by: &'a str,
+    /// The reason.
+    pub reason: &'a str,
+    /// The time.
+    pub at: DateTime<Utc>,
+}
+
+/// An entry of the log of erasures: names only, which are HMACs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// The erasure, the same in both of its entries.
+    pub id: Id,
+    /// Whether it is done; an entry before it is not.
+    pub done: bool,
+    /// Whose turns are erased.
+    pub subject: Subject,
+    /// The names of the conversation or the person, under each identity key.
+    pub names: Vec<Id>,
+    /// The conversations, the first 1,000 of them.
+    pub conversations: Vec<Id>,
+    /// The number of conversations.
+    pub n_conversations: u64,
+    /// The number of turns that were erased, or that are to be.
+    pub turns: u64,
+    /// The number of persons' keys that were erased.
+    pub keys: u64,
+    /// Who erased.
+    pub by: String,
+    /// The reason.
+    pub reason: String,
+    /// The time.
+    pub at: DateTime<Utc>,
+}
+
+impl Conversations {
+    /// Returns what is stored of the conversation or the person that a client, or a list, calls `written`.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn find(&self, subject: Subject, written: &str) -> Result<Found> {
+        let (names, mut ids) = match subject {
+            Subject::Conversation => {
+                let names = self.names.conversations(written);
+                (names.clone(), names.into_iter().collect::<BTreeSet<Id>>())
+            }
+            Subject::Person => {
+                let names = self.names.persons(written);
+                let mut ids = BTreeSet::new();
+                for name in &names {
+                    ids.extend(self.store.of_person(*name).await?);
+                }
+                (names, ids)
+            }
+        };
+        let mut conversations = Vec::new();
+        while let Some(conversation) = ids.pop_first() {
+            conversations.extend(self.summary(conversation).await?);
+        }
+        Ok(Found { names, conversations })
+    }
+
+    async fn summary(&self, conversation: Id) -> Result<Option<Summary>> {
+        let mut found: Option<Summary> = None;
+        let mut from = 0;
+        loop {
+            let rows = self.store.turns(conversation, from, BATCH).await?;
+            let Some(last) = rows.last() else { return Ok(found) };
+            let summary = found.get_or_insert(Summary {
+                conversation,
+                person: None,
+                turns: 0,
+                first: rows[0].at,
+                last: last.at,
+            });
+            summary.turns += rows.len() as i64;
+            (summary.person, summary.last) = (last.person.or(summary.person), last.at);
+            from = last.number + 1;
+        }
+    }
+
+    /// Erases what was found: the keys, then the turns, then what is left of them in the files of the store. An entry of
+    /// the log of erasures is written before, and another one after.
+    ///
+    /// # Errors
+    /// `BOT-6129` (exit 1) it is erased, and something of it may be left in the files, or the log does not say that it is
+    /// done; those of the store and of the log, after which it may be erased in part: the same call goes on.
+    pub async fn forget(
+        &self,
+        erasures: &Store,
+        (subject, found): (Subject, &Found),
+        act: ErasureAct<'_>,
+    ) -> Result<Erased> {
+        let ids: Vec<Id> = found.conversations.iter().map(|found| found.conversation).collect();
+        let log = erasures.log::<Erasure>(LOG);
+        let mut entry = Erasure {
+            id: Id::random()?,
+            done: false,
+            subject,
+            names: found.names.clone(),
+            conversations: ids.iter().take(MOST_NAMED).copied().collect(),
+            n_conversations: ids.len() as u64,
+            turns: found.turns(),
+            keys: 0,
+            by: act.by.to_owned(),
+            reason: act.reason.to_owned(),
+            at: act.at,
+        };
+        append(&log, &entry).await?;
+        let mut erased = Erased::default();
+        // One after the other, so that a server waits for one at most.
+        for id in &ids {
+            erased += self.store.erase(&[*id]).await?;
+        }
+        let unfinished = |fault: Fault| {
+            let message = format!("the turns are erased, but: {}", fault.message());
+            let outer = Fault::internal("BOT-6129", message);
+            fault.hints().iter().fold(outer, |outer, hint| outer.hint(hint)).caused_by(fault)
+        };
+        self.store.scrub().await.map_err(unfinished)?;
+        (entry.done, entry.turns, entry.keys) = (true, erased.turns, erased.keys);
+        append(&log, &entry).await.map_err(unfinished)?;
+        Ok(erased)
+    }
+
+    /// Returns whether an erasure of one of these names was begun, and none was done after it.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub async fn is_unfinished(erasures: &Store, names: &[Id]) -> Result<bool> {
+        let entries = Self::erasures(erasures).await?;
+        let last =
+            entries.iter().rfind(|entry| entry.names.iter().any(|name| names.contains(name)));
+        Ok(last.is_some_and(|entry| !entry.done))
+    }
+
+    /// Returns the entries of the log of erasures.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub async fn erasures(erasures: &Store) -> Result<Vec<Erasure>> {
+        let entries = erasures.log::<Erasure>(LOG).entries().await?;
+        Ok(entries.into_iter().map(|entry| entry.payload).collect())
+    }
+
+    /// Erases the turns that are older than `retention`, and the keys that seal nothing any more.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn expire(&self, now: DateTime<Utc>, retention: Duration) -> Result<Erased> {
+        let before = |age: Duration| {
+            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            now.timestamp_millis().saturating_sub(age)
+        };
+        let mut erased = Erased::default();
+        loop {
+            let n_turns = self.store.expire(before(retention), BATCH).await?;
+            erased.turns += n_turns;
+            if n_turns == 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        erased.keys = self.store.sweep_keys(before(retention.max(FRESH))).await?;
+        if erased.turns > 0 {
+            self.store.scrub().await?;
+        }
+        Ok(erased)
+    }
+}
+
+async fn append(log: &Log<Erasure>, entry: &Erasure) -> Result<()> {
+    for _ in 0..TRIES {
+        let last = log.entries().await?.pop();
+        if let Appended::Written(_) = log.append(last.as_ref(), entry.clone()).await? {
+            return Ok(());
+        }
+    }
+    Err(Fault::internal("BOT-6129", "others write the log of erasures again and again")
+        .hint("run the command again"))
+}
