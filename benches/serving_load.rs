@@ -68,6 +68,7 @@ fn run() -> Outcome<u64> {
         replication: botops_serving::Replication::default(),
         webhooks: Vec::new(),
         public: botops_serving::PublicSettings::default(),
+        conversations: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(threads)?)

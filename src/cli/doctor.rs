@@ -2,13 +2,13 @@
 
 use super::{Exit, Outcome};
 use crate::cli::{
-    session::{context::Context, provenance},
+    session::{context::Context, conversing, provenance},
     terminal::{faults::as_finding, tables},
 };
 use botops_experiments::{CodeState, Environment};
 use botops_findings::{Fault, FaultKind, Result, Severity};
 use botops_store::Store;
-use botops_workspace::{Origin, PublicAccess, Tls, Workspace};
+use botops_workspace::{Origin, PublicAccess, SecretSource, Tls, Workspace};
 use serde::Serialize;
 use std::{path::Path, time::Duration};
 
@@ -279,6 +279,7 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
         origin: origin_words(origin),
     };
     let url = |value: &Option<String>| value.as_deref().map(redacted);
+    let secret = |source: &SecretSource| source.is_set().then(|| "[redacted]".to_owned());
     let token = has_token.then(|| "[redacted]".to_owned());
     let mut settings = vec![
         Setting {
@@ -339,6 +340,30 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
             "server.admin_tls",
             certificate(&workspace.admin_tls.value),
             &workspace.admin_tls.origin,
+        ),
+        shown(
+            "secrets.old_identity_key",
+            secret(&workspace.old_identity_key.value),
+            &workspace.old_identity_key.origin,
+        ),
+        shown("secrets.data_key", secret(&workspace.data_key.value), &workspace.data_key.origin),
+        shown(
+            "conversations.store",
+            Some(
+                conversing::location(workspace)
+                    .map_or("[redacted]".to_owned(), |it| it.to_string()),
+            ),
+            &workspace.conversations_store.origin,
+        ),
+        shown(
+            "conversations.retention",
+            Some(workspace.conversations_retention.value.clone()),
+            &workspace.conversations_retention.origin,
+        ),
+        shown(
+            "conversations.on_store_failure",
+            Some(workspace.on_store_failure.value.clone()),
+            &workspace.on_store_failure.origin,
         ),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
     ];

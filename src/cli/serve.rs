@@ -1,7 +1,11 @@
 //! `botops serve`.
 
 use super::Outcome;
-use crate::cli::{Printer, arguments::model_arg, session::context::Context};
+use crate::cli::{
+    Printer,
+    arguments::model_arg,
+    session::{context::Context, conversing},
+};
 use botops_access::{Identity, Policy};
 use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Registry, Selector, read_policy};
@@ -19,9 +23,10 @@ use std::{
 };
 
 mod access;
-mod identity_key;
-mod listeners;
+mod conversations;
+pub(crate) mod identity_key;
 mod kept_key;
+mod listeners;
 mod protection;
 mod reload;
 mod token_key;
@@ -89,7 +94,7 @@ struct Answer {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let workspace = context.workspace()?;
-    let settings = server_settings(args, workspace)?;
+    let mut settings = server_settings(args, workspace)?;
     let named = match &args.model {
         Some(name) => name.clone(),
         None => model_arg::workspace_model(context)?,
@@ -118,7 +123,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let by = context.claimed()?;
     let configuration = Arc::new(reload::Settings::new(args, context, registry)?);
+    let kept = conversations::settings(workspace)?;
     let answer = context.wait(async {
+        settings.conversations = Some(conversations::open(context, kept).await?);
         let running = serving::start(settings, source).await?;
         running.reload_from(configuration);
         let answer = Answer {
@@ -148,6 +155,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         for note in running.notes() {
             context.printer.say(&format!("note: {note}"));
         }
+        let location = conversing::location(workspace)?;
+        context.printer.say(&match location.is_memory() {
+            true => "conversations are kept in memory: they end with this server".to_owned(),
+            false => format!("conversations are stored in {location}"),
+        });
         for problem in running.degraded() {
             context.printer.say(&format!("degraded: {problem}"));
         }
@@ -180,6 +192,8 @@ fn server_settings(args: &Args, workspace: &Workspace) -> Result<ServerSettings>
             feedback_lifetime: args.feedback_lifetime,
         },
         webhooks: webhooks(workspace)?,
+        // Opened at the start, and not read again.
+        conversations: None,
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {

@@ -39,6 +39,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             replication: Replication::default(),
             webhooks: Vec::new(),
             public: botops_serving::PublicSettings::default(),
+            conversations: None,
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await
     });

@@ -4,6 +4,7 @@ use crate::{
     clock::Clock,
     cors::Cors,
     disagreements::KeptDisagreements,
+    kept_turns::ConversationSettings,
     metrics::Metrics,
     observe::Observer,
     rate_limit::RateLimiting,
@@ -76,6 +77,8 @@ pub(super) struct App {
     pub(super) token_lifetime: TimeDelta,
     /// Whether all callers are inside, as in a rehearsal: their feedback is that of the system.
     pub(super) is_inside: AtomicBool,
+    /// The conversations; `None` for a server that keeps none.
+    pub(super) conversations: Option<ConversationSettings>,
 }
 
 /// A problem with which the server runs all the same.

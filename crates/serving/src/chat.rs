@@ -5,6 +5,7 @@ use super::{
     app::App,
     attempt::{Attempt, Refusal},
     exchange::{Exchange, Text, check_conversation, parse, read_body},
+    kept_turns::{Begun, Ids, NewTurn, Stored, mark_unstored},
     metrics::arm_name,
     pointer::Field,
     request_id::RequestId,
@@ -13,9 +14,11 @@ use axum::{
     Extension,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
+    http::{HeaderValue, header::RETRY_AFTER},
     response::Response,
 };
 use botops_access::PublicCaller;
+use botops_conversations::Turn;
 use botops_dialogue::{Entities, Entity};
 use botops_models::Prediction;
 use botops_text::Language;
@@ -44,6 +47,22 @@ struct Request<'a> {
     /// responses, else the default language of the bot.
     #[serde(borrow, default)]
     language: Option<Text<'a>>,
+    /// The client's id of this message in its conversation: a message that is sent again gets its first answer.
+    #[serde(borrow, default)]
+    message_id: Option<Text<'a>>,
+    /// The person who speaks, so that what is stored of them can be found and erased.
+    #[serde(borrow, default)]
+    user_id: Option<Text<'a>>,
+}
+
+/// An answer that is made, and not given yet.
+struct Made {
+    body: Vec<u8>,
+    prediction: Prediction,
+    duration: Duration,
+    entities: Vec<Entity>,
+    /// The language of the response.
+    language: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -97,7 +116,14 @@ pub(super) async fn chat(
     };
     match answer(&exchange, &body).await {
         Ok(response) => response,
-        Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
+        Err(Refusal(problem, arm)) => {
+            let store_failed = problem.fault.code() == "BOT-6120";
+            let mut response = exchange.refuse(problem, arm);
+            if store_failed {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            response
+        }
     }
 }
 
@@ -107,17 +133,64 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
     exchange.app.sizes.check_text(text, TEXT)?;
     let conversation = request.conversation_id.as_ref().map(|id| &*id.0);
     check_conversation(conversation)?;
+    let ids = Ids {
+        conversation,
+        message: request.message_id.as_ref().map(|id| &*id.0),
+        user: request.user_id.as_ref().map(|id| &*id.0),
+    };
+    ids.check()?;
     by_conversation(exchange, conversation).await?;
 
     let routing = exchange.routing()?;
+    let kept = match NewTurn::begin(exchange, ids, text).await? {
+        Begun::Again(body) => return Ok(exchange.repeat(body)),
+        Begun::Unkept => None,
+        Begun::New(turn) => Some(turn),
+    };
     let attempt = Attempt::new(exchange, &routing, conversation);
     let language = request.language.as_ref().map(|language| &*language.0);
     let work = || respond(&attempt, text, language);
     let served = attempt.choice.served;
     let n_bytes = cost_in_bytes(text, served.dialogue.n_patterns());
-    let (response, prediction) = exchange.take_turn(served.speed(), n_bytes, work).await??;
-    attempt.mirror([(text, &prediction)]);
+    // The latency that the judge compares ends here, for both arms: the store is the same for both.
+    let made = exchange.take_turn(served.speed(), n_bytes, work).await??;
+    let arm = attempt.choice.arm;
+    let stored = match kept {
+        Some(kept) => {
+            let stored =
+                kept.store(exchange, |head| turn(&attempt, (text, &made), head.slots())).await;
+            stored.map_err(|problem| Refusal(problem, Some(arm)))?
+        }
+        None => Stored::Yes,
+    };
+    if let Stored::Again(body) = stored {
+        return Ok(exchange.repeat(body));
+    }
+    attempt.mirror([(text, &made.prediction)]);
+    let Made { body, prediction, duration, .. } = made;
+    let mut response = exchange.answer(&attempt.choice, 1, &prediction, duration, body);
+    if matches!(stored, Stored::No) {
+        mark_unstored(&mut response);
+    }
     Ok(response)
+}
+
+/// Returns the turn to store. The slots stay as they are.
+fn turn(attempt: &Attempt<'_>, (text, made): (&str, &Made), slots: &serde_json::Value) -> Turn {
+    let served = attempt.choice.served;
+    let intent = &served.intents[made.prediction.intent];
+    Turn {
+        message_id: None,
+        request_id: attempt.exchange.id.to_string(),
+        text: text.to_owned(),
+        answer: String::from_utf8(made.body.clone()).expect("JSON is UTF-8"),
+        intent: (!made.prediction.fallback).then(|| intent.to_string()),
+        language: made.language.clone(),
+        entities: serde_json::to_value(&made.entities).expect("entities can be written as JSON"),
+        slots: slots.clone(),
+        digest: served.digest_text.clone(),
+        arm: arm_name(attempt.choice.arm).to_owned(),
+    }
 }
 
 /// Returns the cost of answering `text`, in bytes that the classifier could read instead.
@@ -130,11 +203,7 @@ fn cost_in_bytes(text: &str, n_patterns: usize) -> usize {
 }
 
 /// Answers `text`, in `language` if the request names one, else in the language of the text, if the bot speaks it.
-fn respond(
-    attempt: &Attempt<'_>,
-    text: &str,
-    language: Option<&str>,
-) -> Result<(Response, Prediction), Refusal> {
+fn respond(attempt: &Attempt<'_>, text: &str, language: Option<&str>) -> Result<Made, Refusal> {
     let Attempt { exchange, choice, .. } = attempt;
     let served = choice.served;
     exchange.app.sizes.check_normal_forms("chat", &[text], TEXT, |_| TEXT)?;
@@ -171,7 +240,8 @@ fn respond(
         arm: exchange.shown(arm_name(choice.arm)),
     })
     .expect("an answer can be written as JSON");
-    Ok((exchange.answer(choice, 1, &prediction, duration, body), prediction))
+    let language = response.map(|(_, language)| language);
+    Ok(Made { body, prediction, duration, entities, language })
 }
 
 #[cfg(test)]

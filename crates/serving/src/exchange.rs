@@ -204,6 +204,17 @@ impl<'a> Exchange<'a> {
         self.identified(response)
     }
 
+    /// Answers with the body (JSON) that the same message got before. It is counted as no prediction.
+    pub(super) fn repeat(&self, body: Vec<u8>) -> Response {
+        self.app.metrics.unanswered(None, 200);
+        self.log(200, None, None);
+        let mut response = Response::new(Body::from(body));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.identified(response)
+    }
+
     /// Answers with `value`, which no model made.
     pub(super) fn reply(&self, status: StatusCode, value: &impl Serialize) -> Response {
         self.app.metrics.unanswered(None, status.as_u16());

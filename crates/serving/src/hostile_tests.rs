@@ -47,6 +47,7 @@ fn settings(admin: bool) -> ServerSettings {
         replication: super::Replication::default(),
         webhooks: Vec::new(),
         public: super::PublicSettings::default(),
+        conversations: None,
     }
 }
 

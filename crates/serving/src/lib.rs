@@ -50,6 +50,8 @@ mod connection_activity;
 mod connection_limits;
 mod connection_metrics;
 mod control_threads;
+#[cfg(test)]
+mod conversation_tests;
 mod cors;
 mod deployment_rules;
 mod descriptors;
@@ -59,6 +61,7 @@ mod feedback;
 mod generations;
 #[cfg(test)]
 mod hostile_tests;
+mod kept_turns;
 mod key_ring;
 mod limit_metrics;
 mod listener_settings;
@@ -106,6 +109,7 @@ mod tests;
 mod tls;
 #[cfg(test)]
 mod tls_tests;
+mod turn_metrics;
 mod unit_key;
 mod verdicts;
 mod watched_stream;
@@ -121,6 +125,7 @@ pub use connection_limits::ConnectionLimits;
 pub use cors::Origin;
 pub use deployment_rules::verify_deployments;
 pub use disagreements::{Disagreement, Disagreements, ShadowPrediction};
+pub use kept_turns::{ConversationSettings, OnStoreFailure};
 pub use listener_settings::{ListenerSettings, MetricsAccess};
 pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings};
 pub use rehearsal::rehearse;
@@ -156,6 +161,8 @@ pub struct ServerSettings {
     pub webhooks: Vec<WebhookSpec>,
     /// The limits and the TLS of the listeners.
     pub listeners: ListenerSettings,
+    /// The conversations of `/v1/chat`: their turns are stored before they are answered. `None` keeps none.
+    pub conversations: Option<ConversationSettings>,
 }
 
 /// The source of settings that a running server reads again.

@@ -4,6 +4,7 @@
 
 use crate::connection_metrics::ConnectionMetrics;
 use crate::limit_metrics::LimitMetrics;
+use crate::turn_metrics::TurnMetrics;
 use crate::webhook_metrics::WebhookMetrics;
 use botops_rollout::{Arm, Evidence};
 use prometheus_client::{
@@ -183,6 +184,8 @@ pub(super) struct Metrics {
     pub(super) connections: ConnectionMetrics,
     /// The metrics of limits.
     pub(super) limits: Arc<LimitMetrics>,
+    /// The turns of conversations.
+    pub(super) turns: TurnMetrics,
 }
 
 /// Returns the name of an arm in labels.
@@ -273,6 +276,7 @@ impl Metrics {
         let webhooks = WebhookMetrics::register(&mut registry);
         let connections = ConnectionMetrics::new(&mut registry);
         let limits = Arc::new(LimitMetrics::register(&mut registry));
+        let turns = TurnMetrics::register(&mut registry);
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {
             let arm = arm_name(arm);
             let labels = ArmLabels { model: Arc::clone(&model), arm };
@@ -308,6 +312,7 @@ impl Metrics {
             webhooks,
             connections,
             limits,
+            turns,
         }
     }
 

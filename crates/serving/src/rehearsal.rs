@@ -6,7 +6,8 @@
 //! the same decision.
 
 use super::{
-    AccessSettings, Message, PublicSettings, Replication, RequestLog, ServerSettings, Side,
+    AccessSettings, ConversationSettings, Message, OnStoreFailure, PublicSettings, Replication,
+    RequestLog, ServerSettings, Side,
     canary::{Canary, Journal, Opened, Pace, Parts, RehearsedVersions},
     client::http,
     clock::{Clock, ManualClock},
@@ -16,6 +17,7 @@ use super::{
     server::{listen, new_app},
     shadow,
 };
+use botops_conversations::{Conversations, MemoryStore, Names};
 use botops_findings::{Fault, Result};
 use botops_http::Url;
 use botops_registry::Champions;
@@ -27,6 +29,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 /// The time between a message and its feedback.
@@ -76,6 +79,7 @@ pub async fn rehearse(
         replication: Replication::default(),
         webhooks: Vec::new(),
         public: PublicSettings::default(),
+        conversations: Some(in_memory()),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     // Nobody else can reach the server, so its feedback is trusted.
@@ -149,6 +153,16 @@ pub async fn rehearse(
     drop(caller);
     running.shutdown().await;
     Ok(decision)
+}
+
+/// Keeps the last turn of each conversation, in memory.
+fn in_memory() -> ConversationSettings {
+    let names = Names::new(b"rehearsal", None);
+    ConversationSettings {
+        conversations: Conversations::new(Arc::new(MemoryStore::of_last_turns()), names, None),
+        retention: Duration::MAX,
+        on_store_failure: OnStoreFailure::Refuse,
+    }
 }
 
 /// The ticks of a rehearsal.

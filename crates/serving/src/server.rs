@@ -12,6 +12,7 @@ use super::{
     cors::Cors,
     deployment_rules::first_broken_rule,
     descriptors,
+    kept_turns::erase_old_turns,
     key_ring::KeyRing,
     listening::{address, bind, serve},
     metrics::Metrics,
@@ -171,6 +172,9 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
         let digest = routing.primary.digest_text.as_str();
         app.metrics.loaded(&[(botops_rollout::Arm::Primary, digest)]);
     }
+    let (old_turns, stop) = (Arc::clone(&app), running.stop.subscribe());
+    let times = settings.replication.times;
+    running.tasks.push(tokio::spawn(erase_old_turns(old_turns, times, stop)));
     if let Some(canary) = &canary {
         running.second = canary.is_second();
         let (follower, stop) = (Arc::clone(canary), running.stop.subscribe());
@@ -351,6 +355,7 @@ pub(super) fn new_app(
         tokens: FeedbackTokens::new(token_keys, &settings.environment, model)?,
         token_lifetime,
         is_inside: AtomicBool::new(false),
+        conversations: settings.conversations.clone(),
     }))
 }
 

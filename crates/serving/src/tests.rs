@@ -41,6 +41,7 @@ pub(super) fn settings() -> ServerSettings {
         replication: super::Replication::default(),
         webhooks: Vec::new(),
         public: super::PublicSettings::default(),
+        conversations: None,
     }
 }
 

@@ -17,10 +17,12 @@ pub use limits_spec::{CorsSpec, RequestLimitsSpec, RouteLimitsSpec};
 pub use request_limits::RequestLimits;
 pub use secret::{Secret, SecretSource};
 pub use settings::{
-    DEFAULT_ENVIRONMENT, FILE_NAME, Limits, Origin, Overrides, Setting, Tls, Webhook, Workspace,
+    DEFAULT_ENVIRONMENT, DEFAULT_RETENTION, FILE_NAME, Limits, Origin, Overrides, Setting, Tls,
+    Webhook, Workspace,
 };
 pub use spec::{
-    LimitsSpec, OidcSpec, ProfileSpec, SecretsSpec, ServerSpec, TlsSpec, WebhookSpec, WorkspaceSpec,
+    ConversationsSpec, LimitsSpec, OidcSpec, ProfileSpec, SecretsSpec, ServerSpec, TlsSpec,
+    WebhookSpec, WorkspaceSpec,
 };
 
 #[cfg(test)]

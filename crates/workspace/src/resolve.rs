@@ -3,7 +3,10 @@
 use crate::{
     access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec},
     secret::{Secret, SecretSource},
-    settings::{DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Webhook, Workspace},
+    settings::{
+        DEFAULT_ENVIRONMENT, DEFAULT_RETENTION, FILE_NAME, Origin, Overrides, Setting, Webhook,
+        Workspace,
+    },
     spec::{NEWEST, ProfileSpec, ServerSpec, WebhookSpec, WorkspaceSpec},
 };
 use botops_findings::{Fault, Place, Result};
@@ -13,6 +16,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+mod conversations;
 mod limits;
 
 impl Workspace {
@@ -154,6 +158,23 @@ impl Sources<'_> {
             tls: self.tls("server.tls", |server| server.tls.as_ref())?,
             admin_tls: self.tls("server.admin_tls", |server| server.admin_tls.as_ref())?,
             open_metrics: self.open_metrics()?,
+            old_identity_key: self.secret(
+                "secrets.old_identity_key",
+                "BOTOPS_OLD_IDENTITY_KEY",
+                |profile| profile.secrets.old_identity_key.as_ref(),
+                |file| file.secrets.old_identity_key.as_ref(),
+            )?,
+            data_key: self.secret(
+                "secrets.data_key",
+                "BOTOPS_DATA_KEY",
+                |profile| profile.secrets.data_key.as_ref(),
+                |file| file.secrets.data_key.as_ref(),
+            )?,
+            conversations_store: self.conversations_store()?,
+            conversations_retention: self
+                .of_conversations("retention", DEFAULT_RETENTION, |it| it.retention.as_ref()),
+            on_store_failure: self
+                .of_conversations("on_store_failure", "refuse", |it| it.on_store_failure.as_ref()),
             actor: self.actor(),
             access: self.access()?,
             request_limits: self.request_limits()?,

@@ -12,6 +12,9 @@ pub const FILE_NAME: &str = "botops.yaml";
 /// The environment in force where nobody names one.
 pub const DEFAULT_ENVIRONMENT: &str = "production";
 
+/// How long a turn of a conversation is kept where nobody says otherwise.
+pub const DEFAULT_RETENTION: &str = "30d";
+
 /// The origin of a setting, in rising precedence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -153,6 +156,20 @@ pub struct Workspace {
     pub admin_tls: Setting<Option<Tls>>,
     /// Whether everyone may read the metrics (`server.metrics: open`).
     pub open_metrics: Setting<bool>,
+    /// The identity key before (`secrets.old_identity_key`, `BOTOPS_OLD_IDENTITY_KEY`); read when it is needed.
+    #[serde(skip)]
+    pub old_identity_key: Setting<SecretSource>,
+    /// The data keys (`secrets.data_key`, `BOTOPS_DATA_KEY`); read when they are needed.
+    #[serde(skip)]
+    pub data_key: Setting<SecretSource>,
+    /// Where conversations are stored (`conversations.store`, `BOTOPS_CONVERSATIONS`; default `.botops/conversations`); a
+    /// URL may hold a password, and is read when it is needed. Paths are absolute.
+    #[serde(skip)]
+    pub conversations_store: Setting<SecretSource>,
+    /// How long a turn is kept (`conversations.retention`; default [`DEFAULT_RETENTION`]).
+    pub conversations_retention: Setting<String>,
+    /// Whether a message is answered when its turn cannot be stored (`conversations.on_store_failure`; default `refuse`).
+    pub on_store_failure: Setting<String>,
     /// The person or job that acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
     pub actor: Setting<String>,
     /// Who may call the public API of a server (`access`, `BOTOPS_ACCESS`).

@@ -44,6 +44,9 @@ pub struct WorkspaceSpec {
     /// The keys of this installation.
     #[serde(default)]
     pub secrets: SecretsSpec,
+    /// The conversations of the server.
+    #[serde(default)]
+    pub conversations: ConversationsSpec,
     /// The settings that replace those above, by profile name.
     #[serde(default)]
     pub profiles: BTreeMap<String, ProfileSpec>,
@@ -185,6 +188,24 @@ pub struct SecretsSpec {
     /// The key of the feedback tokens of answers, by reference: `${env:NAME}` or `${file:PATH}`. Every server of an
     /// environment needs the same one. It may hold two keys with white space between them: the first makes tokens.
     pub token_key: Option<String>,
+    /// The identity key before, by reference: what was stored under it is still found and can be erased.
+    pub old_identity_key: Option<String>,
+    /// The key that wraps the keys of persons, under which stored texts are encrypted, by reference: `ID:BASE64` with 32
+    /// bytes, or two with a comma between, the one in force first. Without it, texts are stored as they are.
+    pub data_key: Option<String>,
+}
+
+/// The block `conversations:` of `botops.yaml` or of a profile.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConversationsSpec {
+    /// Where turns are stored: the path of a folder relative to this file, or a `postgres://` or `redis://` URL; one with a
+    /// password by reference: `${env:NAME}` or `${file:PATH}`.
+    pub store: Option<String>,
+    /// How long a turn is kept, such as `30d`.
+    pub retention: Option<String>,
+    /// Whether a message is answered when its turn cannot be stored: `refuse` or `answer`.
+    pub on_store_failure: Option<String>,
 }
 
 /// A profile under `profiles:`.
@@ -211,4 +232,6 @@ pub struct ProfileSpec {
     pub access: Option<AccessSpec>,
     /// See [`WorkspaceSpec::limits`].
     pub limits: RequestLimitsSpec,
+    /// See [`WorkspaceSpec::conversations`].
+    pub conversations: ConversationsSpec,
 }

@@ -501,3 +501,40 @@ fn a_password_in_the_file_is_refused_and_not_shown() {
     assert_eq!((fault.code(), fault.place().line), ("BOT-1021", Some(2)));
     assert!(!format!("{fault:?}").contains("secret@"), "{fault:?}");
 }
+
+#[test]
+fn the_store_of_conversations_is_a_place_or_a_reference_without_a_password_in_the_file() {
+    let written = |store: &str| {
+        let folder = folder(&format!("conversations: {{store: '{store}', retention: 7d}}\n"));
+        let overrides = overrides(None, &[], &[("CHAT_URL", "postgres://bot:hunter2@db/chat")]);
+        let found = Workspace::discover(folder.path(), &overrides);
+        let root = folder.path().to_owned();
+        found.map(|found| (root, found))
+    };
+    let store = |found: &Workspace| {
+        found.conversations_store.value.resolve().unwrap().unwrap().expose().to_owned()
+    };
+    let (root, found) = written("chats").unwrap();
+    assert_eq!(store(&found), root.join("chats").display().to_string());
+    assert_eq!(found.conversations_retention.value, "7d");
+    assert_eq!(found.on_store_failure.value, "refuse");
+    assert_eq!(found.conversations_store.origin, Origin::File("botops.yaml:1".to_owned()));
+    for url in ["postgres://bot@db/chat", "redis://cache:6379/0", "memory"] {
+        assert_eq!(store(&written(url).unwrap().1), url);
+    }
+    let (_, found) = written("${env:CHAT_URL}").unwrap();
+    assert_eq!(store(&found), "postgres://bot:hunter2@db/chat");
+    assert!(!format!("{found:?}").contains("hunter2"));
+    for secret in ["postgres://bot:hunter2@db/chat", "postgres://db/chat?password=hunter2"] {
+        let fault = written(secret).unwrap_err();
+        assert_eq!(fault.code(), "BOT-1021");
+        assert!(!format!("{fault:?}").contains("hunter2"));
+    }
+    let empty = folder("{}\n");
+    let overrides = overrides(None, &[], &[("BOTOPS_CONVERSATIONS", "redis://:hunter2@cache/0")]);
+    let found = Workspace::discover(empty.path(), &overrides).unwrap();
+    assert_eq!(store(&found), "redis://:hunter2@cache/0");
+    let found = Workspace::discover(empty.path(), &Overrides::default()).unwrap();
+    assert_eq!(store(&found), empty.path().join(".botops/conversations").display().to_string());
+    assert!(!found.data_key.value.is_set(), "a data key is never made");
+}

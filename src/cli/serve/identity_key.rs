@@ -13,7 +13,7 @@ const FILE: &str = ".botops/keys/identity_key";
 ///
 /// # Errors
 /// `BOT-1052` (exit 2) the key is too short; those of the file.
-pub(super) fn resolve(workspace: &Workspace) -> Result<Secret> {
+pub(crate) fn resolve(workspace: &Workspace) -> Result<Secret> {
     let key = match workspace.identity_key.value.resolve()? {
         Some(key) => key,
         None => {
@@ -27,6 +27,29 @@ pub(super) fn resolve(workspace: &Workspace) -> Result<Secret> {
             })?
         }
     };
+    long_enough(key)
+}
+
+/// Returns the key in force, and makes none: what is stored under another key would not be found.
+///
+/// # Errors
+/// `BOT-1052` (exit 2) the key is too short; `BOT-1053` (exit 1) there is none, or its file cannot be read.
+pub(crate) fn existing(workspace: &Workspace) -> Result<Secret> {
+    if let Some(key) = workspace.identity_key.value.resolve()? {
+        return long_enough(key);
+    }
+    let path = workspace.root.join(FILE);
+    let read = std::fs::read_to_string(&path).map(Secret::new).map_err(|error| {
+        let message = format!("the identity key that names conversations cannot be read: {error}");
+        Fault::internal("BOT-1053", message)
+            .file(path.display().to_string())
+            .hint("set `secrets.identity_key` to the key of the servers, or BOTOPS_IDENTITY_KEY")
+            .caused_by(error)
+    })?;
+    long_enough(read)
+}
+
+fn long_enough(key: Secret) -> Result<Secret> {
     if key.expose().len() >= FEWEST {
         return Ok(key);
     }

@@ -66,8 +66,12 @@ fn comparable(workspace: &Workspace, args: &Args) -> Value {
     all.into_iter()
         .filter(|(name, _)| is_compared(name))
         .map(|(name, setting)| {
-            let is_top = ["model", "registry"].contains(&name.as_str());
-            let key = if is_top { name } else { format!("server.{name}") };
+            let key = match &*name {
+                "model" | "registry" => name,
+                "conversations_retention" => "conversations.retention".to_owned(),
+                "on_store_failure" => "conversations.on_store_failure".to_owned(),
+                _ => format!("server.{name}"),
+            };
             (key, setting.get("value").cloned().unwrap_or(setting))
         })
         .collect::<serde_json::Map<_, _>>()

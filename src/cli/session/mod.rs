@@ -2,6 +2,7 @@
 
 pub(crate) mod claimed;
 pub(crate) mod context;
+pub(crate) mod conversing;
 pub(crate) mod following;
 pub(crate) mod interruption;
 pub(crate) mod judging;

@@ -133,6 +133,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         },
         webhooks: Vec::new(),
         public: botops_serving::PublicSettings::default(),
+        conversations: None,
     }
 }
 

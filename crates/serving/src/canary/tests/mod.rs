@@ -176,6 +176,7 @@ impl Server {
             },
             webhooks: Vec::new(),
             public: crate::PublicSettings::default(),
+            conversations: None,
         };
         let app = new_app("m", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
         let versions = Arc::new(TwoVersions {

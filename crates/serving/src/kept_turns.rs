@@ -1,0 +1,271 @@
+//! The turns of `/v1/chat`: stored before they are answered, once for each message, and erased when they are old.
+
+use crate::{
+    app::App,
+    exchange::{Exchange, MAX_ID_BYTES, unfit},
+    pointer::Field,
+    problem::Problem,
+};
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode},
+    response::Response,
+};
+use botops_conversations::{Conversations, Head, Named, Recorded, Turn};
+use botops_findings::{Fault, FaultKind};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
+
+/// Says that a turn is not stored, though it was answered.
+const X_STORED: HeaderName = HeaderName::from_static("x-botops-stored");
+/// The place of the message id in the body.
+const MESSAGE_ID: Field = Field::Named("message_id");
+/// How often a turn is appended again because another one came first.
+const TRIES: usize = 32;
+/// The time between two erasures of old turns.
+const ERASURE: Duration = Duration::from_secs(3_600);
+
+/// The conversations of a server.
+#[derive(Debug, Clone)]
+pub struct ConversationSettings {
+    /// Their names, keys and store.
+    pub conversations: Conversations,
+    /// How long a turn is kept.
+    pub retention: Duration,
+    /// Whether a message is answered when its turn cannot be stored.
+    pub on_store_failure: OnStoreFailure,
+}
+
+/// Whether a message is answered when its turn cannot be stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnStoreFailure {
+    /// It is refused: 503.
+    #[default]
+    Refuse,
+    /// It is answered, and the turn is lost.
+    Answer,
+}
+
+/// The ids that a client gave with a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ids<'a> {
+    /// The conversation.
+    pub(super) conversation: Option<&'a str>,
+    /// The message.
+    pub(super) message: Option<&'a str>,
+    /// The person.
+    pub(super) user: Option<&'a str>,
+}
+
+impl Ids<'_> {
+    /// Checks the ids of the message and the person.
+    ///
+    /// # Errors
+    /// 422 if one is empty or too long, or there is no conversation.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        for (field, id) in [(MESSAGE_ID, self.message), (Field::Named("user_id"), self.user)] {
+            let Some(id) = id else { continue };
+            if id.is_empty() || id.len() > MAX_ID_BYTES {
+                let message = format!(
+                    "`{}` must have 1 to {MAX_ID_BYTES} bytes, not {}",
+                    name(field),
+                    id.len()
+                );
+                return Err(unfit("BOT-6124", field, message));
+            }
+            if self.conversation.is_none() {
+                let message = format!("`{}` needs a `conversation_id`", name(field));
+                return Err(unfit("BOT-6124", field, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the name of a member.
+fn name(field: Field) -> &'static str {
+    match field {
+        Field::Named(name) => name,
+        _ => "the body",
+    }
+}
+
+/// The turn of a message, before it is stored.
+pub(super) struct NewTurn<'a> {
+    settings: &'a ConversationSettings,
+    named: Named,
+    message_id: Option<&'a str>,
+    /// The end of the conversation; `None` if the store failed, and the message is answered all the same.
+    head: Option<Head>,
+}
+
+/// The begin of a turn.
+pub(super) enum Begun<'a> {
+    /// It is not stored: there is no conversation, or the server keeps none.
+    Unkept,
+    /// The message was answered before, with this body.
+    Again(Vec<u8>),
+    /// It is stored before it is answered.
+    New(NewTurn<'a>),
+}
+
+/// The outcome of storing a turn.
+pub(super) enum Stored {
+    /// It is stored.
+    Yes,
+    /// It is not, and the message is answered all the same.
+    No,
+    /// The message was answered before, with this body.
+    Again(Vec<u8>),
+}
+
+impl<'a> NewTurn<'a> {
+    /// Begins the turn of the message `text`.
+    ///
+    /// # Errors
+    /// `BOT-6124` (422) a message id where the server keeps no conversations; `BOT-6121` (409) the message id was used for
+    /// another text; `BOT-6120` (503) the store failed.
+    pub(super) async fn begin(
+        exchange: &Exchange<'a>,
+        ids: Ids<'a>,
+        text: &str,
+    ) -> Result<Begun<'a>, Problem> {
+        let Some(conversation) = ids.conversation else { return Ok(Begun::Unkept) };
+        let app = exchange.app;
+        let Some(settings) = &app.conversations else {
+            return match ids.message {
+                Some(_) => {
+                    let message =
+                        "this server keeps no conversations, so a message cannot be repeated";
+                    Err(unfit("BOT-6124", MESSAGE_ID, message))
+                }
+                None => Ok(Begun::Unkept),
+            };
+        };
+        let of = &settings.conversations;
+        let named = of.named(conversation, ids.user);
+        let read = async {
+            let head = of.head(&named).await?;
+            let known = match ids.message {
+                Some(id) => of.known(&named, &head, (id, text)).await?,
+                None => None,
+            };
+            Ok((head, known))
+        };
+        let new = |head| Begun::New(Self { settings, named, message_id: ids.message, head });
+        match read.await {
+            Ok((_, Some(known))) => {
+                app.metrics.turns.repeated.inc();
+                Ok(Begun::Again(known.answer.into_bytes()))
+            }
+            Ok((head, None)) => Ok(new(Some(head))),
+            Err(fault) => {
+                failed(app, settings, fault)?;
+                Ok(new(None))
+            }
+        }
+    }
+
+    /// Stores the turn that `make` makes of the slots before it.
+    ///
+    /// # Errors
+    /// `BOT-6121`, `BOT-6122` (409) others came first again and again, `BOT-6128` (422) it is too large, `BOT-6120` (503)
+    /// the store failed.
+    pub(super) async fn store(
+        self,
+        exchange: &Exchange<'_>,
+        make: impl Fn(&Head) -> Turn,
+    ) -> Result<Stored, Problem> {
+        let Self { settings, named, message_id, head } = self;
+        let app = exchange.app;
+        let Some(mut head) = head else { return Ok(Stored::No) };
+        let at = app.clock.now().timestamp_millis();
+        let begun = Instant::now();
+        for _ in 0..TRIES {
+            let turn = Turn { message_id: message_id.map(str::to_owned), ..make(&head) };
+            match settings.conversations.append(&named, &head, (&turn, false, at)).await {
+                Ok(Recorded::Written(_)) => {
+                    app.metrics.turns.stored.inc();
+                    app.metrics.turns.seconds.observe(begun.elapsed().as_secs_f64());
+                    return Ok(Stored::Yes);
+                }
+                Ok(Recorded::Known(known)) => {
+                    app.metrics.turns.repeated.inc();
+                    let body = known.turn.map(|turn| turn.answer.into_bytes());
+                    return Ok(Stored::Again(body.unwrap_or_default()));
+                }
+                Ok(Recorded::Moved(moved)) => head = *moved,
+                Err(fault) => {
+                    failed(app, settings, fault)?;
+                    return Ok(Stored::No);
+                }
+            }
+        }
+        let message = "others spoke in this conversation at the same time, again and again";
+        Err(Fault::conflict("BOT-6122", message).hint("send the message again").into())
+    }
+}
+
+/// Marks the answer to a message whose turn is lost.
+pub(super) fn mark_unstored(response: &mut Response) {
+    response.headers_mut().insert(X_STORED, HeaderValue::from_static("false"));
+}
+
+/// Decides on a message whose turn cannot be read or stored: it is refused, unless the server answers all the same.
+///
+/// # Errors
+/// The fault itself if it is the request's; `BOT-6120` (503) if the store failed and the server refuses.
+fn failed(app: &App, settings: &ConversationSettings, fault: Fault) -> Result<(), Problem> {
+    if matches!(fault.code(), "BOT-6121" | "BOT-6128") {
+        return Err(fault.into());
+    }
+    app.log.event(
+        app.clock.now(),
+        "error",
+        "conversations",
+        format!("{}: {}", fault.code(), fault.message()),
+    );
+    match settings.on_store_failure {
+        OnStoreFailure::Answer => {
+            app.metrics.turns.lost.inc();
+            Ok(())
+        }
+        OnStoreFailure::Refuse => {
+            app.metrics.turns.refused.inc();
+            // Places in the store are for the log, and not for clients.
+            let message = "the turn could not be stored, so it is not answered";
+            let fault = Fault::unreachable("BOT-6120", message)
+                .hint("send the message again, with the same `message_id`");
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault))
+        }
+    }
+}
+
+/// Erases old turns, now and then, until `stopped`. `times` divides the wait.
+pub(super) async fn erase_old_turns(app: Arc<App>, times: u32, mut stopped: watch::Receiver<bool>) {
+    let Some(settings) = &app.conversations else { return };
+    loop {
+        let expired = settings.conversations.expire(app.clock.now(), settings.retention).await;
+        let now = app.clock.now();
+        match expired {
+            Ok(erased) if erased.turns > 0 => {
+                app.metrics.turns.expired.inc_by(erased.turns);
+                let message = format!("{} old turns are erased", erased.turns);
+                app.log.event(now, "info", "conversations", message);
+            }
+            Ok(_) => {}
+            Err(fault) => {
+                let level =
+                    if fault.kind() == FaultKind::Unreachable { "warning" } else { "error" };
+                let message = format!("old turns: {}: {}", fault.code(), fault.message());
+                app.log.event(now, level, "conversations", message);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ERASURE / times.max(1)) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The metrics of stored conversations.
+
+use prometheus_client::{
+    metrics::{counter::Counter, histogram::Histogram},
+    registry::Registry,
+};
+
+/// The bounds of the time that it takes to store a turn, in seconds.
+const BOUNDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+
+/// The metrics of the turns of `/v1/chat`.
+pub(crate) struct TurnMetrics {
+    /// Turns stored.
+    pub(crate) stored: Counter,
+    /// Messages that were answered before.
+    pub(crate) repeated: Counter,
+    /// Messages refused because the store failed.
+    pub(crate) refused: Counter,
+    /// Messages answered though their turns could not be stored.
+    pub(crate) lost: Counter,
+    /// Turns erased because they were old.
+    pub(crate) expired: Counter,
+    /// The time that it takes to store a turn.
+    pub(crate) seconds: Histogram,
+}
+
+impl TurnMetrics {
+    /// Makes the metrics, and registers them.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let counter = |registry: &mut Registry, name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let seconds = Histogram::new(BOUNDS);
+        registry.register("turn_store_seconds", "Time to store a turn", seconds.clone());
+        Self {
+            stored: counter(registry, "turns_stored", "Turns of conversations that were stored"),
+            repeated: counter(
+                registry,
+                "turns_repeated",
+                "Messages that got the answer that was stored before",
+            ),
+            refused: counter(
+                registry,
+                "turns_refused",
+                "Messages that were refused because the store of conversations failed",
+            ),
+            lost: counter(
+                registry,
+                "turns_lost",
+                "Messages that were answered though the store of conversations failed",
+            ),
+            expired: counter(registry, "turns_expired", "Turns erased because they were old"),
+            seconds,
+        }
+    }
+}
