@@ -8,7 +8,9 @@ mod outcome;
 pub(crate) mod session;
 pub(crate) mod terminal;
 
+mod conversations;
 mod data;
+mod db;
 mod doctor;
 mod drift;
 mod evaluate;
@@ -105,6 +107,8 @@ enum Verb {
     Registry(registry::Args),
     /// Follow and control a rollout on a server
     Rollout(rollout::Args),
+    /// Inspect, export and erase the conversations that a server stored
+    Conversations(conversations::Args),
     /// Manage the API keys of administrators
     Keys(keys::Args),
     /// Check versions and plans against the policy of the environment
@@ -113,6 +117,8 @@ enum Verb {
     Freeze(freeze::FreezeArgs),
     /// End the freeze of the environment
     Unfreeze(freeze::UnfreezeArgs),
+    /// Manage the tables of the store of conversations
+    Db(db::Args),
     /// Inspect a pipeline
     Pipeline(pipeline::Args),
     /// Show the settings in force with their origins, and check the stores
@@ -238,10 +244,12 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Runs(args) => runs::run(&args, context),
         Verb::Registry(args) => registry::run(&args, context),
         Verb::Rollout(args) => rollout::run(&args, context),
+        Verb::Conversations(args) => conversations::run(&args, context),
         Verb::Keys(args) => keys::run(&args, context),
         Verb::Policy(args) => policy::run(&args, context),
         Verb::Freeze(args) => freeze::freeze(&args, context),
         Verb::Unfreeze(args) => freeze::unfreeze(&args, context),
+        Verb::Db(args) => db::run(&args, context),
         Verb::Pipeline(args) => pipeline::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Explain(args) => explain::run(&args),

@@ -9,6 +9,7 @@ mod architecture;
 mod browser;
 mod codes;
 mod confidence;
+mod conversations;
 mod data_labels;
 mod data_profile;
 mod data_repair;

@@ -15,7 +15,7 @@ const fn writer(output: &'static str, line: &'static str) -> Writer {
     Writer { output, line, is_run: true }
 }
 
-const WRITERS: [Writer; 28] = [
+const WRITERS: [Writer; 29] = [
     writer("validate --quarantine", "validate broken.csv --quarantine OUT"),
     writer("validate --baseline", "validate broken.csv --baseline OUT --write-baseline"),
     writer("validate --html", "validate broken.csv --html OUT"),
@@ -47,6 +47,11 @@ const WRITERS: [Writer; 28] = [
     writer("data merge --refused", "data merge data.csv labelled.csv --out new.csv --refused OUT"),
     writer("runs reproduce --out", "runs reproduce latest --out OUT"),
     writer("registry pull --out", "registry pull bot@1 --out OUT"),
+    Writer {
+        output: "conversations export --out",
+        line: "conversations export c1 --out OUT",
+        is_run: false,
+    },
 ];
 
 /// Outputs with rules of their own, which other tests check.
