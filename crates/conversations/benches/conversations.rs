@@ -1,5 +1,6 @@
 //! Durable turns per second, of 256 tasks with a conversation each, in every store; beside them, the time that one sync of
 //! the disk takes. Run with `cargo bench -p botops-conversations [SECONDS]`.
+#![expect(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
 
 #[expect(dead_code, reason = "the tests also kill the servers")]
 #[path = "../src/tests/servers.rs"]
