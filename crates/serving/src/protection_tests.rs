@@ -1,11 +1,13 @@
 //! The public listener against clients that send too much, from elsewhere, or in another's name.
 
 use super::{
-    ListenerSettings, MetricsAccess, PublicSettings, Running, ServerSettings, Sizes,
+    ListenerSettings, Message, MetricsAccess, PublicSettings, ReplayTarget, Running,
+    ServerSettings, Sizes,
     app::App,
     clock::WallClock,
     listening::bind,
     public_gate::PublicGate,
+    replay::replay,
     routing::Served,
     server::{listen, new_app},
     shadow, tests,
@@ -14,7 +16,7 @@ use botops_access::{
     Asked, ClientGate, OnSharedFailure, RateSpec, RouteRates, SharedLimits, Taken, TrustedProxies,
 };
 use botops_digest::Digest;
-use botops_http::{Method, RequestBuilder, Response};
+use botops_http::{Method, PlainHttp, RequestBuilder, Response};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::{
@@ -244,6 +246,28 @@ async fn a_route_and_a_conversation_have_rates_of_their_own() {
         assert_eq!(header(&answer, "ratelimit-policy"), "\"conversation\";q=2;w=7200");
     }
     assert_eq!(post(&running, "/v1/chat", PREDICT, &[]).await.status(), 200, "no conversation");
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_replay_waits_for_its_rate_and_loses_no_message() {
+    let per_address = Some("2/s".parse().unwrap());
+    let rates = RateSpec { per_address, ..RateSpec::default() };
+    let running = serve(PublicSettings { rates, ..PublicSettings::default() }).await;
+    let messages: Vec<Message> = (0..5)
+        .map(|n| Message {
+            at: chrono::DateTime::UNIX_EPOCH,
+            conversation_id: n.to_string(),
+            text: "red apple".to_owned(),
+            truth: None,
+        })
+        .collect();
+    let url = format!("http://{}", running.address());
+    let target = ReplayTarget { url, key: None, plain_http: PlainHttp::default() };
+    replay(&target, &messages, &|_, _| ()).await.unwrap();
+    let text = metrics(&running).await;
+    assert!(text.contains("arm=\"primary\",code=\"200\"} 5"), "{text}");
+    assert!(text.contains("botops_rate_limited_total{limit=\"address\"}"), "some waited: {text}");
     running.shutdown().await;
 }
 

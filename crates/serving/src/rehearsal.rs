@@ -32,6 +32,8 @@ use std::{
     time::Duration,
 };
 
+/// Longer than any message waits.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The time between a message and its feedback.
 const FEEDBACK_DELAY: TimeDelta = TimeDelta::minutes(5);
 
@@ -78,7 +80,8 @@ pub async fn rehearse(
         listeners: crate::ListenerSettings::default(),
         replication: Replication::default(),
         webhooks: Vec::new(),
-        public: PublicSettings::default(),
+        // A busy machine must not change the decision, so no message is refused.
+        public: PublicSettings { max_queue_delay: A_DAY, ..PublicSettings::default() },
         conversations: Some(in_memory()),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;

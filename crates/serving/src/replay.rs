@@ -11,12 +11,15 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
+use tokio::time::sleep;
 
 /// Conversations replayed at a time.
 const CONCURRENT: usize = 16;
 /// Messages replayed before the next ones begin.
 const WINDOW: usize = 512;
+/// The longest time that a message waits for a server that limits how much it answers.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A message to send, or the feedback on it.
 #[derive(Debug, Clone, Copy)]
@@ -143,14 +146,25 @@ impl<'a> Caller<'a> {
         self.finish(answer).await.map(drop)
     }
 
+    /// Sends a request, again and again while the server is busy and says when to come back.
     async fn post(&self, url: &Url, body: &impl Serialize) -> Result<botops_http::Response> {
-        let request = self.http.post(url.clone()).json(body);
-        let request = match &self.key {
-            Some(key) => request.bearer_auth(key.expose()),
-            None => request,
-        };
-        let sent = request.send().await;
-        sent.map_err(|error| unreachable(&self.base, error))
+        let mut waited = Duration::ZERO;
+        loop {
+            let request = self.http.post(url.clone()).json(body);
+            let request = match &self.key {
+                Some(key) => request.bearer_auth(key.expose()),
+                None => request,
+            };
+            let answer = request.send().await.map_err(|error| unreachable(&self.base, error))?;
+            let Some(pause) = pause(&answer) else { return Ok(answer) };
+            if waited + pause > PATIENCE {
+                let message = "the server has refused a recorded message for minutes, because it limits how much it answers";
+                return Err(Fault::unreachable("BOT-1095", message)
+                    .hint("raise the rates under `limits:` of the server for the time of the replay, or send less traffic"));
+            }
+            waited += pause;
+            sleep(pause).await;
+        }
     }
 
     /// Returns the body of the answer, read to its end, so that the next call can use its connection. A message that the
@@ -178,6 +192,13 @@ impl<'a> Caller<'a> {
     }
 }
 
+/// Returns how long to wait before a request is sent again; `None` if the answer stands.
+fn pause(answer: &botops_http::Response) -> Option<Duration> {
+    let is_busy = matches!(answer.status().as_u16(), 429 | 503);
+    let seconds = answer.headers().get("retry-after").filter(|_| is_busy)?;
+    Some(Duration::from_secs(seconds.to_str().ok()?.parse::<u64>().ok()?.max(1)))
+}
+
 /// A server to which recorded traffic is replayed.
 #[derive(Debug, Clone)]
 pub struct ReplayTarget {
@@ -196,7 +217,7 @@ pub struct ReplayTarget {
 ///
 /// # Errors
 /// `BOT-6031`; `BOT-6030` if `target` has not the address of a server; `BOT-1081` (exit 6) the server refused the key, or asks
-/// for one; `BOT-1032` (exit 2) the key would be sent unprotected.
+/// for one; `BOT-1095` (exit 7) it refused a message for minutes; `BOT-1032` (exit 2) the key would be sent unprotected.
 pub async fn replay(
     target: &ReplayTarget,
     messages: &[Message],
