@@ -18,8 +18,8 @@ use super::{
     login::SharedLogins,
     problem::{Listener, Problem, no_such_method, no_such_path, panicked},
     public_api::probes,
-    reload::Reloading,
     readiness,
+    reload::Reloading,
 };
 use axum::{
     Router,

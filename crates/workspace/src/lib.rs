@@ -6,7 +6,6 @@
 mod access;
 mod limits_spec;
 mod listeners;
-mod request_limits;
 mod resolve;
 mod secret;
 mod settings;
@@ -14,10 +13,10 @@ mod spec;
 
 pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
 pub use limits_spec::{CorsSpec, RequestLimitsSpec, RouteLimitsSpec};
-pub use request_limits::RequestLimits;
 pub use secret::{Secret, SecretSource};
 pub use settings::{
     DEFAULT_ENVIRONMENT, DEFAULT_RETENTION, FILE_NAME, Limits, Origin, Overrides, Setting, Tls,
+    DEFAULT_ENVIRONMENT, FILE_NAME, Limits, Origin, Overrides, RequestLimits, Setting, Tls,
     Webhook, Workspace,
 };
 pub use spec::{

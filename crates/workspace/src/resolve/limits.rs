@@ -3,9 +3,8 @@
 use super::Sources;
 use crate::{
     limits_spec::RequestLimitsSpec,
-    request_limits::RequestLimits,
     secret::{Secret, SecretSource},
-    settings::{Origin, Setting},
+    settings::{Origin, RequestLimits, Setting},
 };
 use botops_findings::{Fault, Result};
 
