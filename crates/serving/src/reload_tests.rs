@@ -46,6 +46,9 @@ impl Configuration for File {
     }
 }
 
+/// A change of settings that cannot be used.
+type Spoil<'a> = Box<dyn Fn(&mut ServerSettings) + 'a>;
+
 struct Server {
     running: Running,
     file: Arc<File>,
@@ -147,7 +150,7 @@ async fn after_an_error_of_a_reload_nothing_has_changed() {
         secrets: vec![Secret::new("k".repeat(32))],
         events: Vec::new(),
     };
-    let cases: [(&str, Box<dyn Fn(&mut ServerSettings)>); 3] = [
+    let cases: [(&str, Spoil<'_>); 3] = [
         ("BOT-1031", Box::new(|settings| settings.admin_token = Some(Secret::new("short")))),
         ("BOT-1070", Box::new(|settings| settings.webhooks = vec![webhook("ftp://a.example")])),
         (

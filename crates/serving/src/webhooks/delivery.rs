@@ -95,6 +95,9 @@ enum Next {
     In(Duration),
 }
 
+/// The last claim in the store, and the last entry that the receiver has.
+type ClaimAndPosition = (Option<u64>, Option<u64>);
+
 /// The delivery of events to one receiver.
 pub(super) struct Delivery {
     app: Arc<App>,
@@ -112,7 +115,7 @@ pub(super) struct Delivery {
     /// The claim of this server, and when it was asked for.
     claim: Option<(u64, Instant)>,
     /// The claim and the position of another server, and when they were first seen.
-    other: Option<((Option<u64>, Option<u64>), Instant)>,
+    other: Option<(ClaimAndPosition, Instant)>,
     /// The attempts that failed in a row.
     failed: u32,
     /// Whether a problem was logged that has not ended.
