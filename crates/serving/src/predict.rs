@@ -176,7 +176,10 @@ fn respond(
         predictions.push(prediction);
     }
     let duration = exchange.elapsed();
-    let judged = predictions.iter().map(|it| attempt.predicted(it, duration)).last().flatten();
+    let mut judged = None;
+    for prediction in &predictions {
+        judged = attempt.predicted(prediction, duration);
+    }
     // One token for the request: of several texts, feedback is about the last.
     let last = predictions.last();
     let feedback_token = last.and_then(|last| attempt.feedback_token(last, judged));
