@@ -39,8 +39,10 @@ pub struct TrafficRates {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FailureRate {
     /// The failed share of the conversations that measure the kind, in [0, 1].
+    #[schema(minimum = 0, maximum = 1)]
     pub rate: f64,
     /// The share of conversations that measure it, in [0, 1]: 1 but for `wrong`, which needs feedback.
+    #[schema(minimum = 0, maximum = 1)]
     pub measured: f64,
 }
 

@@ -8,6 +8,7 @@ use crate::{
         StartRequest, UnfreezeRequest, WeightRequest,
     },
     admin_follow::AuditPage,
+    admin_plan::{PlanAnswer, PlanRequest},
     admin_reload::ReloadRequest,
     admin_shadow::ShadowRequest,
     authorization::{Call, ENDPOINTS},
@@ -193,6 +194,23 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
             StatusCode::OK,
             openapi::text_of("OpenMetrics text.", "application/openmetrics-text").build(),
         ),
+        Call::Plan => {
+            let body = schemas.of::<PlanRequest>();
+            let example = json!({
+                "conversations_per_hour": 120,
+                "failures": {
+                    "error": {"rate": 0.01, "measured": 1},
+                    "fallback": {"rate": 0.08, "measured": 1},
+                    "wrong": {"rate": 0.03, "measured": 0.2},
+                },
+            });
+            let summary = "Forecast a plan: how long its steps take, and what they can show";
+            let answer = json("The forecast.", schemas.of::<PlanAnswer>());
+            Described::new("forecastPlan", summary)
+                .body(Required::False, body, example)
+                .answer(StatusCode::OK, answer.build())
+                .problems(&[StatusCode::CONFLICT])
+        }
         Call::OpenApi => {
             let schema = ObjectBuilder::new().schema_type(Type::Object);
             Described::new("getOpenApi", "Show this document").answer(

@@ -41,6 +41,8 @@ pub(super) enum Call {
     SelfTest,
     /// Shows the OpenAPI document.
     OpenApi,
+    /// Forecasts a plan.
+    Plan,
     /// Reads the settings again.
     Reload,
     /// Puts a version on mirror only.
@@ -91,7 +93,7 @@ const fn administer(method: Method, path: &'static str, call: Call) -> Endpoint 
 /// Every endpoint of the admin API.
 ///
 /// Whoever may start a rollout may end it. To roll back the model is more: it replaces a champion that others promoted.
-pub(super) const ENDPOINTS: [Endpoint; 26] = [
+pub(super) const ENDPOINTS: [Endpoint; 27] = [
     read("/admin/v1/models", Call::Models),
     read("/admin/v1/models/{model}", Call::Model),
     operate("/admin/v1/models/{model}/rollouts", Call::Start),
@@ -137,6 +139,13 @@ pub(super) const ENDPOINTS: [Endpoint; 26] = [
         call: Call::Shadow,
         any_of: &[Scope::Operate],
         with_old_keys: false,
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/v1/plan",
+        call: Call::Plan,
+        any_of: &[Scope::Read],
+        with_old_keys: true,
     },
     // The texts of users, although redacted: for the audit, and for whoever runs the rollout.
     Endpoint {
@@ -212,7 +221,12 @@ mod tests {
             let of_readers: [&[Scope]; 3] =
                 [&[Scope::Read], &[Scope::Audit], &[Scope::Audit, Scope::Operate]];
             let reads = of_readers.contains(&endpoint.any_of);
-            assert_eq!(endpoint.method == Method::GET, reads, "{}", endpoint.path);
+            assert_eq!(
+                endpoint.method == Method::GET || endpoint.call == Call::Plan,
+                reads,
+                "{}",
+                endpoint.path
+            );
         }
     }
 
@@ -244,7 +258,9 @@ mod tests {
             }
             endpoint.check(&caller(&scopes)).unwrap();
             let old = Caller { by_old_key: true, ..caller(&scopes) };
-            let is_safe = endpoint.method == Method::GET || endpoint.path.ends_with("/rollback");
+            let is_safe = endpoint.method == Method::GET
+                || endpoint.call == Call::Plan
+                || endpoint.path.ends_with("/rollback");
             assert_eq!(endpoint.check(&old).is_ok(), is_safe, "{}", endpoint.path);
         }
     }

@@ -29,6 +29,7 @@ mod admin_follow;
 mod admin_gate;
 mod admin_listeners;
 mod admin_openapi;
+mod admin_plan;
 mod admin_reload;
 mod admin_request;
 mod admin_shadow;

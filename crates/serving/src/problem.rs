@@ -143,7 +143,7 @@ impl From<Fault> for Problem {
             "BOT-6022" => StatusCode::PRECONDITION_FAILED,
             // The body is well formed and holds a value that cannot be used, or a key that belongs to another request.
             "BOT-1034" | "BOT-5010" | "BOT-6001" | "BOT-6003" | "BOT-6009" | "BOT-6046"
-            | "BOT-6053" | "BOT-6084" => StatusCode::UNPROCESSABLE_ENTITY,
+            | "BOT-6053" | "BOT-6072" | "BOT-6084" => StatusCode::UNPROCESSABLE_ENTITY,
             "BOT-6024" => StatusCode::CONFLICT,
             "BOT-6033" | "BOT-1081" => StatusCode::UNAUTHORIZED,
             _ => match fault.kind() {
@@ -221,7 +221,7 @@ pub(super) fn no_such_path(listener: Listener, path: &str) -> Problem {
             .hint("the paths are `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health` and `/readiness`")
             .hint("`/metrics` is on the admin listener, unless the server has `metrics: open`"),
         Listener::Admin => fault
-            .hint("the paths are `/admin/v1/models`, `/admin/v1/models/{model}`, `/admin/v1/models/{model}/rollouts`, `/admin/v1/models/{model}/rollback`, `/admin/v1/rollouts/{id}`, `/admin/v1/rollouts/{id}/decision`, `/admin/v1/rollouts/{id}/events`, `/admin/v1/rollouts/{id}/weight`, `/admin/v1/rollouts/{id}/approvals`, `/admin/v1/rollouts/{id}/{command}`, `/admin/v1/freeze`, `/admin/v1/audit`, `/admin/v1/selftest`, `/admin/v1/openapi.json` and `/metrics`")
+            .hint("the paths are `/admin/v1/models`, `/admin/v1/models/{model}`, `/admin/v1/models/{model}/rollouts`, `/admin/v1/models/{model}/rollback`, `/admin/v1/rollouts/{id}`, `/admin/v1/rollouts/{id}/decision`, `/admin/v1/rollouts/{id}/events`, `/admin/v1/rollouts/{id}/weight`, `/admin/v1/rollouts/{id}/approvals`, `/admin/v1/rollouts/{id}/{command}`, `/admin/v1/freeze`, `/admin/v1/audit`, `/admin/v1/selftest`, `/admin/v1/plan`, `/admin/v1/openapi.json` and `/metrics`")
             .hint("predictions are served at the other address"),
     };
     Problem::new(StatusCode::NOT_FOUND, fault)

@@ -52,7 +52,7 @@ const PUBLIC: [Route; 8] = [
 ];
 
 /// The admin listener, with a token or key as `Authorization: Bearer`.
-const ADMIN: [Route; 23] = [
+const ADMIN: [Route; 24] = [
     (
         "GET",
         "/admin/v1/models",
@@ -196,6 +196,13 @@ const ADMIN: [Route; 23] = [
     ),
     ("GET", "/admin/v1/openapi.json", "", "OpenAPI 3.1", "The document of this API"),
     ("GET", "/metrics", "", "OpenMetrics text", "Metrics for Prometheus"),
+    (
+        "POST",
+        "/admin/v1/plan",
+        "admin_plan.rs:PlanRequest",
+        "admin_plan.rs:PlanAnswer",
+        "Forecast a plan, at the traffic of the current or the last rollout unless it is given",
+    ),
 ];
 
 /// Returns the page without its title.

@@ -213,6 +213,51 @@ async fn the_rules_that_a_policy_only_warns_of_are_in_the_answer_the_log_and_the
 }
 
 #[tokio::test]
+async fn a_plan_is_forecast_at_the_traffic_that_is_given_or_that_the_rollout_saw() {
+    let store = Store::in_memory();
+    let a = Server::start(&store).await;
+    let api = Api::of(&a).await;
+    let plan = ("POST", "plan");
+    let failures =
+        json!({"error": {"rate": 0.01, "measured": 1}, "fallback": {"rate": 0.08, "measured": 1}});
+    let steps = json!([{"weight": 5, "deadline": "12h", "min_time": "1h", "min_units": 20}]);
+    let body = |rate: f64| json!({"plan": {"steps": steps}, "conversations_per_hour": rate, "failures": failures});
+    let enough = api.ask(plan, &[], &body(2_000.0)).await;
+    assert_eq!(enough.status, 200, "{}", enough.body);
+    let forecast = &enough.body["forecast"];
+    assert_eq!(
+        (&forecast["steps"][0]["seconds"], &forecast["problems"]),
+        (&json!(3_600), &json!([]))
+    );
+    assert_eq!(enough.body["from_rollout"], Value::Null);
+    let few = api.ask(plan, &[], &body(20.0)).await;
+    let problem = few.body["forecast"]["problems"][0].as_str().unwrap();
+    assert!(problem.contains("needs 20h for 20 conversations"), "{problem}");
+    for (bad, code) in [
+        (json!({}), "BOT-6072"),
+        (json!({"conversations_per_hour": 100}), "BOT-6072"),
+        (body(0.0), "BOT-6013"),
+        (json!({"failures": {"error": {"rate": 2, "measured": 1}}}), "BOT-6013"),
+        (json!({"plan": {"steps": []}}), "BOT-6001"),
+    ] {
+        let refused = api.ask(plan, &[], &bad).await;
+        assert_eq!((refused.status, &refused.body["code"]), (422, &json!(code)), "{bad}");
+    }
+    assert_eq!(log(&store).await.len(), 0, "a forecast changes nothing");
+    let started = api.ask(("POST", "models/m/rollouts"), &[], &start_body()).await;
+    assert_eq!(started.status, 201, "{}", started.body);
+    raised().await;
+    a.turns(2).await;
+    a.talk(0..200);
+    a.turns(3).await;
+    let live = api.ask(plan, &[], &json!({"plan": {"steps": steps}})).await;
+    assert_eq!(live.status, 200, "{}", live.body);
+    assert_eq!(live.body["from_rollout"], started.body["rollout"]["id"]);
+    let rate = live.body["forecast"]["traffic"]["conversations_per_hour"].as_f64().unwrap();
+    assert!(rate > 1_000.0, "{rate}");
+}
+
+#[tokio::test]
 async fn a_weight_and_the_next_step_need_the_current_revision_and_a_rollback_does_not() {
     let store = Store::in_memory();
     let a = Server::start(&store).await;
