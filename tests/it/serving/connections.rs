@@ -105,7 +105,7 @@ fn half_open_connections_leave_descriptors_and_time_for_administrators() {
     times.sort();
     assert!(times[times.len() / 2] < Duration::from_millis(50), "{times:?}");
     assert!(open_files(&server.process) < FILES, "no descriptor is left");
-    // All places are taken: a client is told so, and does not hang.
+    // All places are taken: a client gets an answer, and does not hang.
     let (status, time) = get(server.public, "/health");
     assert!(status == 503 || status == 0, "{status}");
     assert!(time < Duration::from_secs(1), "{time:?}");
