@@ -70,7 +70,7 @@ impl Cut {
     }
 }
 
-/// What is to happen with a connection.
+/// The decision about a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is cut off.

@@ -170,7 +170,7 @@ impl Certificates {
         Ok(true)
     }
 
-    /// Like [`Self::reload`], and reports the change or the problem in the log and the metrics: for whoever is told to reload.
+    /// Like [`Self::reload`], and reports the change or the problem in the log and the metrics: for a command to reload.
     ///
     /// # Errors
     /// Those of [`Self::reload`].
