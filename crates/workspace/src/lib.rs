@@ -15,9 +15,8 @@ pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
 pub use limits_spec::{CorsSpec, RequestLimitsSpec, RouteLimitsSpec};
 pub use secret::{Secret, SecretSource};
 pub use settings::{
-    DEFAULT_ENVIRONMENT, DEFAULT_RETENTION, FILE_NAME, Limits, Origin, Overrides, Setting, Tls,
-    DEFAULT_ENVIRONMENT, FILE_NAME, Limits, Origin, Overrides, RequestLimits, Setting, Tls,
-    Webhook, Workspace,
+    DEFAULT_ENVIRONMENT, DEFAULT_RETENTION, FILE_NAME, Limits, Origin, Overrides, RequestLimits,
+    Setting, Tls, Webhook, Workspace,
 };
 pub use spec::{
     ConversationsSpec, LimitsSpec, OidcSpec, ProfileSpec, SecretsSpec, ServerSpec, TlsSpec,
