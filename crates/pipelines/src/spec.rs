@@ -53,7 +53,7 @@ pub enum StageSpec {
     /// Registers a model.
     Push(PushStage),
     /// Promotes a version through a canary.
-    Promote(PromoteStage),
+    Promote(Box<PromoteStage>),
     /// Runs a shell command.
     Shell(ShellStage),
 }

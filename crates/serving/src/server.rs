@@ -359,13 +359,14 @@ pub(super) fn new_app(
     }))
 }
 
+/// The certificates of a listener; `None` for one without TLS.
+type Certified = Option<Arc<Certificates>>;
+
 /// Reads the certificates of the public and of the admin listener.
 ///
 /// # Errors
 /// Those of [`Certificates::open`].
-fn certificates(
-    settings: &ServerSettings,
-) -> Result<(Option<Arc<Certificates>>, Option<Arc<Certificates>>)> {
+fn certificates(settings: &ServerSettings) -> Result<(Certified, Certified)> {
     let ListenerSettings { tls, admin_tls, .. } = &settings.listeners;
     let open = |tls: &Option<TlsSettings>, listener| {
         tls.clone().map(|tls| Certificates::open(tls, listener)).transpose()
@@ -379,7 +380,7 @@ fn certificates(
 /// `BOT-6010` if the listener has no address, because it was closed.
 pub(super) fn listen(
     app: Arc<App>,
-    (listener, tls): (TcpListener, Option<Arc<Certificates>>),
+    (listener, tls): (TcpListener, Certified),
     settings: &ServerSettings,
     gate: Arc<PublicGate>,
 ) -> Result<Running> {

@@ -49,8 +49,8 @@ impl Canary {
         let last = entries.iter().find(|entry| entry.seq == seq).ok_or_else(|| missing(seq))?;
         let mark = last.payload.request.as_ref();
         let own = |entry: &&Entry<Deployment>| entry.payload.request.as_ref() == mark;
-        let steps = entries.iter().filter(own).filter_map(|entry| entry.payload.rollout());
-        let rollout = steps.last();
+        let mut steps = entries.iter().filter(own).filter_map(|entry| entry.payload.rollout());
+        let rollout = steps.next_back();
         let (from, to) = match (&last.payload.change, rollout) {
             (Change::Champion(moved), _) => (moved.from().unwrap_or(moved.to()), moved.to()),
             (_, Some(rollout)) => (rollout.champion, rollout.champion),
