@@ -87,6 +87,7 @@ async fn serve(folder: &Path) -> Outcome<()> {
             access: AccessSettings::default(),
             replication: botops_serving::Replication::default(),
             webhooks: Vec::new(),
+            public: botops_serving::PublicSettings::default(),
             listeners: ListenerSettings { limits, tls, ..ListenerSettings::default() },
         };
         let rows: Vec<(String, &str)> = ["invoice", "parcel", "login"]
