@@ -23,7 +23,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
     runtime::Handle,
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -34,6 +34,10 @@ use tokio::{
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 /// The longest such time.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The most connections that wait to be accepted; the system may allow fewer. Beyond them, clients try again by themselves,
+/// later and later.
+const BACKLOG: u32 = 16_384;
 
 /// The answer to a connection beyond the limit.
 static BUSY: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -47,7 +51,14 @@ static BUSY: LazyLock<Vec<u8>> = LazyLock::new(|| {
 /// # Errors
 /// `BOT-6010`.
 pub(super) async fn bind(at: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(at).await.map_err(|error| {
+    let bound = (|| {
+        let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // The port can be used again at once after a restart.
+        socket.set_reuseaddr(true)?;
+        socket.bind(at)?;
+        socket.listen(BACKLOG)
+    })();
+    bound.map_err(|error: io::Error| {
         let fault = if error.kind() == io::ErrorKind::AddrInUse {
             Fault::internal("BOT-6010", format!("the address `{at}` is in use"))
                 .hint("choose another port, or `:0` for any free port")
