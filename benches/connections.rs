@@ -88,6 +88,7 @@ async fn serve(folder: &Path) -> Outcome<()> {
             replication: botops_serving::Replication::default(),
             webhooks: Vec::new(),
             public: botops_serving::PublicSettings::default(),
+            conversations: None,
             listeners: ListenerSettings { limits, tls, ..ListenerSettings::default() },
         };
         let rows: Vec<(String, &str)> = ["invoice", "parcel", "login"]

@@ -23,7 +23,7 @@ pub(crate) enum Promotion {
     /// policy are printed.
     Rehearsal(Registry, Printer),
     /// A rollout on a server.
-    Server(Server),
+    Server(Box<Server>),
 }
 
 /// A server that promotes.
@@ -47,7 +47,7 @@ impl Promotion {
         let workspace: &Workspace = context.workspace()?;
         Ok(match &workspace.admin_url.value {
             None => Self::Rehearsal(context.registry()?, context.printer),
-            Some(admin_url) => Self::Server(Server {
+            Some(admin_url) => Self::Server(Box::new(Server {
                 admin_url: admin_url.clone(),
                 url: workspace.server_url.value.clone(),
                 client_key: workspace.client_key.value.clone(),
@@ -57,7 +57,7 @@ impl Promotion {
                 printer: context.printer,
                 following,
                 supersede,
-            }),
+            })),
         })
     }
 }
