@@ -1,7 +1,9 @@
 //! `botops conversations`.
 
+mod answers;
 mod text;
 
+use self::answers::{Forgotten, ListLine, Shown, TurnLine};
 use super::Outcome;
 use crate::cli::{
     arguments::{
@@ -12,7 +14,7 @@ use crate::cli::{
     terminal::tables,
 };
 use botops_conversations::{
-    Conversations, DataKeys, ErasureAct, Found, Id, Names, StoredTurn, Subject, Summary,
+    Conversations, DataKeys, ErasureAct, Found, Names, StoredTurn, Subject, Summary,
 };
 use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
@@ -105,41 +107,6 @@ struct RewrapArgs {
     dry_run: bool,
 }
 
-/// A conversation in an answer.
-#[derive(Serialize)]
-struct ListLine {
-    /// Its name: an HMAC.
-    conversation: Id,
-    person: Option<Id>,
-    turns: i64,
-    first: DateTime<Utc>,
-    last: DateTime<Utc>,
-}
-
-/// A turn in an answer, and a line of an export.
-#[derive(Serialize)]
-struct TurnLine {
-    conversation: Id,
-    number: i64,
-    at: DateTime<Utc>,
-    person: Option<Id>,
-    /// Whether an action is under way, or its outcome is unknown.
-    open: bool,
-    /// Whether the text can be read; if not, the key of the person was erased.
-    readable: bool,
-    message_id: Option<String>,
-    request_id: Option<String>,
-    text: Option<String>,
-    intent: Option<String>,
-    language: Option<String>,
-    entities: Value,
-    slots: Value,
-    /// The answer, as the client got it.
-    answer: Value,
-    digest: Option<String>,
-    arm: Option<String>,
-}
-
 #[derive(Serialize)]
 struct Listed {
     store: String,
@@ -147,25 +114,10 @@ struct Listed {
 }
 
 #[derive(Serialize)]
-struct Shown {
-    conversations: Vec<ListLine>,
-    turns: Vec<TurnLine>,
-}
-
-#[derive(Serialize)]
 struct Exported {
     out: String,
     conversations: usize,
     turns: usize,
-    dry_run: bool,
-}
-
-#[derive(Serialize)]
-struct Forgotten {
-    subject: Subject,
-    conversations: usize,
-    turns: u64,
-    keys: u64,
     dry_run: bool,
 }
 

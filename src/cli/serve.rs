@@ -6,14 +6,10 @@ use crate::cli::{
     arguments::model_arg,
     session::{context::Context, conversing},
 };
-use botops_access::{Identity, Policy};
+use botops_access::Identity;
 use botops_findings::{Fault, Result};
-use botops_registry::{Reference, Registry, Selector, read_policy};
-use botops_serving::{
-    self as serving, Reloaded, Replication, RequestLog, Running, ServerSettings, Source,
-    WebhookSpec,
-};
-use botops_workspace::{Webhook, Workspace};
+use botops_registry::{Reference, Registry, Selector};
+use botops_serving::{self as serving, Reloaded, Running, Source};
 use serde::Serialize;
 use std::{
     net::SocketAddr,
@@ -24,65 +20,17 @@ use std::{
 
 mod access;
 mod conversations;
+mod flags;
 pub(crate) mod identity_key;
 mod kept_key;
 mod listeners;
 mod protection;
 mod reload;
+mod settings;
 mod token_key;
 
-/// The default address of the public listener.
-const LISTEN: &str = "127.0.0.1:8080";
-/// The default address of the admin listener.
-const ADMIN_LISTEN: &str = "127.0.0.1:8081";
-
-/// Parses an address; an empty variable counts as unset.
-fn address(text: &str, default: &str) -> Result<SocketAddr, std::net::AddrParseError> {
-    if text.trim().is_empty() { default.parse() } else { text.trim().parse() }
-}
-
-/// Parses the lifetime of feedback.
-fn feedback_lifetime(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    let longest = Duration::from_secs(366 * 24 * 60 * 60);
-    match duration {
-        duration if duration < Duration::from_secs(1) => Err("it is shorter than 1s".to_owned()),
-        duration if duration > longest => Err("it is longer than 366d".to_owned()),
-        duration => Ok(duration),
-    }
-}
-
-/// Serve a model over HTTP
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Args {
-    /// Model: a `.botops` file, or a model or version in the registry; default: the workspace's champion
-    model: Option<String>,
-    /// Address of the public listener
-    #[arg(long, default_value = LISTEN, env = "BOTOPS_LISTEN", value_parser = |text: &str| address(text, LISTEN))]
-    listen: SocketAddr,
-    /// Address of the admin listener, which runs only if BOTOPS_ADMIN_TOKEN is set
-    #[arg(long, default_value = ADMIN_LISTEN, env = "BOTOPS_ADMIN_LISTEN", value_parser = |text: &str| address(text, ADMIN_LISTEN))]
-    admin_listen: SocketAddr,
-    /// Unix socket of the admin API, for the user of the server and root
-    #[arg(long, value_name = "PATH")]
-    admin_socket: Option<PathBuf>,
-    /// Name by which clients may call the server, such as that of a proxy; repeatable. A listener on a loopback address
-    /// accepts addresses, names without a dot, and these names
-    #[arg(long, value_name = "NAME")]
-    allow_host: Vec<String>,
-    /// How long a server that cannot read the store sends requests to a challenger
-    #[arg(long, value_name = "DURATION", default_value = "15s", env = "BOTOPS_STALE_AFTER", value_parser = humantime::parse_duration)]
-    stale_after: Duration,
-    /// How long feedback on an answer counts for a rollout, at most 366 days
-    #[arg(long, value_name = "DURATION", default_value = "30d", env = "BOTOPS_FEEDBACK_LIFETIME", value_parser = feedback_lifetime)]
-    feedback_lifetime: Duration,
-    /// Divide every wait for other servers by this number; for tests in which hours pass in minutes
-    #[arg(long, hide = true, default_value_t = 1, env = "BOTOPS_TIMES")]
-    times: u32,
-    /// Write no request log; warnings, such as failed logins, are still written
-    #[arg(long)]
-    no_request_log: bool,
-}
+pub(crate) use flags::Args;
+use settings::{policy_file, server_settings};
 
 #[derive(Serialize)]
 struct Answer {
@@ -169,65 +117,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Ok::<_, Fault>(answer)
     })??;
     Ok(Outcome::done(&answer, ""))
-}
-
-/// Returns the settings of the server, of the flags and of the workspace.
-///
-/// # Errors
-/// `BOT-1021` (exit 2) a secret cannot be read; those of the access settings.
-fn server_settings(args: &Args, workspace: &Workspace) -> Result<ServerSettings> {
-    Ok(ServerSettings {
-        listen: args.listen,
-        admin_listen: args.admin_listen,
-        admin_token: workspace.admin_token.value.resolve()?,
-        allowed_hosts: protection::allowed_hosts(workspace, &args.allow_host)?,
-        environment: workspace.environment.value.clone(),
-        access: access::resolve(workspace, args.admin_socket.as_deref())?,
-        listeners: listeners::settings(workspace),
-        replication: Replication {
-            identity_key: Some(identity_key::resolve(workspace)?),
-            stale_after: args.stale_after,
-            times: args.times,
-            token_key: Some(token_key::resolve(workspace)?),
-            feedback_lifetime: args.feedback_lifetime,
-        },
-        webhooks: webhooks(workspace)?,
-        // Opened at the start, and not read again.
-        conversations: None,
-        request_log: if args.no_request_log {
-            RequestLog::Warnings(|| Box::new(std::io::stderr()))
-        } else {
-            RequestLog::To(|| Box::new(std::io::stderr()))
-        },
-        public: protection::of(workspace, args.listen)?,
-    })
-}
-
-/// Returns the receivers of webhooks, with their secrets.
-///
-/// # Errors
-/// `BOT-1021` (exit 2) a secret cannot be read.
-fn webhooks(workspace: &Workspace) -> Result<Vec<WebhookSpec>> {
-    let receiver = |webhook: &Webhook| {
-        let secrets = webhook.secrets.iter().filter_map(|it| it.resolve().transpose());
-        Ok(WebhookSpec {
-            url: webhook.url.clone(),
-            secrets: secrets.collect::<Result<_>>()?,
-            events: webhook.events.clone(),
-        })
-    };
-    workspace.webhooks.value.iter().map(receiver).collect()
-}
-
-/// Reads the policy file of the workspace, for the environment of `registry`; `None` without one.
-///
-/// # Errors
-/// Those of the file; `BOT-6057` (exit 2) it is for another environment.
-fn policy_file(workspace: &Workspace, registry: &Registry) -> Result<Option<Policy>> {
-    let Some(path) = &workspace.policy.value else { return Ok(None) };
-    let policy = read_policy(path)?;
-    registry.check_policy_environment(&policy).map_err(|fault| fault.file(path))?;
-    Ok(Some(policy))
 }
 
 /// Makes the policy file that the server is started with the policy of the environment, unless it is in force already.

@@ -1,6 +1,7 @@
 //! The conversations of a bot: named, sealed and in order, in any store.
 
 use crate::{
+    head::Head,
     heads::Heads,
     names::{Id, Named, Names},
     sealing::{DataKeys, PersonKey, is_sealed},
@@ -8,7 +9,6 @@ use crate::{
     turn::Turn,
 };
 use botops_findings::{Fault, FaultKind, Result};
-use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -32,50 +32,12 @@ impl std::fmt::Debug for Conversations {
     }
 }
 
-/// The end of a conversation: what the next turn follows.
-#[derive(Debug, Clone, Default)]
-pub struct Head {
-    last: Option<(i64, Id)>,
-    /// The time of the last turn, in milliseconds since 1970.
-    at: Option<i64>,
-    slots: Arc<Value>,
-    open: bool,
-    /// The key of the person who spoke last.
-    key: Option<(Id, PersonKey)>,
-}
-
-impl Head {
-    /// Returns the number of the next turn.
-    #[must_use]
-    pub fn next(&self) -> i64 {
-        self.last.map_or(0, |(number, _)| number + 1)
-    }
-
-    /// Returns the slots after the last turn; null if there are none.
-    #[must_use]
-    pub fn slots(&self) -> &Value {
-        &self.slots
-    }
-
-    /// Returns the time of the last turn, in milliseconds since 1970.
-    #[must_use]
-    pub fn at(&self) -> Option<i64> {
-        self.at
-    }
-
-    /// Returns whether an action of the last turn is under way, or its outcome is unknown.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.open
-    }
-}
-
 /// A turn that was read.
 #[derive(Debug, Clone)]
 pub struct StoredTurn {
     /// Its place and time.
     pub row: Row,
-    /// What was said; `None` if the key of the person was erased.
+    /// The texts and their meaning; `None` if the key of the person was erased.
     pub turn: Option<Turn>,
 }
 
@@ -352,7 +314,7 @@ fn person(row: &Row) -> Id {
     row.person.unwrap_or(row.conversation)
 }
 
-/// What a sealed turn is bound to.
+/// Returns the place to which a sealed turn is bound.
 fn place(row: &Row) -> Vec<u8> {
     let (conversation, turn) = (row.conversation.as_bytes(), row.turn.as_bytes());
     [b"botops turn", &conversation[..], turn, &row.number.to_be_bytes()].concat()

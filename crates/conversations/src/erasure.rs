@@ -32,7 +32,7 @@ pub enum Subject {
     Person,
 }
 
-/// What is stored of a conversation or a person.
+/// The extent of what is stored of a conversation or a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
     /// The names that were searched for.

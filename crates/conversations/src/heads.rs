@@ -1,6 +1,6 @@
 //! The ends of the conversations that this process answered last.
 
-use crate::{conversations::Head, names::Id};
+use crate::{head::Head, names::Id};
 use std::{
     collections::HashMap,
     mem,

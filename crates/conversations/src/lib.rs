@@ -13,6 +13,7 @@
 
 mod conversations;
 mod erasure;
+mod head;
 mod heads;
 mod location;
 mod memory;
@@ -30,8 +31,9 @@ mod store;
 mod tests;
 mod turn;
 
-pub use conversations::{Conversations, Head, Recorded, StoredTurn};
+pub use conversations::{Conversations, Recorded, StoredTurn};
 pub use erasure::{Erasure, ErasureAct, Found, Subject};
+pub use head::Head;
 pub use location::Location;
 pub use memory::MemoryStore;
 pub use migrations::SchemaStatus;

@@ -17,5 +17,5 @@ pub(crate) fn check_rollback(
     }
     let message = format!("a rollback to version 0 erases the {count} turns in `{}`", status.store);
     Err(Fault::policy("BOT-6127", message)
-        .hint("export what is needed with `botops conversations export`, then add `--force`"))
+        .hint("export what is needed with `botops conversations export <CONVERSATION>`, then add `--force`"))
 }

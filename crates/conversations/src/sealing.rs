@@ -162,7 +162,7 @@ fn cipher(bytes: &[u8]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("a key has 32 bytes"))
 }
 
-/// What a wrapped key is bound to.
+/// Returns the context to which a wrapped key is bound.
 fn key_context(conversation: Id, person: Id, key_id: &str) -> Vec<u8> {
     let (conversation, person) = (conversation.as_bytes(), person.as_bytes());
     [b"botops person key", &conversation[..], person, key_id.as_bytes()].concat()

@@ -52,7 +52,7 @@ pub struct Summary {
     pub last: i64,
 }
 
-/// What was erased.
+/// The extent of an erasure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Erased {
     /// The number of turns.

@@ -10,7 +10,7 @@ const NEWEST: u32 = 1;
 /// very many slots come near.
 pub const MOST_TURN_BYTES: usize = 256 << 10;
 
-/// What was said in a turn, and what the bot made of it.
+/// The message of a turn, and what the bot made of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
     /// The client's id of the message.

@@ -1,6 +1,6 @@
 //! The answers of `botops conversations` for people.
 
-use super::{Forgotten, ListLine, Shown, TurnLine};
+use super::answers::{Forgotten, ListLine, Shown, TurnLine};
 use crate::cli::terminal::tables;
 use botops_conversations::Id;
 use botops_text::display;

@@ -1,6 +1,9 @@
 //! The settings of a running server, read again.
 
-use super::{Args, policy_file, server_settings};
+use super::{
+    flags::Args,
+    settings::{policy_file, server_settings},
+};
 use crate::cli::session::{context::Context, provenance};
 use async_trait::async_trait;
 use botops_access::{Identity, Policy};

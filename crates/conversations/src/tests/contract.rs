@@ -1,4 +1,4 @@
-//! What every store does.
+//! The contract that every store keeps.
 
 use super::sqlite;
 use crate::{

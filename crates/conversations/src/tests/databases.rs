@@ -121,7 +121,7 @@ async fn redis_keeps_the_contract_and_its_files_forget() {
     assert_eq!(all(&plain, "kept").await.len(), 1);
 }
 
-/// What a client was told: for each text of its conversation, the answer.
+/// The answers that a client got, by the text of its conversation.
 type Acknowledged = BTreeMap<String, String>;
 
 /// Talks until `stop`, and sends each message again until it is acknowledged.

@@ -1,4 +1,4 @@
-//! What was erased is in no file.
+//! Erased texts are in no file.
 
 use super::{conversations, files_with, racing::say, sqlite};
 

@@ -80,7 +80,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6127",
         kind: Some(FaultKind::Policy),
         title: "a rollback of the tables would erase turns",
-        explanation: "The way back to version 0 removes the tables with everything in them. Nothing was changed. Export what is needed with `botops conversations export`, then add `--force`.",
+        explanation: "The way back to version 0 removes the tables with everything in them. Nothing was changed. Export what is needed with `botops conversations export CONVERSATION`, then add `--force`.",
     },
     Entry {
         code: "BOT-6128",

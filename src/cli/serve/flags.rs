@@ -1,0 +1,56 @@
+//! The flags of `botops serve`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// The default address of the public listener.
+const LISTEN: &str = "127.0.0.1:8080";
+/// The default address of the admin listener.
+const ADMIN_LISTEN: &str = "127.0.0.1:8081";
+
+/// Parses an address; an empty variable counts as unset.
+fn address(text: &str, default: &str) -> Result<SocketAddr, std::net::AddrParseError> {
+    if text.trim().is_empty() { default.parse() } else { text.trim().parse() }
+}
+
+/// Parses the lifetime of feedback.
+fn feedback_lifetime(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let longest = Duration::from_secs(366 * 24 * 60 * 60);
+    match duration {
+        duration if duration < Duration::from_secs(1) => Err("it is shorter than 1s".to_owned()),
+        duration if duration > longest => Err("it is longer than 366d".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// Serve a model over HTTP
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Args {
+    /// Model: a `.botops` file, or a model or version in the registry; default: the workspace's champion
+    pub(super) model: Option<String>,
+    /// Address of the public listener
+    #[arg(long, default_value = LISTEN, env = "BOTOPS_LISTEN", value_parser = |text: &str| address(text, LISTEN))]
+    pub(super) listen: SocketAddr,
+    /// Address of the admin listener, which runs only if BOTOPS_ADMIN_TOKEN is set
+    #[arg(long, default_value = ADMIN_LISTEN, env = "BOTOPS_ADMIN_LISTEN", value_parser = |text: &str| address(text, ADMIN_LISTEN))]
+    pub(super) admin_listen: SocketAddr,
+    /// Unix socket of the admin API, for the user of the server and root
+    #[arg(long, value_name = "PATH")]
+    pub(super) admin_socket: Option<PathBuf>,
+    /// Name by which clients may call the server, such as that of a proxy; repeatable. A listener on a loopback address
+    /// accepts addresses, names without a dot, and these names
+    #[arg(long, value_name = "NAME")]
+    pub(super) allow_host: Vec<String>,
+    /// How long a server that cannot read the store sends requests to a challenger
+    #[arg(long, value_name = "DURATION", default_value = "15s", env = "BOTOPS_STALE_AFTER", value_parser = humantime::parse_duration)]
+    pub(super) stale_after: Duration,
+    /// How long feedback on an answer counts for a rollout, at most 366 days
+    #[arg(long, value_name = "DURATION", default_value = "30d", env = "BOTOPS_FEEDBACK_LIFETIME", value_parser = feedback_lifetime)]
+    pub(super) feedback_lifetime: Duration,
+    /// Divide every wait for other servers by this number; for tests in which hours pass in minutes
+    #[arg(long, hide = true, default_value_t = 1, env = "BOTOPS_TIMES")]
+    pub(super) times: u32,
+    /// Write no request log; warnings, such as failed logins, are still written
+    #[arg(long)]
+    pub(super) no_request_log: bool,
+}

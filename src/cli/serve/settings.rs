@@ -1,0 +1,67 @@
+//! The settings of a server, of the flags and of the workspace.
+
+use super::{access, flags::Args, identity_key, listeners, protection, token_key};
+use botops_access::Policy;
+use botops_findings::Result;
+use botops_registry::{Registry, read_policy};
+use botops_serving::{Replication, RequestLog, ServerSettings, WebhookSpec};
+use botops_workspace::{Webhook, Workspace};
+
+/// Returns the settings of the server, of the flags and of the workspace.
+///
+/// # Errors
+/// `BOT-1021` (exit 2) a secret cannot be read; those of the access settings.
+pub(super) fn server_settings(args: &Args, workspace: &Workspace) -> Result<ServerSettings> {
+    Ok(ServerSettings {
+        listen: args.listen,
+        admin_listen: args.admin_listen,
+        admin_token: workspace.admin_token.value.resolve()?,
+        allowed_hosts: protection::allowed_hosts(workspace, &args.allow_host)?,
+        environment: workspace.environment.value.clone(),
+        access: access::resolve(workspace, args.admin_socket.as_deref())?,
+        listeners: listeners::settings(workspace),
+        replication: Replication {
+            identity_key: Some(identity_key::resolve(workspace)?),
+            stale_after: args.stale_after,
+            times: args.times,
+            token_key: Some(token_key::resolve(workspace)?),
+            feedback_lifetime: args.feedback_lifetime,
+        },
+        webhooks: webhooks(workspace)?,
+        // Opened at the start, and not read again.
+        conversations: None,
+        request_log: if args.no_request_log {
+            RequestLog::Warnings(|| Box::new(std::io::stderr()))
+        } else {
+            RequestLog::To(|| Box::new(std::io::stderr()))
+        },
+        public: protection::of(workspace, args.listen)?,
+    })
+}
+
+/// Returns the receivers of webhooks, with their secrets.
+///
+/// # Errors
+/// `BOT-1021` (exit 2) a secret cannot be read.
+fn webhooks(workspace: &Workspace) -> Result<Vec<WebhookSpec>> {
+    let receiver = |webhook: &Webhook| {
+        let secrets = webhook.secrets.iter().filter_map(|it| it.resolve().transpose());
+        Ok(WebhookSpec {
+            url: webhook.url.clone(),
+            secrets: secrets.collect::<Result<_>>()?,
+            events: webhook.events.clone(),
+        })
+    };
+    workspace.webhooks.value.iter().map(receiver).collect()
+}
+
+/// Reads the policy file of the workspace, for the environment of `registry`; `None` without one.
+///
+/// # Errors
+/// Those of the file; `BOT-6057` (exit 2) it is for another environment.
+pub(super) fn policy_file(workspace: &Workspace, registry: &Registry) -> Result<Option<Policy>> {
+    let Some(path) = &workspace.policy.value else { return Ok(None) };
+    let policy = read_policy(path)?;
+    registry.check_policy_environment(&policy).map_err(|fault| fault.file(path))?;
+    Ok(Some(policy))
+}
