@@ -52,7 +52,7 @@ const PUBLIC: [Route; 8] = [
 ];
 
 /// The admin listener, with a token or key as `Authorization: Bearer`.
-const ADMIN: [Route; 24] = [
+const ADMIN: [Route; 27] = [
     (
         "GET",
         "/admin/v1/models",
@@ -202,6 +202,27 @@ const ADMIN: [Route; 24] = [
         "admin_plan.rs:PlanRequest",
         "admin_plan.rs:PlanAnswer",
         "Forecast a plan, at the traffic of the current or the last rollout unless it is given",
+    ),
+    (
+        "POST",
+        "/admin/v1/reload",
+        "admin_reload.rs:ReloadRequest",
+        "lib.rs:Reloaded",
+        "Read the settings again, and apply those that need no restart",
+    ),
+    (
+        "PUT",
+        "/admin/v1/models/{model}/shadow",
+        "admin_shadow.rs:ShadowRequest",
+        "lib.rs:RolloutStatus",
+        "Put a version on mirror only, or join its run",
+    ),
+    (
+        "GET",
+        "/admin/v1/rollouts/{id}/disagreements",
+        "",
+        "disagreements.rs:Disagreements",
+        "The last messages on which the challenger disagreed, redacted, of this server",
     ),
 ];
 
