@@ -68,7 +68,7 @@ pub(super) fn client_gate(
                     }
                 };
                 return Err(Fault::usage("BOT-1083", message)
-                    .hint("accept tokens with `access: {jwt: […]}`, register the model with `botops push`, or write `access: open`"));
+                    .hint("accept tokens with `access: {jwt: […]}`, register the model with `botops push MODEL`, or write `access: open`"));
             }
             let keys = keys.then(Default::default);
             let verified = TokenCache::default();
