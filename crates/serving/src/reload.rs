@@ -94,7 +94,7 @@ impl Reloading {
         }
         if !dry_run {
             self.apply(&in_force.access, &wanted, checked)?;
-            // What needs a restart is told again at the next reload.
+            // What needs a restart is reported again at the next reload.
             in_force.access.issuers.clone_from(&wanted.access.issuers);
             in_force.access.socket_users.clone_from(&wanted.access.socket_users);
             in_force.webhooks = wanted.webhooks;

@@ -17,7 +17,7 @@ pub(super) struct WatchedStream<S> {
     stream: S,
     activity: Arc<Activity>,
     reader: StrictReader,
-    /// What the server still reads in place of a message that is refused.
+    /// The bytes that the server still reads in place of a message that is refused.
     left: &'static [u8],
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Position {
     writer: String,
 }
 
-/// What the store says about a receiver.
+/// The marks of a receiver in the store: its last entry and its last claim.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     /// The number of the last entry that the receiver has; `None` for a new receiver.

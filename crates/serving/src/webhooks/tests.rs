@@ -33,7 +33,7 @@ const TIMES: u32 = 20;
 const SECRET: &str = "the secret of the receiver, long enough";
 const OLD_SECRET: &str = "the secret before, which is long enough";
 
-/// What a receiver does with a request that it has read.
+/// The answer of a receiver to a request that it has read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Does {
     Accept,
