@@ -10,7 +10,7 @@ mod client_address;
 mod limit;
 mod rate;
 mod request_limits;
-mod shared;
+mod several_servers;
 mod subject;
 mod table;
 
@@ -18,5 +18,5 @@ pub use client_address::{Network, TrustedProxies, limited_as};
 pub use limit::{Limit, MAX_KEYS, Verdict};
 pub use rate::Rate;
 pub use request_limits::{Applied, RateSpec, RequestLimits, RouteRates, Sender, take_all};
-pub use shared::{Asked, OnSharedFailure, SharedLimits, Taken};
+pub use several_servers::{Asked, OnSharedFailure, SharedLimits, Taken};
 pub use subject::Subject;
