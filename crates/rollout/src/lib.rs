@@ -54,6 +54,7 @@ mod replica_observation;
 mod replica_splits;
 mod rounding;
 mod settling;
+mod slot;
 mod spec;
 mod state;
 mod transition;
@@ -86,8 +87,9 @@ pub use policy::{
 pub use replay::{RecordedInput, RecordedTick, replay, replay_step};
 pub use replica_observation::{
     LARGEST_OBSERVATION, MOST_KEYS, MOST_VERDICTS, Marked, OBSERVATION_SCHEMA, ReplicaObservation,
-    Seen, Slot, unit_key,
+    Seen, unit_key,
 };
+pub use slot::Slot;
 pub use spec::{ApprovalSpec, LimitsSpec, RolloutSpec, SettleSpec, ShadowSpec, StepSpec};
 pub use state::{Effect, PauseReason, Phase, Rollout, RolloutRequest, Versions};
 pub use transition::{Command, Transition, TransitionRecord, Verdict};

@@ -7,7 +7,7 @@
 //! Objects come from other processes: [`ReplicaObservation::read`] checks every length and number, and refuses a damaged
 //! object as a whole.
 
-use crate::{assignment::Arm, failure::FailureKind, unit_set::UnitSet, verdict::Judged};
+use crate::{failure::FailureKind, slot::Slot, unit_set::UnitSet, verdict::Judged};
 use botops_findings::{Fault, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,6 @@ pub const LARGEST_OBSERVATION: usize = 2 << 20;
 const MOST_LISTS: usize = 1_000;
 /// The longest id of a rollout, a replica or a verdict, in bytes.
 const LONGEST_ID: usize = 128;
-/// A weight of 100 %.
-const BILLION: u32 = 1_000_000_000;
 
 /// The news of one replica since its previous object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,17 +71,6 @@ pub struct ReplicaObservation {
     pub judged: Vec<Judged>,
 }
 
-/// The share of traffic under which a unit was first seen at a replica, and its arm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Slot {
-    /// The index of the step, from 0.
-    pub step: u16,
-    /// The challenger's share in billionths, above 0.
-    pub weight: u32,
-    /// The arm that answered.
-    pub arm: Arm,
-}
-
 /// Units first seen under one share of traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
@@ -120,20 +107,6 @@ pub fn unit_key(identity_key: &[u8], conversation_id: &str) -> u64 {
     let digest = botops_digest::hmac_sha256(identity_key, conversation_id.as_bytes());
     let head: [u8; 8] = digest.as_bytes()[..8].try_into().expect("a digest has 32 bytes");
     u64::from_be_bytes(head)
-}
-
-impl Slot {
-    /// Returns the slot of a unit of `arm`, first seen in `step` at `weight`, a share in (0, 1].
-    #[must_use]
-    pub fn new(step: u16, weight: f64, arm: Arm) -> Self {
-        Self { step, weight: (weight * f64::from(BILLION)).round() as u32, arm }
-    }
-
-    /// Returns whether the weight is in (0, 1].
-    #[must_use]
-    pub fn is_valid(self) -> bool {
-        (1..=BILLION).contains(&self.weight)
-    }
 }
 
 impl ReplicaObservation {

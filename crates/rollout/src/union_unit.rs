@@ -3,7 +3,7 @@
 use crate::{
     assignment::Arm,
     failure::FailureKind,
-    replica_observation::Slot,
+    slot::Slot,
     waiting_verdicts::{Fate, WaitingVerdict, source_bits},
 };
 

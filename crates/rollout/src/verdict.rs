@@ -3,7 +3,7 @@
 //! A verdict is about one message. It names the message and its conversation by keys, and the share under which the server
 //! that answered judges that conversation: any replica can publish it, whether or not it saw the conversation.
 
-use crate::replica_observation::Slot;
+use crate::slot::Slot;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 

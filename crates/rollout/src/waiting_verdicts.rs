@@ -9,7 +9,7 @@
 //! Memory is bounded: at most [`MOST_WAITING`] verdicts wait, and the messages judged last are remembered, as units are.
 
 use crate::{
-    replica_observation::Slot,
+    slot::Slot,
     verdict::{Judged, VerdictSource},
 };
 use std::collections::{BTreeMap, HashSet};
