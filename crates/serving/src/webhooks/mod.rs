@@ -9,6 +9,7 @@
 //!   there; each event is delivered at least once, and in the order of the log
 
 mod delivery;
+mod pace;
 mod position;
 mod receiver;
 mod sending;
@@ -16,7 +17,8 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
-pub(super) use delivery::{EventSource, Pace};
+pub(super) use delivery::EventSource;
+pub(super) use pace::Pace;
 pub(super) use receiver::{Receiver, check};
 
 use crate::app::App;

@@ -1,6 +1,6 @@
 //! One attempt to deliver an event.
 
-use super::{delivery::Pace, receiver::Receiver};
+use super::{pace::Pace, receiver::Receiver};
 use crate::log_event::LogEvent;
 use botops_findings::Result;
 use botops_http::{Client, ClientSpec, Proxy, Redirects, header, why_unreachable};
