@@ -2,9 +2,9 @@
 
 use crate::{
     clock::Clock,
+    conversation_settings::ConversationSettings,
     cors::Cors,
     disagreements::KeptDisagreements,
-    kept_turns::ConversationSettings,
     metrics::Metrics,
     observe::Observer,
     rate_limit::RateLimiting,

@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    conversation_settings::{ConversationSettings, OnStoreFailure},
     exchange::{Exchange, MAX_ID_BYTES, unfit},
     pointer::Field,
     problem::Problem,
@@ -10,7 +11,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::Response,
 };
-use botops_conversations::{Conversations, Head, Named, Recorded, Turn};
+use botops_conversations::{Head, Named, Recorded, Turn};
 use botops_findings::{Fault, FaultKind};
 use std::{
     sync::Arc,
@@ -26,27 +27,6 @@ const MESSAGE_ID: Field = Field::Named("message_id");
 const TRIES: usize = 32;
 /// The time between two erasures of old turns.
 const ERASURE: Duration = Duration::from_secs(3_600);
-
-/// The conversations of a server.
-#[derive(Debug, Clone)]
-pub struct ConversationSettings {
-    /// Their names, keys and store.
-    pub conversations: Conversations,
-    /// How long a turn is kept.
-    pub retention: Duration,
-    /// Whether a message is answered when its turn cannot be stored.
-    pub on_store_failure: OnStoreFailure,
-}
-
-/// Whether a message is answered when its turn cannot be stored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnStoreFailure {
-    /// It is refused: 503.
-    #[default]
-    Refuse,
-    /// It is answered, and the turn is lost.
-    Answer,
-}
 
 /// The ids that a client gave with a message.
 #[derive(Debug, Clone, Copy, Default)]
