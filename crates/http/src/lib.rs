@@ -1,7 +1,21 @@
-//! One way to make HTTP clients, with one TLS provider and explicit time-outs.
+//! One way to make HTTP clients, with one TLS provider and explicit time-outs, and the strict reading of requests.
 //!
 //! In: a [`ClientSpec`]. Out: a [`Client`]. All crates that make HTTP requests use the types re-exported here, so that
 //! TLS, proxies and redirects are decided in one place.
+//!
+//! For servers:
+//!
+//! - [`StrictReader`] refuses HTTP/1.1 that another program could read as another request
+//! - [`read_objects`] reads a JSON body in which every struct is an object
+//! - [`certificate_validity`] reads the dates of a certificate
+
+mod certificate_dates;
+mod objects_only;
+mod strict_http1;
+
+pub use certificate_dates::{Validity, certificate_validity};
+pub use objects_only::{ObjectsOnly, read_objects};
+pub use strict_http1::{Malformed, StrictReader};
 
 pub use reqwest::{
     Body, Client, Error, Method, RequestBuilder, Response, StatusCode, Url, header, redirect,

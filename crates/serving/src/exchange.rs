@@ -3,7 +3,6 @@
 use crate::{
     app::App,
     metrics::arm_name,
-    objects_only,
     pointer::{self, Field},
     problem::Problem,
     request_id::RequestId,
@@ -309,7 +308,7 @@ pub(super) fn read_body(
 /// 400 if it is not JSON or nested too deep, 422 if the JSON has another shape.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     check_depth(body)?;
-    objects_only::from_slice(body).map_err(|error| {
+    botops_http::read_objects(body).map_err(|error| {
         if error.is_data() {
             let message = format!("the body has the wrong shape: {error}");
             let fault = Fault::usage("BOT-6013", message);

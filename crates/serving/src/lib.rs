@@ -40,7 +40,6 @@ mod app;
 mod attempt;
 mod authorization;
 mod canary;
-mod certificate_dates;
 #[cfg(test)]
 mod champion_tests;
 mod chat;
@@ -72,7 +71,6 @@ mod log_event;
 mod login;
 mod metrics;
 mod network;
-mod objects_only;
 mod observe;
 mod openapi;
 #[cfg(test)]
@@ -105,7 +103,6 @@ mod server;
 mod shadow;
 mod shedding;
 mod sizes;
-mod strict_http1;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -1,6 +1,6 @@
 //! Places in a JSON body, as JSON pointers of RFC 6901.
 
-use crate::objects_only::ObjectsOnly;
+use botops_http::ObjectsOnly;
 use serde::Deserialize;
 use serde_path_to_error::{Path, Segment, Track};
 use std::{borrow::Cow, fmt};

@@ -2,12 +2,12 @@
 
 use crate::{
     app::App,
-    certificate_dates::validity,
     problem::{Problem, last_answer},
 };
 use axum::http::StatusCode;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
+use botops_http::certificate_validity;
 use chrono::{DateTime, TimeDelta, Utc};
 use rustls::{
     ServerConfig,
@@ -267,7 +267,7 @@ fn load(
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate)
         .collect::<Result<_, _>>()
         .map_err(|error| fault(format!("the certificate `{shown}` is not PEM: {error}")))?;
-    let dates = chain.first().and_then(|first| validity(first)).ok_or_else(|| {
+    let dates = chain.first().and_then(|first| certificate_validity(first)).ok_or_else(|| {
         fault(format!("`{shown}` has no certificate in PEM")).hint(
             "it begins with `-----BEGIN CERTIFICATE-----`, and that of the server comes first",
         )

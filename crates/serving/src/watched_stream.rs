@@ -1,9 +1,7 @@
 //! The stream of a connection. It notes what the client sends and takes, and refuses HTTP/1.1 that is not strict.
 
-use crate::{
-    connection_activity::Activity,
-    strict_http1::{Malformed, StrictReader},
-};
+use crate::connection_activity::Activity;
+use botops_http::{Malformed, StrictReader};
 use std::{
     io::{self, IoSlice},
     pin::Pin,

@@ -21,7 +21,7 @@ const MOST_HEX_DIGITS: usize = 15;
 
 /// The reader of the bytes that a client sends on one connection.
 #[derive(Debug)]
-pub(super) struct StrictReader {
+pub struct StrictReader {
     state: State,
     /// The begin of a line whose end was not read yet.
     partial: Vec<u8>,
@@ -34,9 +34,9 @@ pub(super) struct StrictReader {
 
 /// A message that is not read: the place of the byte at which it was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed {
+pub struct Malformed {
     /// The number of bytes before it.
-    pub(super) at: usize,
+    pub at: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,8 @@ struct Head {
 
 impl StrictReader {
     /// Makes the reader of a connection whose lines may have `longest_line` bytes.
-    pub(super) fn new(longest_line: usize) -> Self {
+    #[must_use]
+    pub fn new(longest_line: usize) -> Self {
         Self {
             state: State::Start { skipped: false },
             partial: Vec::new(),
@@ -79,7 +80,8 @@ impl StrictReader {
     }
 
     /// Returns whether the head of a request has begun, and not ended.
-    pub(super) fn is_within_head(&self) -> bool {
+    #[must_use]
+    pub fn is_within_head(&self) -> bool {
         match self.state {
             State::Headers => true,
             State::Start { .. } => !self.partial.is_empty(),
@@ -88,7 +90,8 @@ impl StrictReader {
     }
 
     /// Returns whether the client speaks HTTP/2.
-    pub(super) fn is_http2(&self) -> bool {
+    #[must_use]
+    pub fn is_http2(&self) -> bool {
         self.state == State::Http2
     }
 
@@ -96,7 +99,7 @@ impl StrictReader {
     ///
     /// # Errors
     /// The place of the first byte that is refused. Nothing is to be read after it.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+    pub fn read(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         self.read_preface(bytes);
         let mut at = 0;
         while at < bytes.len() {

@@ -15,7 +15,7 @@ use std::fmt;
 ///
 /// # Errors
 /// If `json` is not JSON, or has another shape than `T`.
-pub(crate) fn from_slice<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+pub fn read_objects<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = T::deserialize(ObjectsOnly(&mut deserializer))?;
     deserializer.end()?;
@@ -23,7 +23,8 @@ pub(crate) fn from_slice<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::
 }
 
 /// Wraps a part of serde's data model, so that every struct below it is read from an object.
-pub(crate) struct ObjectsOnly<T>(pub(crate) T);
+#[derive(Debug)]
+pub struct ObjectsOnly<T>(pub T);
 
 /// A visitor of a value, or of a struct.
 struct Guarded<V> {
@@ -285,13 +286,13 @@ mod tests {
     fn objects_lists_and_values_are_read_as_serde_reads_them() {
         let json = r#"{"text": "a\nb", "parts": [{"n": 1}, {"n": 2}], "named": {"x": {"n": 3}}, "one": {"n": 4},
             "kind": {"Fields": {"n": 5}}, "pair": [6, {"n": 7}]}"#;
-        let read: Body<'_> = from_slice(json.as_bytes()).unwrap();
+        let read: Body<'_> = read_objects(json.as_bytes()).unwrap();
         assert_eq!(read, serde_json::from_str(json).unwrap());
         for json in [r#"{"text": "plain"}"#, r#"{"text": "", "one": null, "kind": "Plain"}"#] {
-            let read: Body<'_> = from_slice(json.as_bytes()).unwrap();
+            let read: Body<'_> = read_objects(json.as_bytes()).unwrap();
             assert_eq!(read, serde_json::from_str(json).unwrap());
         }
-        let read: Body<'_> = from_slice(br#"{"text": "plain"}"#).unwrap();
+        let read: Body<'_> = read_objects(br#"{"text": "plain"}"#).unwrap();
         assert!(matches!(read.text, Cow::Borrowed("plain")), "it is not copied");
     }
 
@@ -307,7 +308,7 @@ mod tests {
             r#"{"text": "a", "pair": [6, [7]]}"#,
         ] {
             assert!(serde_json::from_str::<Body<'_>>(json).is_ok(), "serde alone reads {json}");
-            let error = from_slice::<Body<'_>>(json.as_bytes()).unwrap_err();
+            let error = read_objects::<Body<'_>>(json.as_bytes()).unwrap_err();
             assert!(error.is_data(), "{json}: {error}");
             let message = error.to_string();
             assert!(message.contains("an array, expected an object"), "{json}: {message}");
@@ -316,7 +317,7 @@ mod tests {
 
     #[test]
     fn what_follows_a_value_is_an_error() {
-        assert!(from_slice::<Body<'_>>(br#"{"text": "a"} {}"#).unwrap_err().is_syntax());
-        assert!(from_slice::<Body<'_>>(br#"{"text": "a""#).unwrap_err().is_eof());
+        assert!(read_objects::<Body<'_>>(br#"{"text": "a"} {}"#).unwrap_err().is_syntax());
+        assert!(read_objects::<Body<'_>>(br#"{"text": "a""#).unwrap_err().is_eof());
     }
 }

@@ -7,11 +7,11 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 
 /// The time in which a certificate is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Validity {
+pub struct Validity {
     /// The begin.
-    pub(super) not_before: DateTime<Utc>,
+    pub not_before: DateTime<Utc>,
     /// The end.
-    pub(super) not_after: DateTime<Utc>,
+    pub not_after: DateTime<Utc>,
 }
 
 const INTEGER: u8 = 0x02;
@@ -22,7 +22,8 @@ const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 
 /// Returns the validity of a certificate; `None` if it is not one.
-pub(super) fn validity(certificate: &[u8]) -> Option<Validity> {
+#[must_use]
+pub fn certificate_validity(certificate: &[u8]) -> Option<Validity> {
     let (content, _) = element(certificate, SEQUENCE)?;
     let (content, _) = element(content, SEQUENCE)?;
     let rest = element(content, VERSION).map_or(content, |(_, rest)| rest);
@@ -92,12 +93,12 @@ mod tests {
         let dates =
             [der(UTC_TIME, b"500102030405Z"), der(GENERALIZED_TIME, b"20500102030405Z")].concat();
         for version in [der(VERSION, &[2, 1, 2]), Vec::new()] {
-            let found = validity(&certificate(&version, &dates)).unwrap();
+            let found = certificate_validity(&certificate(&version, &dates)).unwrap();
             assert_eq!(found.not_before.to_rfc3339(), "1950-01-02T03:04:05+00:00");
             assert_eq!(found.not_after.to_rfc3339(), "2050-01-02T03:04:05+00:00");
         }
         let dates = [der(UTC_TIME, b"491231235959Z"), der(UTC_TIME, b"000101000000Z")].concat();
-        let found = validity(&certificate(&[], &dates)).unwrap();
+        let found = certificate_validity(&certificate(&[], &dates)).unwrap();
         assert_eq!(found.not_before.to_rfc3339(), "2049-12-31T23:59:59+00:00");
         assert_eq!(found.not_after.to_rfc3339(), "2000-01-01T00:00:00+00:00");
     }
@@ -106,15 +107,19 @@ mod tests {
     fn anything_else_has_no_dates() {
         let dates = [der(UTC_TIME, b"500102030405Z"), der(UTC_TIME, b"500102030405Z")].concat();
         let whole = certificate(&[], &dates);
-        assert!(validity(&whole).is_some());
+        assert!(certificate_validity(&whole).is_some());
         for n in 0..whole.len() {
-            assert_eq!(validity(&whole[..n]), None, "the first {n} bytes");
+            assert_eq!(certificate_validity(&whole[..n]), None, "the first {n} bytes");
         }
         for bad in [b"500102030405".as_slice(), b"", b"50010203040\xc3\xbcZ", b"509902030405Z"] {
             let dates = [der(UTC_TIME, bad), der(UTC_TIME, bad)].concat();
-            assert_eq!(validity(&certificate(&[], &dates)), None, "{bad:?}");
+            assert_eq!(certificate_validity(&certificate(&[], &dates)), None, "{bad:?}");
         }
-        assert_eq!(validity(&[SEQUENCE, 0x85, 0, 0, 0, 0, 1, 0]), None, "a length of 5 bytes");
-        assert_eq!(validity(&[SEQUENCE, 0x80, 0, 0]), None, "no length");
+        assert_eq!(
+            certificate_validity(&[SEQUENCE, 0x85, 0, 0, 0, 0, 1, 0]),
+            None,
+            "a length of 5 bytes"
+        );
+        assert_eq!(certificate_validity(&[SEQUENCE, 0x80, 0, 0]), None, "no length");
     }
 }
