@@ -93,7 +93,7 @@ const ADMIN: [Route; 27] = [
         "GET",
         "/admin/v1/rollouts/{id}/events",
         "",
-        "admin_events.rs:RolloutEvent",
+        "log_event.rs:LogEvent",
         "The decisions as server-sent events, from `Last-Event-ID` on",
     ),
     (
