@@ -267,8 +267,9 @@ fn export(args: &ExportArgs, context: &Context) -> Result<Outcome> {
         serde_json::to_writer(&mut lines, turn).expect("a turn can be written as JSON");
         lines.push(b'\n');
     }
-    if !args.dry_run {
-        output.write(&lines)?;
+    match args.dry_run {
+        true => output.check_content(&lines)?,
+        false => output.write(&lines)?,
     }
     let (n_conversations, n_turns) = (found.conversations.len(), turns.len());
     let answer = Exported {

@@ -5,18 +5,24 @@ use botops_conversations::{Conversations, DataKeys, Head, Location, Names, Turn}
 use serde_json::{Value, json};
 use std::{fs, process::Command};
 
-const IDENTITY_KEY: &str = "0123456789abcdef0123456789abcdef";
+/// The key under which [`stored`] names conversations.
+pub(crate) const IDENTITY_KEY: &str = "0123456789abcdef0123456789abcdef";
 const DATA_KEY: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const NEW_DATA_KEY: &str = "k2:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// Stores turns as a server does: two conversations of alice and one of bob.
 fn stored(terminal: &Terminal) {
+    stored_with(terminal, Some(DataKeys::parse(DATA_KEY).unwrap()));
+}
+
+/// Like [`stored`]; the texts are sealed if there are `keys`.
+pub(crate) fn stored_with(terminal: &Terminal, keys: Option<DataKeys>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let location = Location::parse(".botops/conversations", terminal.path()).unwrap();
         let store = location.open(true).await.unwrap();
         let names = Names::new(IDENTITY_KEY.as_bytes(), None);
-        let of = Conversations::new(store, names, Some(DataKeys::parse(DATA_KEY).unwrap()));
+        let of = Conversations::new(store, names, keys);
         for (id, user, text) in [
             ("c1", "alice", "where is my order"),
             ("c2", "alice", "refund me"),

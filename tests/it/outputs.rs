@@ -1,6 +1,9 @@
 //! Every verb with an output that the user names: existing files, links, and `--force`.
 
-use crate::terminal::{Terminal, two_intents};
+use crate::{
+    conversations::{IDENTITY_KEY, stored_with},
+    terminal::{Terminal, two_intents},
+};
 use std::{collections::BTreeSet, fs};
 
 /// A verb with an output: its name and flag, and its command line with `OUT` as the file to write.
@@ -47,11 +50,7 @@ const WRITERS: [Writer; 29] = [
     writer("data merge --refused", "data merge data.csv labelled.csv --out new.csv --refused OUT"),
     writer("runs reproduce --out", "runs reproduce latest --out OUT"),
     writer("registry pull --out", "registry pull bot@1 --out OUT"),
-    Writer {
-        output: "conversations export --out",
-        line: "conversations export c1 --out OUT",
-        is_run: false,
-    },
+    writer("conversations export --out", "conversations export c1 --out OUT"),
 ];
 
 /// Outputs with rules of their own, which other tests check.
@@ -115,6 +114,8 @@ fn terminal() -> Terminal {
     terminal.stdout("train data.csv --out model.botops --record");
     terminal.stdout("push model.botops --name bot");
     terminal.run("validate broken.csv --quarantine q.csv");
+    terminal.write(".botops/keys/identity_key", IDENTITY_KEY);
+    stored_with(&terminal, None);
     terminal
 }
 

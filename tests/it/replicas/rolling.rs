@@ -102,6 +102,11 @@ pub(super) async fn renew_all(fleet: Arc<Fleet>, seed: u64) {
     // Some began while the share was raised, or before the rollout.
     assert!(last * 10 >= sent * 5, "only {last} of {sent} conversations are counted");
     commander.abort(&id).await;
+    let began = Instant::now();
+    while !commander.in_log(&id).await.is_over() {
+        assert!(began.elapsed() < LIMIT, "the rollout does not end");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     commander.wait_for_agreement().await;
     let acknowledged = commander.acknowledged.clone();
     checks::check(&fleet, &answers, &acknowledged).await;

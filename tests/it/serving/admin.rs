@@ -350,7 +350,7 @@ async fn commands_honor_revisions_and_dry_runs() {
         call(&running, Method::GET, "/models/support").send().await.unwrap().json().await.unwrap();
     assert_eq!(status["primary"]["model"], "support@1");
     assert_eq!(status["canary"], Value::Null);
-    assert_eq!(call(&running, Method::GET, "/models/other").send().await.unwrap().status(), 400);
+    assert_eq!(call(&running, Method::GET, "/models/other").send().await.unwrap().status(), 404);
     let tested: Value =
         call(&running, Method::GET, "/selftest").send().await.unwrap().json().await.unwrap();
     assert_eq!((&tested[0]["passed"], &tested[0]["n"]), (&json!(true), &json!(8)));

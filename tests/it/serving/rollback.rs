@@ -202,7 +202,7 @@ async fn an_unknown_query_key_changes_nothing() {
     }
     // A command of a rollout takes no version: it would be ignored.
     let body = json!({"version": "support@1", "reason": "x"});
-    assert_eq!(send(&running, "/rollouts/latest/rollback", &body).await.status(), 400);
+    assert_eq!(send(&running, "/rollouts/latest/rollback", &body).await.status(), 422);
     let status = client.rollout("support", None).await.unwrap();
     assert!(matches!(status.rollout.phase, Phase::Ramping { .. }));
     assert_eq!(champion(&registry).await, "support@2");
