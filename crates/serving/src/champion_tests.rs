@@ -7,8 +7,12 @@ use botops_registry::{
     Act, CHAMPION, Change, Deployment, Manifest, ManifestFile, Registry, Version, deployment_log,
 };
 use botops_store::{Appended, Store};
+use botops_workspace::Secret;
 use chrono::DateTime;
 use std::time::Duration;
+
+/// The shared admin token: whoever sends it sees versions.
+const TOKEN: &str = "the shared token of these tests, long enough";
 
 fn act() -> Act {
     Act::claimed("ada", "a test", DateTime::UNIX_EPOCH)
@@ -85,7 +89,8 @@ impl Bench {
         let source = Source::Registry { registry, model: "support".to_owned(), pinned: None };
         let metrics = crate::MetricsAccess::Open;
         let listeners = crate::ListenerSettings { metrics, ..Default::default() };
-        let settings = crate::ServerSettings { listeners, ..crate::tests::settings() };
+        let admin_token = Some(Secret::new(TOKEN));
+        let settings = crate::ServerSettings { listeners, admin_token, ..crate::tests::settings() };
         start(settings, source).await.unwrap()
     }
 
@@ -119,7 +124,7 @@ fn manifest_of(bytes: &[u8], creator: &str) -> Manifest {
 async fn get(running: &Running, path: &str) -> String {
     let client = super::client::http().unwrap();
     let url = format!("http://{}{path}", running.address());
-    client.get(url).send().await.unwrap().text().await.unwrap()
+    client.get(url).bearer_auth(TOKEN).send().await.unwrap().text().await.unwrap()
 }
 
 /// Waits until the readiness of a server contains `text`.

@@ -3,7 +3,8 @@
 //! The tokens are signed with HMAC-SHA256 under the secret that stands beside them, and valid until 2100.
 
 use super::{
-    AccessSettings, ClientAccess, Message, ReplayTarget, Running, ServerSettings, Source,
+    AccessSettings, ClientAccess, ListenerSettings, Message, MetricsAccess, ReplayTarget, Running,
+    ServerSettings, Source,
     champion_tests::Bench,
     public_endpoints::{ENDPOINTS, PublicCall, PublicEndpoint},
     server::start,
@@ -64,6 +65,7 @@ async fn serve(registry: &Registry, clients: ClientAccess) -> Running {
     let settings = ServerSettings {
         admin_token: Some(Secret::new(TOKEN)),
         access: AccessSettings { clients, ..AccessSettings::default() },
+        listeners: ListenerSettings { metrics: MetricsAccess::Open, ..Default::default() },
         ..settings()
     };
     let source =
