@@ -214,7 +214,7 @@ fn beginning(output: &str) -> &'static [u8] {
             b"file,record,line,"
         }
         "data label-issues --out" => b"file,record,line,text,intent,",
-        "validate --report" | "gate --out" => b"{",
+        "validate --report" | "gate --out" | "conversations export --out" => b"{",
         "predict --out" => b"record,text,truth,intent,",
         "data import --out" | "data export --out" | "data merge --out" => b"text,intent",
         "data import --terms" => b"version:",
