@@ -283,6 +283,27 @@ impl Conversations {
         self.store.recent(after, limit).await
     }
 
+    /// Checks that the data keys open what is stored: the first 500 keys of persons under another key than the one in force, and
+    /// one under that.
+    ///
+    /// # Errors
+    /// `BOT-6117` (exit 2) texts are stored under a data key that is not set, `BOT-6123` (exit 3) a key of a person cannot be
+    /// unwrapped; those of the store.
+    pub async fn check_keys(&self) -> Result<()> {
+        // No key id is empty, so this is any key.
+        let any = self.store.keys_not_under("", 1).await?;
+        let Some(first) = any.first() else { return Ok(()) };
+        let Some(keys) = &self.keys else {
+            let id = botops_text::display(&first.key_id, 64);
+            let message = format!("texts are stored under the data key `{id}`, and none is set");
+            return Err(Fault::usage("BOT-6117", message)
+                .hint("set `secrets.data_key` in botops.yaml, or BOTOPS_DATA_KEY"));
+        };
+        keys.unwrap(first)?;
+        let others = self.store.keys_not_under(keys.current(), 500).await?;
+        others.iter().try_for_each(|key| keys.unwrap(key).map(drop))
+    }
+
     /// Wraps every person's key again that is not wrapped by the data key in force. Returns their number. With `dry_run`, it
     /// tries the first 500 only, and stores nothing.
     ///

@@ -63,7 +63,8 @@ impl Location {
                     .hint("give the path of a folder, or a `postgres://` or `redis://` URL"));
             }
             _ if text.trim().is_empty() => {
-                return Err(Fault::usage("BOT-6115", "the store of conversations is empty"));
+                return Err(Fault::usage("BOT-6115", "the store of conversations is empty")
+                    .hint("give the path of a folder, or a `postgres://` or `redis://` URL"));
             }
             _ => Kind::Folder(root.join(text)),
         };

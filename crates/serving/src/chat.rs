@@ -58,6 +58,8 @@ struct Request<'a> {
 /// An answer that is made, and not given yet.
 struct Made {
     body: Vec<u8>,
+    /// The answer to store; `None` if it is the body. Whoever sends the message again may not see versions.
+    kept: Option<Vec<u8>>,
     prediction: Prediction,
     duration: Duration,
     entities: Vec<Entity>,
@@ -183,7 +185,8 @@ fn turn(attempt: &Attempt<'_>, (text, made): (&str, &Made), slots: &serde_json::
         message_id: None,
         request_id: attempt.exchange.id.to_string(),
         text: text.to_owned(),
-        answer: String::from_utf8(made.body.clone()).expect("JSON is UTF-8"),
+        answer: String::from_utf8(made.kept.as_ref().unwrap_or(&made.body).clone())
+            .expect("JSON is UTF-8"),
         intent: (!made.prediction.fallback).then(|| intent.to_string()),
         language: made.language.clone(),
         entities: serde_json::to_value(&made.entities).expect("entities can be written as JSON"),
@@ -225,7 +228,7 @@ fn respond(attempt: &Attempt<'_>, text: &str, language: Option<&str>) -> Result<
     );
     let duration = exchange.elapsed();
     let judged = attempt.predicted(&prediction, duration);
-    let body = serde_json::to_vec(&Answer {
+    let mut answer = Answer {
         request_id: exchange.id,
         intent,
         confidence: prediction.confidence,
@@ -238,10 +241,16 @@ fn respond(attempt: &Attempt<'_>, text: &str, language: Option<&str>) -> Result<
         model: exchange.shown(&*served.reference),
         digest: exchange.shown(&*served.digest_text),
         arm: exchange.shown(arm_name(choice.arm)),
-    })
-    .expect("an answer can be written as JSON");
+    };
+    let written =
+        |answer: &Answer<'_>| serde_json::to_vec(answer).expect("an answer can be written as JSON");
+    let body = written(&answer);
+    let kept = answer.model.is_some().then(|| {
+        (answer.model, answer.digest, answer.arm) = (None, None, None);
+        written(&answer)
+    });
     let language = response.map(|(_, language)| language);
-    Ok(Made { body, prediction, duration, entities, language })
+    Ok(Made { body, kept, prediction, duration, entities, language })
 }
 
 #[cfg(test)]

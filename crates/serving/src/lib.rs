@@ -230,7 +230,7 @@ pub struct AccessSettings {
 }
 
 /// Who may call the public API of a server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ClientAccess {
     /// Nobody decided: everyone on this machine. A server that listens beyond it does not start.
     #[default]

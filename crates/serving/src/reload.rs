@@ -143,7 +143,13 @@ impl Reloading {
             ("server.admin_oidc", old.issuers != new.issuers, has_address),
             ("server.admin_socket_users", old.socket_users != new.socket_users, has_socket),
             ("server.webhooks", webhooks(now) != webhooks(wanted), true),
+            ("access", old.clients != new.clients, false),
             ("environment", now.environment != wanted.environment, false),
+            (
+                "secrets.token_key",
+                secret(&now.replication.token_key) != secret(&wanted.replication.token_key),
+                false,
+            ),
             (
                 "secrets.identity_key",
                 secret(&now.replication.identity_key) != secret(&wanted.replication.identity_key),

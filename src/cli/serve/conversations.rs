@@ -32,11 +32,14 @@ pub(super) fn settings(workspace: &Workspace) -> Result<(Duration, OnStoreFailur
 /// Opens the conversations.
 ///
 /// # Errors
-/// Those of [`conversing::open`].
+/// Those of [`conversing::open`] and of [`Conversations::check_keys`].
+///
+/// [`Conversations::check_keys`]: botops_conversations::Conversations::check_keys
 pub(super) async fn open(
     context: &Context,
     (retention, on_store_failure): (Duration, OnStoreFailure),
 ) -> Result<ConversationSettings> {
     let conversations = conversing::open(context, true).await?;
+    conversations.check_keys().await?;
     Ok(ConversationSettings { conversations, retention, on_store_failure })
 }

@@ -7,10 +7,11 @@ use super::{
 use crate::cli::session::{context::Context, provenance};
 use async_trait::async_trait;
 use botops_access::{Identity, Policy};
-use botops_findings::Result;
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
 use botops_registry::{Act, Registry};
 use botops_serving::{Configuration, Reread};
-use botops_workspace::{Overrides, Workspace};
+use botops_workspace::{FILE_NAME, Overrides, Workspace};
 use serde_json::Value;
 use std::{
     path::PathBuf,
@@ -34,6 +35,8 @@ const NOT_COMPARED: [&str; 9] = [
 pub(super) struct Settings {
     args: Args,
     start: PathBuf,
+    /// The file of settings at the start; `None` without one.
+    file: Option<PathBuf>,
     overrides: Overrides,
     at_start: Value,
     /// The registry of the model; `None` for a file.
@@ -45,8 +48,10 @@ pub(super) struct Settings {
 impl Settings {
     /// Remembers how the server was started.
     pub(super) fn new(args: &Args, context: &Context, registry: Option<Registry>) -> Result<Self> {
+        let file = context.workspace()?.root.join(FILE_NAME);
         Ok(Self {
             args: args.clone(),
+            file: file.is_file().then_some(file),
             start: crate::cli::session::context::current_folder()?,
             overrides: context.overrides(),
             at_start: comparable(context.workspace()?, args),
@@ -71,21 +76,48 @@ fn comparable(workspace: &Workspace, args: &Args) -> Value {
         .map(|(name, setting)| {
             let key = match &*name {
                 "model" | "registry" => name,
+                "request_limits" => "limits".to_owned(),
+                "cors_origins" => "server.cors.origins".to_owned(),
+                "open_metrics" => "server.metrics".to_owned(),
                 "conversations_retention" => "conversations.retention".to_owned(),
                 "on_store_failure" => "conversations.on_store_failure".to_owned(),
                 _ => format!("server.{name}"),
             };
             (key, setting.get("value").cloned().unwrap_or(setting))
         })
+        .chain(secrets(workspace))
         .collect::<serde_json::Map<_, _>>()
         .into()
+}
+
+/// Returns the digests of the secrets that a restart is needed for, by name; null for one that is not set, or cannot be read.
+fn secrets(workspace: &Workspace) -> Vec<(String, Value)> {
+    let all = [
+        ("secrets.data_key", &workspace.data_key),
+        ("secrets.old_identity_key", &workspace.old_identity_key),
+        ("conversations.store", &workspace.conversations_store),
+        ("limits.shared", &workspace.request_limits.shared),
+    ];
+    all.into_iter()
+        .map(|(name, setting)| {
+            let secret = setting.value.resolve().ok().flatten();
+            let digest = secret.map(|it| Digest::of(it.expose().as_bytes()).to_string());
+            (name.to_owned(), digest.map_or(Value::Null, Value::String))
+        })
+        .collect()
 }
 
 #[async_trait]
 impl Configuration for Settings {
     fn read(&self) -> Result<Reread> {
+        if let Some(file) = self.file.as_ref().filter(|file| !file.is_file()) {
+            let message = format!("the file `{}`, of the start, is gone", file.display());
+            return Err(Fault::internal("BOT-1017", message)
+                .hint("write it again; the settings stay as they are until then"));
+        }
         let workspace = Workspace::discover(&self.start, &self.overrides)?;
         let settings = server_settings(&self.args, &workspace)?;
+        super::conversations::settings(&workspace)?;
         let policy = match &self.registry {
             Some(registry) => policy_file(&workspace, registry)?,
             None => None,

@@ -428,6 +428,7 @@ async fn a_server_is_asked_before_a_run_whether_it_takes_a_rollout() {
     assert_eq!(checked("support", None).await, Err("BOT-6032"));
     assert_eq!(checked("support", Some(versions[1].manifest_digest)).await, Ok(()));
     client.command("support", "rollback", "ada", "enough").await.unwrap();
+    wait_for(&client, |status| status.rollout.is_over()).await;
     assert_eq!(checked("support", None).await, Ok(()));
     running.shutdown().await;
 }

@@ -48,7 +48,10 @@ impl Sources<'_> {
             Origin::Flag(_) | Origin::Environment(_) => &self.start,
             Origin::Default | Origin::File(_) | Origin::Profile(_) => &self.root,
         };
-        let is_place = botops_text::url_scheme(&value).is_none() && value != "memory";
+        // One that is empty is no folder: it is refused where it is opened.
+        let is_place = botops_text::url_scheme(&value).is_none()
+            && value != "memory"
+            && !value.trim().is_empty();
         let value = match is_place {
             true => tidy(&base.join(value)).display().to_string(),
             false => value,
