@@ -13,8 +13,12 @@ use botops_conversations::{
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
+use botops_workspace::Secret;
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc, time::Duration};
+
+/// The shared admin token: whoever sends it sees versions.
+const TOKEN: &str = "the shared token of these tests, long enough";
 
 /// A store that cannot be reached.
 struct Gone;
@@ -79,7 +83,8 @@ fn of(store: Arc<dyn ConversationStore>) -> Conversations {
 async fn server(conversations: Conversations, on_store_failure: OnStoreFailure) -> Running {
     let day = Duration::from_secs(86_400);
     let kept = ConversationSettings { conversations, retention: 30 * day, on_store_failure };
-    let settings = ServerSettings { conversations: Some(kept), ..settings() };
+    let admin_token = Some(Secret::new(TOKEN));
+    let settings = ServerSettings { conversations: Some(kept), admin_token, ..settings() };
     let digest = Digest::of(b"model");
     let source = Source::File { model: Box::new(model()), digest, name: "a.botops".to_owned() };
     start(settings, source).await.unwrap()
@@ -226,4 +231,21 @@ async fn a_server_goes_on_with_the_turns_of_the_one_before() {
     }
     let kept = open(folder.path()).await;
     assert_eq!(kept.head(&kept.named("c", None)).await.unwrap().next(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_repeated_shows_no_version_to_a_caller_who_may_not_see_it() {
+    let running = server(of(Arc::new(MemoryStore::default())), OnStoreFailure::Refuse).await;
+    let body = json!({"text": "red apple", "conversation_id": "c", "message_id": "m1"});
+    let url = format!("http://{}/v1/chat", running.address());
+    let request = http().unwrap().post(url).bearer_auth(TOKEN).body(body.to_string());
+    let first: Value = request.send().await.unwrap().json().await.unwrap();
+    assert!(first["model"].is_string() && first["arm"].is_string(), "{first}");
+    let (status, again, _) = chat(&running, &body).await;
+    let again: Value = serde_json::from_str(&again).unwrap();
+    assert_eq!((status, &again["request_id"]), (200, &first["request_id"]));
+    for name in ["model", "digest", "arm"] {
+        assert_eq!(again.get(name), None, "{again}");
+    }
+    running.shutdown().await;
 }

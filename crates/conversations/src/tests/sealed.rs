@@ -69,7 +69,13 @@ async fn a_new_data_key_wraps_the_keys_of_persons_again() {
     let named = only_new.named("c", None);
     assert_eq!(only_new.head(&named).await.unwrap_err().code(), "BOT-6117");
     assert_eq!(only_new.rewrap(false).await.unwrap_err().code(), "BOT-6117");
+    assert_eq!(only_new.check_keys().await.unwrap_err().code(), "BOT-6117");
+    let same_id = conversations(store.clone(), Some(&data_key("k1", 9)));
+    assert_eq!(same_id.check_keys().await.unwrap_err().code(), "BOT-6123");
+    let none = conversations(store.clone(), None);
+    assert_eq!(none.check_keys().await.unwrap_err().code(), "BOT-6117");
     let both = conversations(store.clone(), Some(&format!("{two},{one}")));
+    both.check_keys().await.unwrap();
     say(&both, "c", "again", None).await;
     assert_eq!(both.rewrap(true).await.unwrap(), 1);
     assert_eq!(both.rewrap(false).await.unwrap(), 1);
