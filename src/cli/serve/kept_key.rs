@@ -24,6 +24,8 @@ pub(super) fn kept(path: &Path) -> io::Result<Secret> {
     });
     let _ = fs::remove_file(&made);
     written?;
+    // What is stored under the key must not outlive it in a power cut.
+    fs::File::open(folder)?.sync_all()?;
     fs::read_to_string(path).map(Secret::new)
 }
 
