@@ -98,7 +98,7 @@ pub fn replay_step(before: &Rollout, after: &Rollout) -> Result<(RecordedTick, T
         }
     }
     // A person acted while the clock had just jumped.
-    for recorded in commands(before, after) {
+    for recorded in commands(after) {
         if let Ok(transition) = decide(&before.rebased(after.updated_at), &recorded)
             && transition.next == *after
         {
@@ -120,25 +120,29 @@ fn base(before: &Rollout, after: &Rollout, recorded: &RecordedTick) -> Rollout {
 /// Returns the inputs that may lead from `before` to `after`, the likely ones first.
 fn candidates(before: &Rollout, after: &Rollout) -> Vec<RecordedTick> {
     let full_weight = |kind| after.limits.failures(kind).checked_sub(before.limits.failures(kind));
-    let tick = before.judge.difference(&after.judge, full_weight).map(|observation| {
-        let decided = after.revision > before.revision;
+    let times = if after.revision > before.revision {
+        vec![after.updated_at]
+    } else {
+        // A state without a decision does not hold its time: that of the last look, or an earlier one if the clock went
+        // back since.
         let looked = after.judge.observed_at().unwrap_or(before.updated_at);
-        RecordedTick {
-            at: if decided { after.updated_at } else { looked.max(before.updated_at) },
-            input: RecordedInput::Tick {
-                observation: Observation { held: after.held.clone(), ..observation },
-            },
-        }
+        vec![looked.max(before.updated_at), before.updated_at]
+    };
+    let observation = before.judge.difference(&after.judge, full_weight);
+    let ticks = observation.into_iter().flat_map(|observation| {
+        let observation = Observation { held: after.held.clone(), ..observation };
+        let input = RecordedInput::Tick { observation };
+        times.iter().map(move |&at| RecordedTick { at, input: input.clone() })
     });
     let jump = RecordedTick {
         at: after.updated_at,
         input: RecordedInput::ClockJump { from: before.updated_at },
     };
-    tick.into_iter().chain(commands(before, after)).chain([jump]).collect()
+    ticks.chain(commands(after)).chain([jump]).collect()
 }
 
 /// Returns the commands that may lead from `before` to `after`.
-fn commands(before: &Rollout, after: &Rollout) -> Vec<RecordedTick> {
+fn commands(after: &Rollout) -> Vec<RecordedTick> {
     let mut commands = Vec::new();
     let after_prefix = |text: &str, prefix: &str| text.strip_prefix(prefix).map(str::to_owned);
     match &after.phase {
@@ -165,9 +169,8 @@ fn commands(before: &Rollout, after: &Rollout) -> Vec<RecordedTick> {
         }
         _ => {}
     }
-    if after.approvals.len() > before.approvals.len()
-        && let Some(approval) = after.approvals.last()
-    {
+    // The newest approval, or one that was given again: that changes nothing but the hold.
+    if let Some(approval) = after.approvals.last() {
         let (by, comment) = (approval.by.clone(), approval.comment.clone());
         commands.push(Command::Approve { by, comment });
     }
