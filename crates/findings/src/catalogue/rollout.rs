@@ -436,4 +436,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a rollout in shadow does not advance",
         explanation: "The plan of the rollout has the strategy `shadow`: the challenger classifies a share of the messages after their answers, to be compared with the champion, and answers nobody. It cannot be advanced, promoted or given a weight, and a request to promote its version does not join it. End it with `botops rollout abort`, or start the other rollout with `--supersede`.",
     },
+    Entry {
+        code: "BOT-6190",
+        kind: Some(FaultKind::Conflict),
+        title: "the rollout before is being rolled back",
+        explanation: "A rollout was aborted or failed. No conversation reaches its challenger any more, but requests that it had begun are still answered, and the rollout ends with the last of them. Until then no rollout of the model begins, of the same version or of another one, and nobody joins the one that ends. Ask again once `botops rollout status` shows `rolled back`, or ask with `--supersede` (`supersede: true` in the admin API), which waits for that. HTTP status 409. Nothing was started.",
+    },
 ];

@@ -42,7 +42,7 @@ impl Canary {
     /// have learned how the rollout ended.
     ///
     /// # Errors
-    /// `BOT-6032`, `BOT-6037`, `BOT-6001`, those of the registry; `BOT-5017` the version has no gate report; `BOT-5047`
+    /// `BOT-6032`, `BOT-6190`, `BOT-6037`, `BOT-6001`, those of the registry; `BOT-5017` the version has no gate report; `BOT-5047`
     /// it changes the intents, or cannot answer some; those of [`Self::check_held`].
     pub(crate) async fn start(
         self: &Arc<Self>,
@@ -65,7 +65,7 @@ impl Canary {
             if request.drill && self.repeated(&state, &requester)?.is_none() {
                 check_drill(&state, &self.app.model, &version)?;
             } else if let Some(joined) =
-                self.joined(&state, (&version, is_shadow), &requester).await?
+                self.joined(&state, (&version, is_shadow, request.supersede), &requester).await?
             {
                 return Ok(joined);
             }
@@ -85,10 +85,12 @@ impl Canary {
             // Every check of the new rollout comes before the open one is touched.
             if let Some(open) = state.open(&self.app.model) {
                 if !request.supersede {
-                    return Err(in_the_way(&open.rollout, &version));
+                    return Err(match self.is_ending(&open.rollout) {
+                        true => rolling_back(&open.rollout.id),
+                        false => in_the_way(&open.rollout, &version),
+                    });
                 }
-                let is_back = matches!(open.rollout.phase, Phase::RollingBack { .. });
-                if !is_back {
+                if !matches!(open.rollout.phase, Phase::RollingBack { .. }) {
                     let command = Command::Supersede { by: rollout.id.clone() };
                     let now = self.app.clock.steady();
                     let transition = rollout::command(&open.rollout, &command, now)?;
@@ -144,13 +146,15 @@ impl Canary {
     }
 
     /// Returns the rollout that a request for `version` joins, if there is one.
+    /// One that is being rolled back is joined by nobody: its end is decided.
     ///
     /// # Errors
-    /// `BOT-6037` it is the champion already, or the same model; those of a repeated request.
+    /// `BOT-6037` it is the champion already, or the same model; `BOT-6190` its rollout is being rolled back; those of a
+    /// repeated request.
     async fn joined(
         &self,
         state: &State,
-        (version, is_shadow): (&Version, bool),
+        (version, is_shadow, supersede): (&Version, bool, bool),
         requester: &Requester,
     ) -> Result<Option<(Transition, Started)>> {
         let primary = self.primary()?;
@@ -159,7 +163,8 @@ impl Canary {
             let rollout = self.rollout_after(seq).await?;
             return Ok(Some((unchanged(&rollout, Effect::None), Started::Repeated)));
         }
-        if let Some(step) = state.step(&self.app.model) {
+        let ending = state.open(&self.app.model).filter(|open| self.is_ending(&open.rollout));
+        if let Some(step) = state.step(&self.app.model).filter(|_| ending.is_none()) {
             let rollout = &step.rollout;
             let is_same = rollout.challenger == version.manifest_digest
                 && !is_drill(rollout)
@@ -171,11 +176,20 @@ impl Canary {
                 return Ok(Some((unchanged(rollout, Effect::None), Started::Joined)));
             }
         }
+        if let Some(open) = ending.filter(|_| !supersede) {
+            // Out of settling, the version may be the champion for a moment longer.
+            return Err(rolling_back(&open.rollout.id));
+        }
         let is_champion = champion == Some(version.manifest_digest);
         if is_champion || version.model_digest() == Some(primary.digest) {
             return Err(already_champion(version, &primary));
         }
         Ok(None)
+    }
+
+    /// Returns whether `rollout` is being rolled back: by its log, or by an abort that is in effect here.
+    fn is_ending(&self, rollout: &Rollout) -> bool {
+        matches!(rollout.phase, Phase::RollingBack { .. }) || self.is_aborted(&rollout.id)
     }
 
     /// Returns the rollout that `requester` asks for.
@@ -416,6 +430,16 @@ impl Canary {
 /// Returns the digest that identifies an `Idempotency-Key` of `by`.
 pub(crate) fn request_key(by: &Identity, key: &str) -> Digest {
     Digest::of_json(&(&by.name, by.kind, key))
+}
+
+/// The fault of a rollout that cannot begin before the rollback of rollout `id` is complete.
+fn rolling_back(id: &str) -> Fault {
+    let message = format!(
+        "rollout `{id}` is being rolled back: its last requests end before another rollout begins"
+    );
+    Fault::conflict("BOT-6190", message).hint(
+        "ask again once `botops rollout status` shows its end, or use `--supersede`, which waits for it",
+    )
 }
 
 /// The fault of a rollout of `version` that cannot begin before `open` ends.

@@ -147,6 +147,45 @@ async fn a_repeated_request_is_answered_again_at_every_server_and_changes_nothin
 }
 
 #[tokio::test]
+async fn nobody_joins_a_rollout_that_is_being_rolled_back() {
+    let store = Store::in_memory();
+    let (a, b) = (Server::start(&store).await, Server::start(&store).await);
+    let (api, other) = (Api::of(&a).await, Api::of(&b).await);
+    let start = ("POST", "models/m/rollouts");
+    let first = api.ask(start, &[], &start_body()).await;
+    assert_eq!(first.status, 201, "{}", first.body);
+    let id = first.body["rollout"]["id"].as_str().unwrap().to_owned();
+    let joined = other.ask(start, &[], &start_body()).await;
+    assert_eq!((joined.status, &joined.body["rollout"]["id"]), (200, &json!(id)));
+    // A request that the challenger still answers keeps the rollback from its end.
+    raised().await;
+    a.turns(2).await;
+    let held = a.app.slot.load().unwrap();
+    assert!(held.split().is_some());
+    let aborted =
+        api.ask(("POST", "rollouts/latest/rollback"), &[], &json!({"reason": "no"})).await;
+    assert_eq!(aborted.body["rollout"]["phase"]["phase"], "rolling_back", "{}", aborted.body);
+    let entries = log(&store).await.len();
+    for (api, path) in [
+        (&api, "models/m/rollouts"),
+        (&api, "models/m/rollouts?dry_run=true"),
+        (&other, "models/m/rollouts"),
+    ] {
+        let refused = api.ask(("POST", path), &[], &start_body()).await;
+        let code = &refused.body["code"];
+        assert_eq!((refused.status, code), (409, &json!("BOT-6190")), "{}", refused.body);
+        assert!(refused.body["detail"].as_str().unwrap().contains(&id), "{}", refused.body);
+    }
+    assert_eq!(log(&store).await.len(), entries, "nothing was started");
+    drop(held);
+    a.turns(3).await;
+    assert!(matches!(a.phase(), Phase::RolledBack { .. }), "{:?}", a.phase());
+    let second = other.ask(start, &[], &start_body()).await;
+    assert_eq!(second.status, 201, "{}", second.body);
+    assert_ne!(second.body["rollout"]["id"], json!(id));
+}
+
+#[tokio::test]
 async fn a_freeze_is_one_entry_however_often_it_is_asked_for() {
     let store = Store::in_memory();
     let (a, b) = (Server::start(&store).await, Server::start(&store).await);
