@@ -407,7 +407,7 @@ fn elsewhere(environment: &str) -> String {
 /// Returns the exit code for the verdict of a rollout.
 pub(crate) fn verdict_exit(verdict: &str) -> Exit {
     match verdict {
-        "promoted" => Exit::Done,
+        "promoted" | "finished" => Exit::Done,
         "insufficient" => Exit::Insufficient,
         "refused" => Exit::Policy,
         _ => Exit::Gate,

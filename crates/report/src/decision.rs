@@ -61,6 +61,7 @@ fn version(decision: &Decision, name: fn(&Versions) -> &String, short: &str) -> 
 pub(super) fn outcome(verdict: &str) -> (Tone, &'static str) {
     match verdict {
         "promoted" => (Tone::Good, "Promoted."),
+        "finished" => (Tone::Neutral, "The shadow run is over."),
         "rolled_back" => (Tone::Bad, "Rolled back."),
         "insufficient" => (Tone::Warning, "Insufficient evidence."),
         "failed" => (Tone::Bad, "Failed."),

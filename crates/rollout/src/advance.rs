@@ -105,7 +105,8 @@ pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>)
         | Phase::RolledBack { .. }
         | Phase::Failed { .. }
         | Phase::Refused { .. }
-        | Phase::Superseded { .. } => Transition::undecided(next, Verdict::Hold),
+        | Phase::Superseded { .. }
+        | Phase::Finished { .. } => Transition::undecided(next, Verdict::Hold),
     }
 }
 
@@ -248,11 +249,14 @@ fn shadow(next: Rollout, since: DateTime<Utc>, units: u64, now: DateTime<Utc>) -
     if !late {
         return Transition::undecided(next, Verdict::Hold);
     }
+    let of = match plan.least_units() {
+        Some(least) => format!(" of {}", count(least)),
+        None => String::new(),
+    };
     let reason = format!(
-        "deadline of {} reached with {} of {} conversations mirrored{}",
+        "deadline of {} reached with {}{of} conversations mirrored{}",
         duration(plan.deadline),
         count(units),
-        count(plan.min_units),
         wording::and_held(&next)
     );
     if ends {

@@ -471,6 +471,7 @@ fn allowed(rollout: &Rollout) -> &'static [&'static str] {
         | Phase::RolledBack { .. }
         | Phase::Failed { .. }
         | Phase::Refused { .. }
-        | Phase::Superseded { .. } => &[],
+        | Phase::Superseded { .. }
+        | Phase::Finished { .. } => &[],
     }
 }

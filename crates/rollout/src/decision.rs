@@ -4,6 +4,7 @@ use crate::{
     judge::Evidence,
     limits::LimitEvidence,
     numbers::{list, percent},
+    policy::ShadowPolicy,
     state::{Phase, Rollout, Versions},
     transition::TransitionRecord,
     wording::comparison,
@@ -17,7 +18,8 @@ pub struct Decision {
     /// `botops.decision/1`.
     pub schema: String,
     /// `promoted`, `rolled_back` (also when another rollout took its place), `insufficient` (paused for lack of traffic or
-    /// evidence, awaiting approval, settling, or traffic ended), `failed` or `refused`.
+    /// evidence, awaiting approval, settling, or traffic ended; or a shadow run ended with fewer conversations than its plan
+    /// asks for, or with none), `finished` (a shadow run that promotes nothing), `failed` or `refused`.
     pub verdict: String,
     /// The reason, in one sentence with the numbers.
     pub reason: String,
@@ -62,6 +64,11 @@ impl Decision {
             }
             Phase::RolledBack { reason } | Phase::RollingBack { reason, .. } => {
                 ("rolled_back", reason.clone())
+            }
+            Phase::Finished { reason, units } => {
+                let least = rollout.policy.shadow().and_then(ShadowPolicy::least_units);
+                let is_enough = *units >= least.unwrap_or(1);
+                (if is_enough { "finished" } else { "insufficient" }, reason.clone())
             }
             Phase::Failed { reason } => ("failed", reason.clone()),
             Phase::Refused { reason } => ("refused", reason.clone()),

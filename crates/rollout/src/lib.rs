@@ -20,6 +20,7 @@
 //! - a rollback is possible in every phase that is not terminal; a terminal phase is never left
 //! - nothing advances while a freeze or a closed window holds the rollout ([`Observation::held`])
 //! - a promotion that needs approvals never begins without them, and never with that of the requester
+//! - a plan with the strategy `shadow` goes from `Shadow` to `Finished`, and promotes nothing
 //! - the revision rises by one with every decision; a tick without one only adds to counts and evidence
 //! - [`Rollout`] holds everything that a decision depends on, and JSON keeps it bit for bit: after a
 //!   crash, read it back, repeat [`Rollout::pending_effect`] and continue to tick
@@ -82,7 +83,7 @@ pub use plan_forecast::{
 };
 pub use policy::{
     ApprovalPolicy, JudgeSpec, OnInsufficient, OnPause, Requirement, RolloutPolicy, SettlePolicy,
-    ShadowPolicy, StepPolicy, Strategy,
+    ShadowPolicy, StepPolicy, Strategy, UNTIL_DEADLINE,
 };
 pub use replay::{RecordedInput, RecordedTick, replay, replay_step};
 pub use replica_observation::{

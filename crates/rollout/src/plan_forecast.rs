@@ -147,8 +147,11 @@ pub fn forecast(plan: &RolloutPolicy, traffic: &TrafficRates) -> PlanForecast {
     let per_second = traffic.conversations_per_hour / 3600.0;
     let mut total = 0.0;
     let shadow = plan.shadow().and_then(|shadow| {
-        let needed = shadow.min_units as f64 / per_second;
         let deadline = shadow.deadline;
+        let needed = match shadow.least_units() {
+            Some(units) => units as f64 / (per_second * shadow.mirror_percent / 100.0),
+            None => deadline.as_secs_f64(),
+        };
         if needed > deadline.as_secs_f64() {
             let units = count(shadow.min_units);
             problems.push(format!(

@@ -105,6 +105,9 @@ pub enum OnInsufficient {
     Advance,
 }
 
+/// The least conversations of a shadow run that ends with its deadline, however many it mirrored: more than come.
+pub const UNTIL_DEADLINE: u64 = 1_000_000_000;
+
 /// A checked [`crate::ShadowSpec`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ShadowPolicy {
@@ -117,6 +120,14 @@ pub struct ShadowPolicy {
     /// The share of conversations that are mirrored, in percent, in (0, 100], to four decimals.
     #[serde(default = "everything", skip_serializing_if = "is_everything")]
     pub mirror_percent: f64,
+}
+
+impl ShadowPolicy {
+    /// Returns the conversations to mirror; `None` if the run ends with its deadline ([`UNTIL_DEADLINE`]).
+    #[must_use]
+    pub fn least_units(&self) -> Option<u64> {
+        (self.min_units < UNTIL_DEADLINE).then_some(self.min_units)
+    }
 }
 
 fn everything() -> f64 {

@@ -7,6 +7,9 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 
+/// The words at the begin of the reason of a shadow run that ended by its plan.
+pub(crate) const SHADOW_RUN_IS_OVER: &str = "the shadow run is over: ";
+
 /// Takes step `index`. After the last step comes the promotion; a blue-green plan has no steps.
 pub(crate) fn take_step(
     next: Rollout,
@@ -35,8 +38,13 @@ pub(crate) fn promotion(
     now: DateTime<Utc>,
 ) -> Transition {
     if next.policy.strategy() == Strategy::Shadow {
-        let reason = format!("the shadow run is over: {reason}");
-        let to = (Phase::rolling_back(&reason), Effect::RollBack);
+        let reason = format!("{SHADOW_RUN_IS_OVER}{reason}");
+        let units = match next.phase {
+            Phase::Shadow { units, .. } | Phase::Paused { units, .. } => units,
+            _ => 0,
+        };
+        // A message that is still mirrored counts for no later rollout, so there is nothing to wait for.
+        let to = (Phase::Finished { reason: reason.clone(), units }, Effect::Finish);
         return Transition::decided(next, to, verdict, reason, now);
     }
     let Some(quorum) = next.policy.approval().map(|approval| approval.quorum) else {

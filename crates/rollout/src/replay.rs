@@ -9,7 +9,8 @@ use crate::{
     clock_jump::clock_jumped,
     command::command_held,
     observation::Observation,
-    state::{Phase, Rollout},
+    promotion::SHADOW_RUN_IS_OVER,
+    state::{Effect, Phase, Rollout},
     transition::{Command, Transition},
 };
 use botops_findings::{Fault, FaultKind, Result};
@@ -90,6 +91,7 @@ pub fn replay_step(before: &Rollout, after: &Rollout) -> Result<(RecordedTick, T
     let mut decided_instead = None;
     for recorded in candidates(before, after) {
         let Ok(transition) = decide(&base(before, after, &recorded), &recorded) else { continue };
+        let transition = as_written_before(transition, after);
         if transition.next == *after {
             return Ok((recorded, transition));
         }
@@ -106,6 +108,18 @@ pub fn replay_step(before: &Rollout, after: &Rollout) -> Result<(RecordedTick, T
         }
     }
     Err(mismatch(before, after, decided_instead.as_ref()))
+}
+
+/// Returns the end of a shadow run as older versions wrote it, if `after` is such an end: they rolled it back.
+fn as_written_before(mut transition: Transition, after: &Rollout) -> Transition {
+    if let (Phase::Finished { .. }, Phase::RollingBack { reason, superseded_by: None }) =
+        (&transition.next.phase, &after.phase)
+        && reason.starts_with(SHADOW_RUN_IS_OVER)
+    {
+        transition.next.phase.clone_from(&after.phase);
+        transition.effect = Effect::RollBack;
+    }
+    transition
 }
 
 /// Returns the state that `recorded` was applied to: `before`, and the observer may have looked since.

@@ -102,6 +102,14 @@ pub enum Phase {
         /// The id or version of the other rollout.
         by: String,
     },
+    /// Over: the shadow run is done. The primary served all along, and nothing is taken back. Older versions wrote
+    /// `RollingBack`, then `RolledBack`.
+    Finished {
+        /// The reason.
+        reason: String,
+        /// Conversations mirrored.
+        units: u64,
+    },
 }
 
 /// The reason of a pause.
@@ -257,10 +265,11 @@ impl Phase {
             Self::Failed { .. } => "failed",
             Self::Refused { .. } => "refused",
             Self::Superseded { .. } => "superseded",
+            Self::Finished { .. } => "finished",
         }
     }
 
-    /// Returns the number of the phase for a gauge, from 1 to 14.
+    /// Returns the number of the phase for a gauge, from 1 to 15.
     #[must_use]
     pub fn number(&self) -> u8 {
         match self {
@@ -278,6 +287,7 @@ impl Phase {
             Self::Failed { .. } => 12,
             Self::Refused { .. } => 13,
             Self::Superseded { .. } => 14,
+            Self::Finished { .. } => 15,
         }
     }
 
@@ -291,6 +301,7 @@ impl Phase {
                 | Self::Failed { .. }
                 | Self::Refused { .. }
                 | Self::Superseded { .. }
+                | Self::Finished { .. }
         )
     }
 }

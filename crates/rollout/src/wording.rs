@@ -250,9 +250,15 @@ impl Rollout {
         };
         match self.phase {
             Phase::Pending | Phase::Loading => vec!["the challenger to load".to_owned()],
-            Phase::Shadow { units, .. } => {
-                let required = self.policy.shadow().map_or(0, |shadow| shadow.min_units);
-                conversations(units, required).into_iter().collect()
+            Phase::Shadow { since, units } => {
+                let Some(plan) = self.policy.shadow() else { return Vec::new() };
+                match plan.least_units() {
+                    Some(least) => conversations(units, least).into_iter().collect(),
+                    None => vec![format!(
+                        "{} more",
+                        duration(plan.deadline.saturating_sub(elapsed(since, now)))
+                    )],
+                }
             }
             Phase::Ramping { step, since, units, .. } => {
                 let Some(step) = self.policy.steps().get(step) else { return Vec::new() };

@@ -14,15 +14,12 @@ use axum::{
     response::Response,
 };
 use botops_findings::Result;
-use botops_rollout::{RolloutSpec, ShadowSpec, Strategy};
+use botops_rollout::{RolloutSpec, ShadowSpec, Strategy, UNTIL_DEADLINE};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 /// The duration of a shadow run if the request does not say.
 const DURATION: &str = "24h";
-
-/// More conversations than come: the run ends with its time.
-const NO_LIMIT: u64 = 1_000_000_000;
 
 /// The body of a request for a version on mirror only.
 #[derive(Deserialize, ToSchema)]
@@ -55,7 +52,7 @@ fn plan(percent: Option<f64>, duration: Option<String>, min_units: Option<u64>) 
     RolloutSpec {
         strategy: Strategy::Shadow,
         shadow: Some(ShadowSpec {
-            min_units: min_units.unwrap_or(NO_LIMIT),
+            min_units: min_units.unwrap_or(UNTIL_DEADLINE),
             deadline: duration.unwrap_or_else(|| DURATION.to_owned()),
             mirror: percent,
         }),

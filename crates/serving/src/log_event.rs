@@ -11,7 +11,7 @@ use serde::Serialize;
 pub(super) const KINDS: [&str; 5] = ["decision", "champion", "freeze", "unfreeze", "policy"];
 
 /// The phases of a rollout, by name.
-pub(super) const PHASES: [&str; 14] = [
+pub(super) const PHASES: [&str; 15] = [
     "pending",
     "loading",
     "shadow",
@@ -26,6 +26,7 @@ pub(super) const PHASES: [&str; 14] = [
     "failed",
     "refused",
     "superseded",
+    "finished",
 ];
 
 /// One event: a change of an environment, or the state of a rollout at the begin of a stream.

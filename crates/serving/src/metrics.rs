@@ -241,7 +241,8 @@ impl Metrics {
         registry.register(
             "canary_phase",
             "Phase of the rollout: 0 none, 1 pending, 2 loading, 3 shadow, 4 ramping, 5 paused, \
-             7 promoting, 9 rolling back, 10 promoted, 11 rolled back, 12 failed, 13 refused",
+             6 awaiting approval, 7 promoting, 8 settling, 9 rolling back, 10 promoted, 11 rolled back, \
+             12 failed, 13 refused, 14 superseded, 15 finished (shadow)",
             phase.clone(),
         );
         registry.register("canary_weight", "Share of conversations on the canary", weight.clone());

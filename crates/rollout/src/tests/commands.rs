@@ -68,6 +68,9 @@ pub(super) fn one_in_each_phase() -> Vec<Rollout> {
         run(&awaiting, Command::Approve { by: "bob".to_owned(), comment: "good".to_owned() });
     let settling = run(&approved, Command::Confirmed);
     let superseded = run(&ramping, Command::Supersede { by: "r2".to_owned() });
+    let shadow_run = running(&super::shadow_plan::shadow_plan());
+    let now = start() + minutes(180);
+    let finished = advance(&shadow_run, &silent(0, 0, now), now).next;
     vec![
         run(&pending, load_failed()),
         run(&loading, load_failed()),
@@ -83,6 +86,7 @@ pub(super) fn one_in_each_phase() -> Vec<Rollout> {
         promoting,
         settling,
         rolling_back,
+        finished,
     ]
 }
 
@@ -91,7 +95,7 @@ fn every_phase_has_its_number_its_name_and_its_primary() {
     let all = one_in_each_phase();
     let mut numbers: Vec<u8> = all.iter().map(|rollout| rollout.phase.number()).collect();
     numbers.sort_unstable();
-    assert_eq!(numbers, (1..=14).collect::<Vec<u8>>());
+    assert_eq!(numbers, (1..=15).collect::<Vec<u8>>());
     for rollout in &all {
         let stored = serde_json::to_value(&rollout.phase).unwrap();
         assert_eq!(stored["phase"], rollout.phase.name());
@@ -120,7 +124,7 @@ fn abort_works_from_every_phase_that_is_not_the_end() {
 #[test]
 fn a_terminal_phase_is_never_left() {
     let over: Vec<Rollout> = one_in_each_phase().into_iter().filter(Rollout::is_over).collect();
-    assert_eq!(over.len(), 5);
+    assert_eq!(over.len(), 6);
     for rollout in over {
         let now = start() + minutes(100_000);
         let tick = advance(&rollout, &seen(1_000, 1_000, now), now);
@@ -165,6 +169,7 @@ fn a_refused_command_names_the_phase_and_the_allowed_commands() {
         ("promoting", "load_failed confirmed abort supersede"),
         ("settling", "load_failed promote abort"),
         ("rolling_back", "drained abort supersede"),
+        ("finished", ""),
     ];
     assert_eq!(table, expected.map(|(phase, commands)| (phase, commands.to_owned())));
 }

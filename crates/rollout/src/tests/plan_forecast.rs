@@ -71,6 +71,16 @@ fn an_optional_kind_and_a_shadow_stage_are_forecast_as_they_decide() {
     let expected =
         "the shadow stage needs 1h 15m for 500 conversations, longer than its deadline of 1h";
     assert_eq!(slow.problems, [expected]);
+    let mut shadow_of = |min_units, mirror| {
+        spec.shadow = Some(ShadowSpec { min_units, deadline: "1h".to_owned(), mirror });
+        forecast(&spec.check().unwrap(), &errors(1_000.0))
+    };
+    let half = shadow_of(500, Some(50.0));
+    assert_eq!((half.problems.len(), half.shadow_seconds), (0, Some(3_600)));
+    let fifth = shadow_of(500, Some(20.0));
+    assert!(fifth.problems[0].contains("needs 2h 30m for 500"), "{:?}", fifth.problems);
+    let until_deadline = shadow_of(UNTIL_DEADLINE, Some(1.0));
+    assert_eq!((until_deadline.problems.len(), until_deadline.shadow_seconds), (0, Some(3_600)));
 }
 
 #[test]

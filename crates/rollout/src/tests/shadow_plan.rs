@@ -3,7 +3,7 @@
 use super::*;
 use crate::{ShadowSpec, Strategy};
 
-fn shadow_plan() -> RolloutSpec {
+pub(super) fn shadow_plan() -> RolloutSpec {
     RolloutSpec {
         strategy: Strategy::Shadow,
         shadow: Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned(), mirror: Some(12.5) }),
@@ -24,19 +24,67 @@ fn a_shadow_plan_ends_after_its_conversations_or_its_deadline_and_holds_do_not_d
     assert!(!tick.is_decided());
     let frozen = Observation { held: Some("frozen".to_owned()), ..mirrored(1, now) };
     let done = advance(&tick.next, &frozen, now);
-    assert_eq!(done.effect, Effect::RollBack);
+    assert_eq!(done.effect, Effect::Finish);
     let reason = "the shadow run is over: 50 conversations mirrored";
-    assert_eq!(done.next.phase, Phase::rolling_back(reason));
-    assert_eq!(done.next.mirror_share(), 0.0);
-    let over = command(&done.next, &Command::Drained, now).unwrap().next;
-    assert_eq!(over.phase, Phase::RolledBack { reason: reason.to_owned() });
-    assert_eq!(over.primary(), over.champion);
+    assert_eq!(done.next.phase, Phase::Finished { reason: reason.to_owned(), units: 50 });
+    assert_eq!((done.next.mirror_share(), done.next.weight()), (0.0, 0.0));
+    assert!(done.next.is_over() && done.next.waiting_for(now).is_empty());
+    assert_eq!(done.next.primary(), done.next.champion);
+    assert_eq!(done.next.pending_effect(), Effect::None);
+    let stored = serde_json::to_value(&done.next.phase).unwrap();
+    assert_eq!(stored, serde_json::json!({"phase": "finished", "reason": reason, "units": 50}));
 
     let now = start() + minutes(180);
     let late = advance(&tick.next, &mirrored(0, now), now);
     let reason =
         "the shadow run is over: deadline of 3h reached with 49 of 50 conversations mirrored";
-    assert_eq!(late.next.phase, Phase::rolling_back(reason));
+    assert_eq!(late.next.phase, Phase::Finished { reason: reason.to_owned(), units: 49 });
+}
+
+#[test]
+fn the_verdict_of_a_shadow_run_says_whether_it_mirrored_enough() {
+    let verdict = |min_units: u64, units: u64| {
+        let mut plan = shadow_plan();
+        plan.shadow.as_mut().unwrap().min_units = min_units;
+        let shadow = running(&plan);
+        let now = start() + minutes(180);
+        let over = advance(&shadow, &mirrored(units, now), now).next;
+        let decision = Decision::new(&over, Vec::new(), false);
+        (decision.verdict, decision.reason)
+    };
+    let over = |rest: &str| format!("the shadow run is over: {rest}");
+    let late = "deadline of 3h reached with";
+    for (min_units, units, expected, reason) in [
+        (50, 50, "finished", "50 conversations mirrored".to_owned()),
+        (50, 49, "insufficient", format!("{late} 49 of 50 conversations mirrored")),
+        (UNTIL_DEADLINE, 3, "finished", format!("{late} 3 conversations mirrored")),
+        // Nobody was mirrored, so nothing was compared.
+        (UNTIL_DEADLINE, 0, "insufficient", format!("{late} 0 conversations mirrored")),
+    ] {
+        assert_eq!(verdict(min_units, units), (expected.to_owned(), over(&reason)));
+    }
+    let mut plan = shadow_plan();
+    plan.shadow.as_mut().unwrap().min_units = UNTIL_DEADLINE;
+    assert_eq!(running(&plan).waiting_for(start() + minutes(60)), ["2h more"]);
+}
+
+#[test]
+fn a_log_in_which_an_older_version_rolled_a_shadow_run_back_is_replayed() {
+    let shadow = running(&shadow_plan());
+    let now = start() + minutes(60);
+    let over = advance(&shadow, &mirrored(50, now), now).next;
+    let (_, replayed) = replay_step(&shadow, &over).unwrap();
+    assert_eq!((&replayed.next, replayed.effect), (&over, Effect::Finish));
+    let reason = "the shadow run is over: 50 of 1,000 conversations mirrored";
+    let before = Rollout { phase: Phase::rolling_back(reason), ..over.clone() };
+    let (_, replayed) = replay_step(&shadow, &before).unwrap();
+    assert_eq!((&replayed.next, replayed.effect), (&before, Effect::RollBack));
+    let drained = command(&before, &Command::Drained, now).unwrap().next;
+    assert_eq!(drained.phase, Phase::RolledBack { reason: reason.to_owned() });
+    replay_step(&before, &drained).unwrap();
+    // Nothing else that rolls back passes for the end of a shadow run.
+    let other = Rollout { phase: Phase::rolling_back("somebody changed the log"), ..over };
+    assert_eq!(replay_step(&shadow, &other).unwrap_err().code(), "BOT-6008");
 }
 
 #[test]

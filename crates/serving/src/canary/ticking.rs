@@ -115,8 +115,7 @@ impl Canary {
                 ticking.ticked = now;
             }
             self.app.metrics.conversations([seen.primary_units, seen.canary_units]);
-            // The end of a shadow run takes nothing back.
-            if is_urgent && rollout.policy.strategy() != rollout::Strategy::Shadow {
+            if is_urgent {
                 self.app.metrics.rolled_back("judge");
             }
             return Ok(decided);

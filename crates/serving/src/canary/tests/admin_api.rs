@@ -448,3 +448,40 @@ async fn a_version_on_mirror_only_gets_no_conversation_on_any_server_and_is_not_
     assert!(matches!(b.phase(), Phase::RolledBack { .. }), "{:?}", b.phase());
     assert!(b.app.slot.load().unwrap().split().is_none());
 }
+
+#[tokio::test]
+async fn a_shadow_run_ends_finished_on_every_server_and_the_next_rollout_begins_at_once() {
+    let store = Store::in_memory();
+    let (a, b) = (Server::start(&store).await, Server::start(&store).await);
+    let (api, other) = (Api::of(&a).await, Api::of(&b).await);
+    let start = ("POST", "models/m/rollouts");
+    let mut body = start_body();
+    body["plan"] = json!({
+        "strategy": "shadow", "shadow": {"min_units": 7, "deadline": "200ms"},
+        "interval": "10ms", "stale_after": "6h",
+    });
+    let begun = api.ask(start, &[], &body).await;
+    assert_eq!(begun.status, 201, "{}", begun.body);
+    let id = begun.body["rollout"]["id"].as_str().unwrap().to_owned();
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    a.turns(3).await;
+    b.turns(2).await;
+    let reason =
+        "the shadow run is over: deadline of 200ms reached with 0 of 7 conversations mirrored";
+    for (server, api) in [(&a, &api), (&b, &other)] {
+        let shown = api.get(&format!("rollouts/{id}")).await;
+        let phase = json!({"phase": "finished", "reason": reason, "units": 0});
+        assert_eq!(shown.body["rollout"]["phase"], phase, "{}", shown.body);
+        assert_eq!(shown.body["decision"]["verdict"], "insufficient", "nothing was mirrored");
+        assert!(server.app.slot.load().unwrap().split().is_none());
+        assert_eq!(server.app.slot.load().unwrap().primary.digest, digest("champion"));
+    }
+    let phases: Vec<_> = log(&store).await;
+    let back = |entry: &Entry<Deployment>| {
+        let phase = entry.payload.rollout().map(|rollout| rollout.phase.name());
+        matches!(phase, Some("rolling_back" | "rolled_back"))
+    };
+    assert!(!phases.iter().any(back), "nothing was rolled back");
+    let next = other.ask(start, &[], &start_body()).await;
+    assert_eq!(next.status, 201, "{}", next.body);
+}
