@@ -2,20 +2,23 @@
 
 use crate::{
     ServerSettings, admin,
-    admin_socket::{self, SocketFile},
+    admin_socket::{self, SocketFile, SocketUser},
     app::App,
     canary::Canary,
-    connection_limits::{ConnectionLimits, Places},
     control_threads::ControlThreads,
     key_ring::KeyRing,
-    listening::{address, bind, serve, serve_socket},
     login::{AdminToken, Logins, SharedLogins},
     reload::{Admission, Reloading, read_issuers},
     request_guard::{RequestGuard, guard_request},
-    tls::Certificates,
 };
-use axum::middleware::from_fn_with_state;
+use axum::{
+    extract::{ConnectInfo, Request},
+    middleware::from_fn_with_state,
+};
 use botops_access::Issuers;
+use botops_connections::{
+    Certificates, ConnectionLimits, Mark, Places, address, bind, serve, serve_socket,
+};
 use botops_digest::Digest;
 use botops_findings::Result;
 use std::{
@@ -23,7 +26,7 @@ use std::{
     sync::Arc,
 };
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, UnixListener, UnixStream},
     runtime::Handle,
     sync::watch,
     task::JoinHandle,
@@ -128,7 +131,7 @@ impl AdminListeners {
         };
         let limits = settings.listeners.limits.of_admin();
         if let Some((listener, address)) = self.tcp {
-            let places = Places::new(app, "admin", limits.clone());
+            let places = Places::new(Arc::<App>::clone(app), "admin", limits.clone());
             let routes = guarded(address);
             tasks.push(serve(threads, listener, routes, places, tls, stop.clone()));
         }
@@ -136,10 +139,30 @@ impl AdminListeners {
             // A request names this machine, as on a loopback address.
             let routes = guarded(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
             let limits = ConnectionLimits { connections: SOCKET_CONNECTIONS, ..limits };
-            let places = Places::new(app, "socket", limits);
+            let places = Places::new(Arc::<App>::clone(app), "socket", limits);
+            let listener = (listener, PeerUser::of as fn(&UnixStream) -> PeerUser);
             tasks.push(serve_socket(threads, listener, routes, places, stop.clone()));
             file
         });
         (tasks, file)
+    }
+}
+
+/// The user of a peer on the admin socket.
+#[derive(Clone, Copy)]
+struct PeerUser(SocketUser);
+
+impl PeerUser {
+    fn of(stream: &UnixStream) -> Self {
+        Self(SocketUser::of(stream))
+    }
+}
+
+impl Mark for PeerUser {
+    fn put(&self, request: &mut Request) {
+        request.extensions_mut().insert(ConnectInfo(self.0));
+        // For limits by address: all users of the socket are on this machine.
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        request.extensions_mut().insert(ConnectInfo(here));
     }
 }

@@ -7,7 +7,6 @@ use super::{
     AccessSettings, AdminClient, RequestLog, Running, ServerSettings, Source,
     app::App,
     clock::WallClock,
-    listening::bind,
     public_gate::PublicGate,
     routing::Served,
     server::{listen, new_app, start},
@@ -15,6 +14,7 @@ use super::{
     sizes::MAX_TEXT_CHARS,
     tests::model,
 };
+use botops_connections::bind;
 use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
 use botops_models::{IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};

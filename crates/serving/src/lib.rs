@@ -45,32 +45,26 @@ mod champion_tests;
 mod chat;
 mod client;
 mod clock;
-mod connection;
-mod connection_activity;
-mod connection_limits;
-mod connection_metrics;
 mod control_threads;
 mod conversation_settings;
 #[cfg(test)]
 mod conversation_tests;
 mod cors;
 mod deployment_rules;
-mod descriptors;
 mod disagreements;
 mod exchange;
 mod feedback;
 mod generations;
 #[cfg(test)]
 mod hostile_tests;
+mod keeper;
 mod kept_turns;
 mod key_ring;
 mod limit_metrics;
 mod listener_settings;
-mod listening;
 mod log_event;
 mod login;
 mod metrics;
-mod network;
 mod observe;
 mod openapi;
 #[cfg(test)]
@@ -105,22 +99,20 @@ mod shedding;
 mod sizes;
 #[cfg(test)]
 mod tests;
-mod tls;
 #[cfg(test)]
 mod tls_tests;
 mod turn_metrics;
 mod unit_key;
 mod verdicts;
-mod watched_stream;
 mod webhook_metrics;
 mod webhooks;
 #[cfg(test)]
 mod wire_tests;
 
 pub use admin_openapi::admin_openapi;
+pub use botops_connections::{ConnectionLimits, TlsSettings, TlsVersion};
 pub use canary::{EndedRollout, Restored};
 pub use client::{AdminClient, FreezeRequest, StartOptions};
-pub use connection_limits::ConnectionLimits;
 pub use conversation_settings::{ConversationSettings, OnStoreFailure};
 pub use cors::Origin;
 pub use deployment_rules::verify_deployments;
@@ -131,7 +123,6 @@ pub use rehearsal::rehearse;
 pub use replay::{ReplayTarget, replay};
 pub use server::{Running, check_access, start};
 pub use sizes::Sizes;
-pub use tls::{TlsSettings, TlsVersion};
 
 /// The settings of a server.
 #[derive(Debug, Clone)]

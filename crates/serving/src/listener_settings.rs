@@ -1,6 +1,6 @@
 //! The settings of the listeners.
 
-use crate::{connection_limits::ConnectionLimits, tls::TlsSettings};
+use botops_connections::{ConnectionLimits, TlsSettings};
 
 /// The settings of the listeners.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,13 +5,13 @@ use crate::{
     authorization::Caller,
     clock::Clock,
     key_ring::KeyRing,
-    network::network,
 };
 use axum::http::{HeaderMap, header};
 use botops_access::{
     Authenticated, Identity, IdentityKind, Issuers, KEY_PREFIX, Refused, Role, bearer_token,
     is_equal,
 };
+use botops_connections::network;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_workspace::Secret;

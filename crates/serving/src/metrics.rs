@@ -2,10 +2,10 @@
 //!
 //! The request path only adds to atomics, and every label has a fixed set of values.
 
-use crate::connection_metrics::ConnectionMetrics;
 use crate::limit_metrics::LimitMetrics;
 use crate::turn_metrics::TurnMetrics;
 use crate::webhook_metrics::WebhookMetrics;
+use botops_connections::ConnectionMetrics;
 use botops_rollout::{Arm, Evidence};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, text::encode},

@@ -33,6 +33,22 @@ pub(super) struct Document {
     pub(super) errors: Vec<FieldError>,
 }
 
+impl Document {
+    fn new(status: StatusCode, fault: &Fault) -> Self {
+        let code = fault.code();
+        Self {
+            kind: format!("urn:botops:{code}"),
+            title: catalogue::find(code).map_or_else(String::new, |entry| entry.title.to_owned()),
+            status: status.as_u16(),
+            detail: fault.message().to_owned(),
+            code: code.to_owned(),
+            exit: fault.kind().exit_code(),
+            hints: fault.hints().to_vec(),
+            errors: Vec::new(),
+        }
+    }
+}
+
 /// A value of the body that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub(super) struct FieldError {
@@ -106,34 +122,14 @@ impl Problem {
     }
 
     fn document(&self) -> Document {
-        let code = self.fault.code();
-        Document {
-            kind: format!("urn:botops:{code}"),
-            title: catalogue::find(code).map_or_else(String::new, |entry| entry.title.to_owned()),
-            status: self.status.as_u16(),
-            detail: self.fault.message().to_owned(),
-            code: code.to_owned(),
-            exit: self.fault.kind().exit_code(),
-            hints: self.fault.hints().to_vec(),
-            errors: self.errors.clone(),
-        }
+        Document { errors: self.errors.clone(), ..Document::new(self.status, &self.fault) }
     }
-}
 
-/// Returns the bytes of an answer with `problem` to a connection whose request is not read, and which is closed after it.
-pub(super) fn last_answer(problem: &Problem) -> Vec<u8> {
-    let body =
-        serde_json::to_string(&problem.document()).expect("a problem can be written as JSON");
-    let retry = match problem.status {
-        StatusCode::SERVICE_UNAVAILABLE => "retry-after: 1\r\n",
-        _ => "",
-    };
-    format!(
-        "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n{retry}connection: close\r\n\r\n{body}",
-        problem.status,
-        body.len(),
-    )
-    .into_bytes()
+    /// Returns the document of `fault` with the status `status`, as JSON.
+    pub(super) fn document_of(status: StatusCode, fault: &Fault) -> String {
+        serde_json::to_string(&Document::new(status, fault))
+            .expect("a problem can be written as JSON")
+    }
 }
 
 impl From<Fault> for Problem {

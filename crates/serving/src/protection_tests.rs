@@ -5,7 +5,6 @@ use super::{
     ServerSettings, Sizes,
     app::App,
     clock::WallClock,
-    listening::bind,
     public_gate::PublicGate,
     replay::replay,
     routing::Served,
@@ -15,6 +14,7 @@ use super::{
 use botops_access::{
     Asked, ClientGate, OnSharedFailure, RateSpec, RouteRates, SharedLimits, Taken, TrustedProxies,
 };
+use botops_connections::bind;
 use botops_digest::Digest;
 use botops_http::{Method, PlainHttp, RequestBuilder, Response};
 use futures::future::BoxFuture;

@@ -11,12 +11,12 @@ use super::{
     canary::{Canary, Journal, Opened, Pace, Parts, RehearsedVersions},
     client::http,
     clock::{Clock, ManualClock},
-    listening::bind,
     public_gate::PublicGate,
     replay::{Call, Caller, conversations},
     server::{listen, new_app},
     shadow,
 };
+use botops_connections::bind;
 use botops_conversations::{Conversations, MemoryStore, Names};
 use botops_findings::{Fault, Result};
 use botops_http::Url;

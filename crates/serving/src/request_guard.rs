@@ -11,7 +11,6 @@ use crate::{
     exchange::Exchange,
     problem::Problem,
     response_headers::secure,
-    tls::OverTls,
 };
 use axum::{
     extract::{Request, State},
@@ -19,6 +18,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use botops_connections::OverTls;
 use botops_findings::Fault;
 use std::{
     borrow::Cow,

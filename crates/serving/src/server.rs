@@ -7,14 +7,11 @@ use super::{
     app::App,
     canary::{Canary, Journal, Opened, Pace, Parts, RegistryVersions, Versions, load_version},
     clock::{Clock, WallClock},
-    connection_limits::Places,
     control_threads::ControlThreads,
     cors::Cors,
     deployment_rules::first_broken_rule,
-    descriptors,
     kept_turns::erase_old_turns,
     key_ring::KeyRing,
-    listening::{address, bind, serve},
     metrics::Metrics,
     observe::Observer,
     public_api::routes,
@@ -26,7 +23,6 @@ use super::{
     request_log::RequestLogger,
     shadow::{self, Counts, ShadowQueue},
     shedding::{QueueControl, ThreadDelay},
-    tls::Certificates,
 };
 use crate::{
     disagreements::KeptDisagreements,
@@ -37,6 +33,7 @@ use crate::{
 };
 use axum::middleware::from_fn_with_state;
 use botops_access::{FeedbackTokens, Identity, RequestLimits, TokenKeys};
+use botops_connections::{Certificates, Places, address, bind, bound, serve};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::{Deployed, Registry};
@@ -114,7 +111,7 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     let credentials = Credentials::check(&settings)?;
     let receivers = webhooks::check(&settings.webhooks)?;
     let (tls, admin_tls) = certificates(&settings)?;
-    let asked = descriptors::bound(&mut settings.listeners.limits)?;
+    let asked = bound(&mut settings.listeners.limits)?;
     let client_gate = client_gate(&settings, &source, credentials.token_digest())?;
     let store = match &source {
         Source::File { .. } => None,
@@ -133,8 +130,9 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
         listen(Arc::clone(&app), (public, tls.clone()), &settings, Arc::clone(&gate))?;
     running.note_connections(asked, &settings);
     for certificates in [&tls, &admin_tls].into_iter().flatten() {
-        running.notes.extend(certificates.show(&app));
-        let follow = Arc::clone(certificates).follow(Arc::clone(&app), running.stop.subscribe());
+        running.notes.extend(certificates.show(&*app));
+        let follow =
+            Arc::clone(certificates).follow(Arc::<App>::clone(&app), running.stop.subscribe());
         running.tasks.push(control_handle.spawn(follow));
         running.certificates.push(Arc::clone(certificates));
     }
@@ -388,7 +386,7 @@ pub(super) fn listen(
     let address = address(&listener)?;
     let guard = RequestGuard::public(Arc::clone(&app), address, &settings.allowed_hosts);
     let routes = routes(Arc::clone(&app), &gate).layer(from_fn_with_state(guard, guard_request));
-    let places = Places::new(&app, "public", settings.listeners.limits.clone());
+    let places = Places::new(Arc::<App>::clone(&app), "public", settings.listeners.limits.clone());
     let is_tls = tls.is_some();
     let measured = measure_thread_delay(Arc::clone(&app), stopped.clone());
     let tasks = vec![serve(&Handle::current(), listener, routes, places, tls, stopped), measured];
@@ -495,7 +493,7 @@ impl Running {
     /// `BOT-1089` (exit 2) one cannot be used; the one before stays in force.
     pub fn reload_certificates(&self) -> Result<usize> {
         let reloaded: Vec<Result<bool>> =
-            self.certificates.iter().map(|one| one.reload_now(&self.app)).collect();
+            self.certificates.iter().map(|one| one.reload_now(&*self.app)).collect();
         reloaded.into_iter().try_fold(0, |sum, is_new| Ok(sum + usize::from(is_new?)))
     }
 

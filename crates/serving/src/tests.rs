@@ -4,7 +4,6 @@ use super::{
     AccessSettings, RequestLog, Running, ServerSettings,
     app::App,
     clock::WallClock,
-    listening::bind,
     public_gate::PublicGate,
     request_id::RequestIds,
     request_log::RequestLogger,
@@ -13,6 +12,7 @@ use super::{
     shadow,
 };
 use botops_access::ClientGate;
+use botops_connections::bind;
 use botops_digest::Digest;
 use botops_models::{IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
 use botops_spec::Spec as _;

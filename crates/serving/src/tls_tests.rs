@@ -3,15 +3,14 @@
 use super::{
     ConnectionLimits, ListenerSettings, MetricsAccess, Running, ServerSettings, Source,
     TlsSettings, TlsVersion,
+    app::App,
     clock::WallClock,
-    connection_limits::Places,
-    listening::{address, bind, serve},
     server::{new_app, start},
     shadow,
     tests::{model, settings},
-    tls::{Certificates, OverTls},
 };
 use axum::{Extension, Router, body::Body, extract::ConnectInfo, routing::get};
+use botops_connections::{Certificates, OverTls, Places, address, bind, serve};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use hyper::{
@@ -156,7 +155,7 @@ async fn a_request_says_whether_it_came_over_tls_and_from_where() {
     for is_tls in [false, true] {
         let listener = bind(settings().listen).await.unwrap();
         let at = address(&listener).unwrap();
-        let places = Places::new(&app, "public", ConnectionLimits::default());
+        let places = Places::new(Arc::<App>::clone(&app), "public", ConnectionLimits::default());
         let tls = is_tls.then(|| Certificates::open(tls_of(folder.path()), "public").unwrap());
         let routes = Router::new().route("/", get(shown));
         serve(&Handle::current(), listener, routes, places, tls, stopped.clone());

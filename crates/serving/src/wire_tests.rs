@@ -3,12 +3,12 @@
 use super::{
     ConnectionLimits, ListenerSettings, MetricsAccess, Running, ServerSettings, Source,
     clock::WallClock,
-    listening::bind,
     public_gate::PublicGate,
     server::{listen, new_app, start},
     shadow,
     tests::{model, settings},
 };
+use botops_connections::bind;
 use botops_digest::Digest;
 use botops_workspace::Secret;
 use bytes::Bytes;

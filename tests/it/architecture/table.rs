@@ -11,7 +11,7 @@ const fn room(floor: u8, name: &'static str) -> Room {
 }
 
 /// Every room. A room imports rooms on lower floors, and on its own floor only the pairs of [`BESIDE`].
-pub(crate) const HOUSE: [Room; 33] = [
+pub(crate) const HOUSE: [Room; 34] = [
     room(1, "findings"),
     room(1, "labels"),
     room(1, "text"),
@@ -41,6 +41,7 @@ pub(crate) const HOUSE: [Room; 33] = [
     room(5, "registry"),
     room(6, "repair"),
     room(6, "report"),
+    room(6, "connections"),
     room(7, "pipelines"),
     room(7, "serving"),
     room(8, "tuning"),
@@ -109,17 +110,17 @@ pub(crate) const OWNERS: [(&str, &[&str]); 49] = [
     ("candle-core", &["models", "features"]),
     ("candle-nn", &["models", "features"]),
     ("safetensors", &["models", "features"]),
-    ("axum", &["serving"]),
+    ("axum", &["connections", "serving"]),
     ("tower-http", &["serving"]),
-    ("prometheus-client", &["serving"]),
+    ("prometheus-client", &["connections", "serving"]),
     ("reqwest", &["http"]),
     ("ring", &["access", "conversations"]),
     ("base64", &["access", "conversations", "rollout", "serving"]),
-    ("rustls", &["http", "serving"]),
-    ("tokio-rustls", &["serving"]),
-    ("hyper", &["serving"]),
-    ("hyper-util", &["serving", TOP]),
-    ("rustix", &["serving", TOP]),
+    ("rustls", &["connections", "http"]),
+    ("tokio-rustls", &["connections"]),
+    ("hyper", &["connections", "serving"]),
+    ("hyper-util", &["connections", "serving", TOP]),
+    ("rustix", &["connections", "serving", TOP]),
     ("clap", &[TOP]),
     ("clap_complete", &[TOP]),
     ("clap_mangen", &[TOP]),

@@ -3,10 +3,9 @@
 use super::*;
 use crate::{
     admin,
-    connection_limits::{ConnectionLimits, Places},
-    listening::{address, bind, serve},
     login::{AdminToken, Logins, SharedLogins},
 };
+use botops_connections::{ConnectionLimits, Places, address, bind, serve};
 use botops_http::{Client, Method};
 use botops_workspace::Secret;
 use serde_json::{Value, json};
@@ -40,7 +39,8 @@ impl Api {
         let routes = admin::routes(Arc::clone(&server.app), canary, (logins, None), &stopped);
         let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let url = format!("http://{}/admin/v1/", address(&listener).unwrap());
-        let places = Places::new(&server.app, "admin", ConnectionLimits::default());
+        let places =
+            Places::new(Arc::<App>::clone(&server.app), "admin", ConnectionLimits::default());
         serve(&Handle::current(), listener, routes, places, None, stopped);
         Self { url, http: crate::client::http().unwrap(), _stop: stop }
     }

@@ -1,8 +1,9 @@
 //! Feedback over HTTP: which of it counts for a rollout, and at which server it may be given.
 
 use super::*;
-use crate::{Running, listening::bind, public_gate::PublicGate, server::listen};
+use crate::{Running, public_gate::PublicGate, server::listen};
 use botops_access::{FeedbackTokens, JudgedAnswer, TokenKeys, rollout_mark};
+use botops_connections::bind;
 use botops_rollout::{Arm, Evidence, FailureKind, GatePolicy, PauseReason, Slot, VerdictSource};
 use serde_json::{Value, json};
 

@@ -1,24 +1,21 @@
 //! Listeners: how they are bound, and how they serve routes until the server stops.
 
 use crate::{
-    admin_socket::SocketUser,
+    activity::Cut,
     connection::{Mark, Protocols, protocols, serve_connection},
-    connection_activity::Cut,
-    connection_limits::{Place, Places},
-    problem::{Problem, last_answer},
+    limits::{Place, Places},
     tls::{Certificates, OverTls},
 };
 use axum::{
     Router,
     extract::{ConnectInfo, Request},
-    http::StatusCode,
 };
 use botops_findings::{Fault, Result};
 use std::{
     convert::Infallible,
     io::{self, ErrorKind, Write as _},
-    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr},
-    sync::{Arc, LazyLock},
+    net::{IpAddr, Shutdown, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -39,18 +36,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// later and later.
 const BACKLOG: u32 = 16_384;
 
-/// The answer to a connection beyond the limit.
-static BUSY: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let fault = Fault::unreachable("BOT-6097", "the server has no place for another connection")
-        .hint("try again later");
-    last_answer(&Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault))
-});
-
 /// Binds a listener.
 ///
 /// # Errors
 /// `BOT-6010`.
-pub(super) async fn bind(at: SocketAddr) -> Result<TcpListener> {
+pub async fn bind(at: SocketAddr) -> Result<TcpListener> {
     let bound = (|| {
         let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // The port can be used again at once after a restart.
@@ -73,7 +63,7 @@ pub(super) async fn bind(at: SocketAddr) -> Result<TcpListener> {
 ///
 /// # Errors
 /// `BOT-6010` if it was closed.
-pub(super) fn address(listener: &TcpListener) -> Result<SocketAddr> {
+pub fn address(listener: &TcpListener) -> Result<SocketAddr> {
     listener.local_addr().map_err(|error| {
         Fault::internal("BOT-6010", "the listener has no address").caused_by(error)
     })
@@ -83,7 +73,7 @@ pub(super) fn address(listener: &TcpListener) -> Result<SocketAddr> {
 /// in flight are answered.
 ///
 /// Each request carries the address of its peer, as `ConnectInfo<SocketAddr>`; one that came over TLS carries [`OverTls`].
-pub(super) fn serve(
+pub fn serve(
     runtime: &Handle,
     listener: TcpListener,
     routes: Router,
@@ -95,16 +85,16 @@ pub(super) fn serve(
     runtime.spawn(door.keep(TcpEntrance { listener, tls }))
 }
 
-/// Like [`serve`], on a Unix socket. Each request carries the user of its peer, as `ConnectInfo<SocketUser>`.
-pub(super) fn serve_socket(
+/// Like [`serve`], on a Unix socket. Each request carries the facts that `mark` knows about its peer.
+pub fn serve_socket<M: Mark>(
     runtime: &Handle,
-    listener: UnixListener,
+    (listener, mark): (UnixListener, fn(&UnixStream) -> M),
     routes: Router,
     places: Arc<Places>,
     stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     let door = Door::new(places, routes, stop);
-    runtime.spawn(door.keep(SocketEntrance(listener)))
+    runtime.spawn(door.keep(SocketEntrance { listener, mark }))
 }
 
 /// A listener, as the door needs it.
@@ -121,8 +111,8 @@ trait Entrance: Send + Sync + 'static {
     /// Serves a connection, in a task of its own.
     fn enter(&self, stream: Self::Stream, guest: Guest);
 
-    /// Turns a connection away.
-    fn refuse(&self, stream: Self::Stream);
+    /// Turns a connection away, with the answer `busy` where it can be given.
+    fn refuse(&self, stream: Self::Stream, busy: &[u8]);
 }
 
 struct TcpEntrance {
@@ -150,20 +140,23 @@ impl Entrance for TcpEntrance {
         };
     }
 
-    fn refuse(&self, (stream, _): Self::Stream) {
+    fn refuse(&self, (stream, _): Self::Stream, busy: &[u8]) {
         if self.tls.is_none() {
-            say_busy(stream);
+            say_busy(stream, busy);
         }
     }
 }
 
-struct SocketEntrance(UnixListener);
+struct SocketEntrance<M> {
+    listener: UnixListener,
+    mark: fn(&UnixStream) -> M,
+}
 
-impl Entrance for SocketEntrance {
+impl<M: Mark> Entrance for SocketEntrance<M> {
     type Stream = UnixStream;
 
     async fn accept(&self) -> io::Result<UnixStream> {
-        self.0.accept().await.map(|(stream, _)| stream)
+        self.listener.accept().await.map(|(stream, _)| stream)
     }
 
     fn address(_: &UnixStream) -> Option<IpAddr> {
@@ -171,11 +164,11 @@ impl Entrance for SocketEntrance {
     }
 
     fn enter(&self, stream: UnixStream, guest: Guest) {
-        let user = PeerUser(SocketUser::of(&stream));
-        tokio::spawn(guest.serve(stream, user));
+        let mark = (self.mark)(&stream);
+        tokio::spawn(guest.serve(stream, mark));
     }
 
-    fn refuse(&self, _: UnixStream) {}
+    fn refuse(&self, _: UnixStream, _: &[u8]) {}
 }
 
 /// The door of a listener: it lets connections in as long as there are places.
@@ -212,9 +205,9 @@ impl Guest {
         let handshake = tokio::select! {
             biased;
             _ = self.stop.wait_for(|stop| *stop) => return,
-            handshake = tls.shake_hands(stream, places.limits.handshake_timeout) => handshake,
+            handshake = tls.shake_hands(stream, (places.limits.handshake_timeout, &places.needs_tls)) => handshake,
         };
-        let metrics = &places.app.metrics.connections;
+        let metrics = places.keeper.metrics();
         match handshake {
             Ok(stream) => self.serve(stream, PeerAddress { peer, is_tls: true }).await,
             Err(error) if error.kind() == ErrorKind::TimedOut => {
@@ -236,7 +229,7 @@ impl Door {
         let (inside, mut all_out) = mpsc::channel(1);
         let mut stop = self.stop.clone();
         let mut wait = FIRST_WAIT;
-        let metrics = &self.places.app.metrics.connections;
+        let metrics = self.places.keeper.metrics();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -259,7 +252,7 @@ impl Door {
                         ),
                         Err(reason) => {
                             metrics.refused(self.places.listener, reason.name());
-                            entrance.refuse(stream);
+                            entrance.refuse(stream, &self.places.busy);
                         }
                     }
                 }
@@ -284,10 +277,9 @@ impl Door {
     }
 
     fn report(&self, error: &io::Error) {
-        let app = &self.places.app;
         let message =
             format!("the {} listener cannot accept connections: {error}", self.places.listener);
-        app.log.event(app.clock.now(), "error", "listen", message);
+        self.places.keeper.event("error", "listen", message);
     }
 }
 
@@ -303,10 +295,10 @@ fn is_of_peer(error: &io::Error) -> bool {
 }
 
 /// Answers a connection beyond the limit without reading from it.
-fn say_busy(stream: TcpStream) {
+fn say_busy(stream: TcpStream, busy: &[u8]) {
     let Ok(mut stream) = stream.into_std() else { return };
     // The socket does not block, and its empty buffer takes the answer; if not, the client sees a closed connection.
-    let _ = stream.write(&BUSY);
+    let _ = stream.write(busy);
     let _ = stream.shutdown(Shutdown::Write);
 }
 
@@ -323,18 +315,5 @@ impl Mark for PeerAddress {
         if self.is_tls {
             request.extensions_mut().insert(OverTls);
         }
-    }
-}
-
-/// The user of a peer on a Unix socket.
-#[derive(Clone, Copy)]
-struct PeerUser(SocketUser);
-
-impl Mark for PeerUser {
-    fn put(&self, request: &mut Request) {
-        request.extensions_mut().insert(ConnectInfo(self.0));
-        // For limits by address: all users of the socket are on this machine.
-        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        request.extensions_mut().insert(ConnectInfo(here));
     }
 }

@@ -1,11 +1,8 @@
 //! One connection: its requests go to the routes, within the limits of its listener.
 
 use crate::{
-    app::App,
-    connection_activity::{Activity, Verdict},
-    connection_limits::{Place, Places},
-    exchange::Exchange,
-    problem::Problem,
+    activity::{Activity, Verdict},
+    limits::{Place, Places},
     watched_stream::WatchedStream,
 };
 use axum::{
@@ -53,10 +50,10 @@ const PENDING_RESETS: usize = 20;
 const OWN_RESETS: usize = 64;
 
 /// The protocols of a listener, with its limits.
-pub(super) type Protocols = auto::Builder<TokioExecutor>;
+pub(crate) type Protocols = auto::Builder<TokioExecutor>;
 
 /// Returns the protocols of a listener with the limits of `places`.
-pub(super) fn protocols(places: &Places) -> Protocols {
+pub(crate) fn protocols(places: &Places) -> Protocols {
     let limits = &places.limits;
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -82,13 +79,13 @@ pub(super) fn protocols(places: &Places) -> Protocols {
 }
 
 /// The facts about a connection that each of its requests carries.
-pub(super) trait Mark: Clone + Send + Sync + 'static {
+pub trait Mark: Clone + Send + Sync + 'static {
     /// Adds them to `request`.
     fn put(&self, request: &mut Request);
 }
 
 /// Serves the requests on `stream` until the client closes it, a limit is reached, or `stop` and the answers are written.
-pub(super) async fn serve_connection<S, M>(
+pub(crate) async fn serve_connection<S, M>(
     stream: S,
     (protocols, place): (&Protocols, Place),
     routes: Router,
@@ -134,7 +131,7 @@ pub(super) async fn serve_connection<S, M>(
         }
     });
     let cut = cut.await;
-    let metrics = &places.app.metrics.connections;
+    let metrics = places.keeper.metrics();
     if activity.is_malformed() {
         metrics.cut(places.listener, "malformed");
     } else if let Some(reason) = cut {
@@ -155,26 +152,33 @@ struct Requests<M> {
 impl<M: Mark> Requests<M> {
     async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
         self.activity.request_began();
-        let in_flight = InFlight(self.activity);
+        let in_flight = InFlight(Arc::clone(&self.activity));
         let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
         let mut request =
             request.map(|body| Body::new(Reading { body, is_read: Arc::clone(&is_read) }));
         self.mark.put(&mut request);
-        let app = &self.places.app;
         let limits = &self.places.limits;
         let response = if length(request.uri()) > limits.uri_bytes {
-            refuse(app, too_long_uri(limits.uri_bytes))
+            self.refuse(too_long_uri(limits.uri_bytes))
         } else {
             let answer = self.routes.call(request);
             match limits.request_timeout {
                 None => answer.await.unwrap_or_else(|never| match never {}),
                 Some(limit) => match timeout(limit, answer).await {
                     Ok(answer) => answer.unwrap_or_else(|never| match never {}),
-                    Err(_) => refuse(app, too_late(is_read.load(Ordering::Relaxed))),
+                    Err(_) => self.refuse(too_late(is_read.load(Ordering::Relaxed))),
                 },
             }
         };
         Ok(response.map(|body| Answer::new(body, in_flight)))
+    }
+
+    fn refuse(&self, (status, fault): (StatusCode, Fault)) -> Response {
+        let mut response = self.places.keeper.refuse(status, fault);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -184,31 +188,22 @@ fn length(uri: &Uri) -> usize {
     authority + uri.path_and_query().map_or(0, |it| it.as_str().len())
 }
 
-fn refuse(app: &App, problem: Problem) -> Response {
-    let is_busy = problem.status == StatusCode::SERVICE_UNAVAILABLE;
-    let mut response = Exchange::begin(app, "unknown").refuse(problem, None);
-    if is_busy {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
-}
-
-fn too_long_uri(most: usize) -> Problem {
+fn too_long_uri(most: usize) -> (StatusCode, Fault) {
     let fault = Fault::usage("BOT-6098", format!("the URI is longer than {most} bytes"))
         .hint("send data in the body of a request");
-    Problem::new(StatusCode::URI_TOO_LONG, fault)
+    (StatusCode::URI_TOO_LONG, fault)
 }
 
-/// The problem of a request that took too long: its client was too slow, or the server was.
-fn too_late(is_read: bool) -> Problem {
+/// The fault of a request that took too long: its client was too slow, or the server was.
+fn too_late(is_read: bool) -> (StatusCode, Fault) {
     if is_read {
         let fault = Fault::unreachable("BOT-6097", "the request was not answered in time")
             .hint("the server has too much to do: try again later, and less often");
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault);
+        return (StatusCode::SERVICE_UNAVAILABLE, fault);
     }
     let fault = Fault::usage("BOT-6012", "the body did not come in time")
         .hint("send the body at once after the head");
-    Problem::new(StatusCode::REQUEST_TIMEOUT, fault)
+    (StatusCode::REQUEST_TIMEOUT, fault)
 }
 
 /// The body of a request. It notes its end.

@@ -1,6 +1,11 @@
 //! The limits of the connections to a listener, and the places for them.
 
-use crate::{app::App, network::network};
+use crate::{
+    keeper::{Keeper, last_answer},
+    network::network,
+};
+use axum::http::StatusCode;
+use botops_findings::Fault;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -62,7 +67,8 @@ impl Default for ConnectionLimits {
 impl ConnectionLimits {
     /// Returns the limits of an admin listener, which has a few clients: a rollout takes its time to start, and the
     /// connections of strangers may not take all places.
-    pub(super) fn of_admin(&self) -> Self {
+    #[must_use]
+    pub fn of_admin(&self) -> Self {
         Self {
             connections: ADMIN_CONNECTIONS,
             per_address: ADMIN_CONNECTIONS / 4,
@@ -73,23 +79,27 @@ impl ConnectionLimits {
 }
 
 /// The most connections to an admin listener.
-pub(super) const ADMIN_CONNECTIONS: usize = 128;
+pub(crate) const ADMIN_CONNECTIONS: usize = 128;
 
 /// The places for the connections to one listener.
-pub(super) struct Places {
+pub struct Places {
     /// The limits.
-    pub(super) limits: ConnectionLimits,
-    /// The server, for its metrics and its log.
-    pub(super) app: Arc<App>,
+    pub(crate) limits: ConnectionLimits,
+    /// The server.
+    pub(crate) keeper: Arc<dyn Keeper>,
     /// The name of the listener in metrics.
-    pub(super) listener: &'static str,
+    pub(crate) listener: &'static str,
+    /// The answer to a connection beyond the limit.
+    pub(crate) busy: Vec<u8>,
+    /// The answer to a request without TLS.
+    pub(crate) needs_tls: Vec<u8>,
     taken: AtomicUsize,
     by_network: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// The reason for which a connection gets no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoPlace {
+pub(crate) enum NoPlace {
     /// All places are taken.
     Full,
     /// The peer has too many.
@@ -98,7 +108,7 @@ pub(super) enum NoPlace {
 
 impl NoPlace {
     /// Returns the name in metrics.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Address => "address",
@@ -107,7 +117,7 @@ impl NoPlace {
 }
 
 /// The place of a connection. It is free again when this is dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Arc<Places>,
     network: Option<IpAddr>,
     /// Whether it is among the open connections of the metrics.
@@ -116,14 +126,20 @@ pub(super) struct Place {
 
 impl Places {
     /// Makes the places of `listener`: `public`, `admin` or `socket`.
-    pub(super) fn new(
-        app: &Arc<App>,
+    #[must_use]
+    pub fn new(
+        keeper: Arc<dyn Keeper>,
         listener: &'static str,
         limits: ConnectionLimits,
     ) -> Arc<Self> {
+        let full = Fault::unreachable("BOT-6097", "the server has no place for another connection")
+            .hint("try again later");
+        let plain = Fault::usage("BOT-6099", "the request came without TLS").hint("use `https://`");
         Arc::new(Self {
             limits,
-            app: Arc::clone(app),
+            busy: last_answer(&*keeper, StatusCode::SERVICE_UNAVAILABLE, &full),
+            needs_tls: last_answer(&*keeper, StatusCode::BAD_REQUEST, &plain),
+            keeper,
             listener,
             taken: AtomicUsize::new(0),
             by_network: Mutex::default(),
@@ -134,7 +150,7 @@ impl Places {
     ///
     /// # Errors
     /// The reason for which there is none.
-    pub(super) fn take(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Place, NoPlace> {
+    pub(crate) fn take(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Place, NoPlace> {
         let network = peer.map(network).filter(|address| !address.is_loopback());
         let taken = self.taken.fetch_add(1, Ordering::Relaxed);
         // From here on, the place is given back when it is dropped.
@@ -151,7 +167,7 @@ impl Places {
             *of_network += 1;
             place.network = Some(network);
         }
-        self.app.metrics.connections.opened(self.listener);
+        self.keeper.metrics().opened(self.listener);
         place.is_open = true;
         Ok(place)
     }
@@ -159,7 +175,7 @@ impl Places {
 
 impl Place {
     /// Returns the places to which it belongs.
-    pub(super) fn places(&self) -> &Arc<Places> {
+    pub(crate) fn places(&self) -> &Arc<Places> {
         &self.places
     }
 }
@@ -178,7 +194,7 @@ impl Drop for Place {
             }
         }
         if self.is_open {
-            places.app.metrics.connections.closed(places.listener);
+            places.keeper.metrics().closed(places.listener);
         }
     }
 }
@@ -186,13 +202,39 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::WallClock, server::new_app, shadow, tests::settings};
+    use crate::ConnectionMetrics;
+    use axum::{http::StatusCode, response::Response};
+    use chrono::{DateTime, Utc};
+    use prometheus_client::{encoding::text::encode, registry::Registry};
 
-    #[tokio::test]
-    async fn places_are_counted_in_total_and_by_network_and_given_back() {
-        let app = new_app("m", &settings(), Arc::new(WallClock::start()), shadow::CAPACITY);
+    struct Metered(ConnectionMetrics);
+
+    impl Keeper for Metered {
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::UNIX_EPOCH
+        }
+
+        fn event(&self, _: &'static str, _: &'static str, _: String) {}
+
+        fn metrics(&self) -> &ConnectionMetrics {
+            &self.0
+        }
+
+        fn refuse(&self, _: StatusCode, _: Fault) -> Response {
+            Response::default()
+        }
+
+        fn problem(&self, status: StatusCode, fault: &Fault) -> String {
+            format!("{} {}", status.as_u16(), fault.code())
+        }
+    }
+
+    #[test]
+    fn places_are_counted_in_total_and_by_network_and_given_back() {
+        let mut registry = Registry::default();
+        let keeper = Arc::new(Metered(ConnectionMetrics::new(&mut registry)));
         let limits = ConnectionLimits { connections: 5, per_address: 2, ..Default::default() };
-        let places = Places::new(&app.unwrap(), "public", limits);
+        let places = Places::new(keeper, "public", limits);
         let take = |address: &str| places.take(Some(address.parse().unwrap()));
         let of_one = [take("192.0.2.1").unwrap(), take("192.0.2.1").unwrap()];
         assert_eq!(take("192.0.2.1").err(), Some(NoPlace::Address));
@@ -210,8 +252,21 @@ mod tests {
         assert!(places.by_network.lock().unwrap().is_empty(), "no address is remembered");
         let all: Vec<Place> = (0..5).map(|_| take("::1").unwrap()).collect();
         assert_eq!(take("::1").err(), Some(NoPlace::Full), "those of this machine count in total");
-        assert!(places.app.metrics.text().contains("botops_connections{listener=\"public\"} 5"));
+        let open = || {
+            let mut text = String::new();
+            encode(&mut text, &registry).unwrap();
+            let lines = text.lines().filter(|line| line.starts_with("connections{"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(open(), ["connections{listener=\"public\"} 5"]);
         drop(all);
-        assert!(places.app.metrics.text().contains("botops_connections{listener=\"public\"} 0"));
+        assert_eq!(open(), ["connections{listener=\"public\"} 0"]);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let busy = text(&places.busy);
+        assert!(busy.starts_with("HTTP/1.1 503 ") && busy.contains("retry-after: 1\r\n"), "{busy}");
+        assert!(busy.ends_with(
+            "content-length: 12\r\nretry-after: 1\r\nconnection: close\r\n\r\n503 BOT-6097"
+        ));
+        assert!(text(&places.needs_tls).ends_with("\r\n\r\n400 BOT-6099"));
     }
 }

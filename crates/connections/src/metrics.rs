@@ -19,7 +19,7 @@ struct ReasonLabels {
 
 /// The metrics of the connections to all listeners, and of their certificates.
 #[derive(Default)]
-pub(super) struct ConnectionMetrics {
+pub struct ConnectionMetrics {
     open: Family<ListenerLabels, Gauge>,
     refused: Family<ReasonLabels, Counter>,
     cut: Family<ReasonLabels, Counter>,
@@ -31,7 +31,7 @@ pub(super) struct ConnectionMetrics {
 
 impl ConnectionMetrics {
     /// Makes the metrics, and adds them to `registry`.
-    pub(super) fn new(registry: &mut Registry) -> Self {
+    pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register("connections", "Open connections, by listener", metrics.open.clone());
         registry.register(
@@ -68,42 +68,42 @@ impl ConnectionMetrics {
     }
 
     /// Counts a connection that opened.
-    pub(super) fn opened(&self, listener: &'static str) {
+    pub fn opened(&self, listener: &'static str) {
         self.open.get_or_create(&ListenerLabels { listener }).inc();
     }
 
     /// Counts a connection that closed.
-    pub(super) fn closed(&self, listener: &'static str) {
+    pub fn closed(&self, listener: &'static str) {
         self.open.get_or_create(&ListenerLabels { listener }).dec();
     }
 
     /// Counts a connection that got no place.
-    pub(super) fn refused(&self, listener: &'static str, reason: &'static str) {
+    pub fn refused(&self, listener: &'static str, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabels { listener, reason }).inc();
     }
 
     /// Counts a connection that was cut off.
-    pub(super) fn cut(&self, listener: &'static str, reason: &'static str) {
+    pub fn cut(&self, listener: &'static str, reason: &'static str) {
         self.cut.get_or_create(&ReasonLabels { listener, reason }).inc();
     }
 
     /// Counts a connection that could not be accepted.
-    pub(super) fn accept_error(&self, listener: &'static str) {
+    pub fn accept_error(&self, listener: &'static str) {
         self.accept_errors.get_or_create(&ListenerLabels { listener }).inc();
     }
 
     /// Counts a handshake of TLS that failed.
-    pub(super) fn handshake_failed(&self, listener: &'static str) {
+    pub fn handshake_failed(&self, listener: &'static str) {
         self.handshakes_failed.get_or_create(&ListenerLabels { listener }).inc();
     }
 
     /// Sets the end of the certificate in force, in seconds since 1970.
-    pub(super) fn expires(&self, listener: &'static str, at: i64) {
+    pub fn expires(&self, listener: &'static str, at: i64) {
         self.expiry.get_or_create(&ListenerLabels { listener }).set(at);
     }
 
     /// Counts a changed certificate.
-    pub(super) fn reloaded(&self, listener: &'static str, is_ok: bool) {
+    pub fn reloaded(&self, listener: &'static str, is_ok: bool) {
         let reason = if is_ok { "ok" } else { "failed" };
         self.reloads.get_or_create(&ReasonLabels { listener, reason }).inc();
     }

@@ -3,7 +3,7 @@
 //! The stream and the answers write down here how they get on; [`Activity::verdict`] compares it with the limits. It is read
 //! once in a while, so a request costs a few writes to memory and no timer.
 
-use crate::connection_limits::ConnectionLimits;
+use crate::limits::ConnectionLimits;
 use std::{
     sync::atomic::{
         AtomicBool, AtomicU32, AtomicU64,
@@ -23,7 +23,7 @@ const NEVER: u64 = 0;
 
 /// The activity of one connection. Times are in milliseconds since its begin, plus 1; 0 is never.
 #[derive(Debug)]
-pub(super) struct Activity {
+pub(crate) struct Activity {
     begun: Instant,
     /// The begin of a head that is not complete.
     head_since: AtomicU64,
@@ -47,7 +47,7 @@ pub(super) struct Activity {
 
 /// The reason for which a connection is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(crate) enum Cut {
     /// The head of a request did not come in time.
     Headers,
     /// No request came for a long time.
@@ -60,7 +60,7 @@ pub(super) enum Cut {
 
 impl Cut {
     /// Returns the name in metrics.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Headers => "headers",
             Self::Idle => "idle",
@@ -72,7 +72,7 @@ impl Cut {
 
 /// The decision about a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is cut off.
     Cut(Cut),
     /// It goes on at least for this time, if its state does not change.
@@ -81,7 +81,7 @@ pub(super) enum Verdict {
 
 impl Activity {
     /// Makes the activity of a connection that begins at `now`, with a head that has to come.
-    pub(super) fn begin(now: Instant) -> Self {
+    pub(crate) fn begin(now: Instant) -> Self {
         Self {
             begun: now,
             head_since: AtomicU64::new(1),
@@ -102,7 +102,7 @@ impl Activity {
     }
 
     /// Notes whether the head of a request has begun, and not ended.
-    pub(super) fn within_head(&self, is_within: bool) {
+    pub(crate) fn within_head(&self, is_within: bool) {
         if !is_within {
             self.head_since.store(NEVER, Relaxed);
         } else if self.head_since.load(Relaxed) == NEVER {
@@ -111,27 +111,27 @@ impl Activity {
     }
 
     /// Notes that a request was read.
-    pub(super) fn request_began(&self) {
+    pub(crate) fn request_began(&self) {
         self.head_since.store(NEVER, Relaxed);
         self.in_flight.fetch_add(1, AcqRel);
     }
 
     /// Notes that a request is over.
-    pub(super) fn request_ended(&self) {
+    pub(crate) fn request_ended(&self) {
         // Before the count: whoever reads that none is in flight finds the time.
         self.idle_since.store(self.millis(Instant::now()), Relaxed);
         self.in_flight.fetch_sub(1, AcqRel);
     }
 
     /// Notes that an answer with a body began.
-    pub(super) fn body_began(&self) {
+    pub(crate) fn body_began(&self) {
         self.body_taken.store(self.millis(Instant::now()), Relaxed);
         self.bodies.fetch_add(1, AcqRel);
     }
 
     /// Notes that the connection asked a body for its next part; `was_waiting` and `is_waiting` say whether the body had
     /// none before, and has none now.
-    pub(super) fn body_asked(&self, was_waiting: bool, is_waiting: bool) {
+    pub(crate) fn body_asked(&self, was_waiting: bool, is_waiting: bool) {
         self.body_taken.store(self.millis(Instant::now()), Relaxed);
         match (was_waiting, is_waiting) {
             (false, true) => self.waiting_bodies.fetch_add(1, AcqRel),
@@ -141,7 +141,7 @@ impl Activity {
     }
 
     /// Notes that a body is over.
-    pub(super) fn body_ended(&self, was_waiting: bool) {
+    pub(crate) fn body_ended(&self, was_waiting: bool) {
         self.bodies.fetch_sub(1, AcqRel);
         if was_waiting {
             self.waiting_bodies.fetch_sub(1, AcqRel);
@@ -149,7 +149,7 @@ impl Activity {
     }
 
     /// Notes that the client took `n` of `of` bytes; `None` if it took none.
-    pub(super) fn wrote(&self, n: Option<usize>, of: usize) {
+    pub(crate) fn wrote(&self, n: Option<usize>, of: usize) {
         let blocked = self.blocked_since.load(Relaxed);
         match n {
             Some(n) if n >= of => {
@@ -168,17 +168,17 @@ impl Activity {
     }
 
     /// Notes that a message could be read in two ways.
-    pub(super) fn refused_message(&self) {
+    pub(crate) fn refused_message(&self) {
         self.malformed.store(true, Relaxed);
     }
 
     /// Returns whether a message could be read in two ways.
-    pub(super) fn is_malformed(&self) -> bool {
+    pub(crate) fn is_malformed(&self) -> bool {
         self.malformed.load(Relaxed)
     }
 
     /// Returns what is to happen with the connection at `now`.
-    pub(super) fn verdict(&self, limits: &ConnectionLimits, now: Instant) -> Verdict {
+    pub(crate) fn verdict(&self, limits: &ConnectionLimits, now: Instant) -> Verdict {
         let now = self.millis(now);
         let left = |since: u64, limit: Duration| {
             let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);

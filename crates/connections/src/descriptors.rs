@@ -3,7 +3,7 @@
 //! The admin listener and the store have descriptors of their own: however many clients connect, an administrator can log in,
 //! and the deployment log can be read.
 
-use crate::connection_limits::{ADMIN_CONNECTIONS, ConnectionLimits};
+use crate::limits::{ADMIN_CONNECTIONS, ConnectionLimits};
 use botops_findings::{Fault, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
@@ -33,7 +33,7 @@ fn raise() -> Option<u64> {
 ///
 /// # Errors
 /// `BOT-1092` (exit 1) too few descriptors are left for connections.
-pub(super) fn bound(limits: &mut ConnectionLimits) -> Result<Option<usize>> {
+pub fn bound(limits: &mut ConnectionLimits) -> Result<Option<usize>> {
     let open = fs::read_dir("/proc/self/fd").map_or(USUAL, |entries| entries.count());
     bound_by(limits, raise(), open)
 }

@@ -1,10 +1,6 @@
 //! TLS of the listeners: certificates, which are read again when their files change.
 
-use crate::{
-    app::App,
-    problem::{Problem, last_answer},
-};
-use axum::http::StatusCode;
+use crate::keeper::Keeper;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_http::certificate_validity;
@@ -20,7 +16,7 @@ use rustls::{
 use std::{
     fs, io,
     path::PathBuf,
-    sync::{Arc, LazyLock, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 use tokio::{
@@ -39,12 +35,6 @@ const SOON: TimeDelta = TimeDelta::days(14);
 
 /// The first byte of a handshake of TLS.
 const HANDSHAKE: u8 = 0x16;
-
-/// The answer to a request without TLS.
-static NEEDS_TLS: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let fault = Fault::usage("BOT-6099", "the request came without TLS").hint("use `https://`");
-    last_answer(&Problem::new(StatusCode::BAD_REQUEST, fault))
-});
 
 /// The TLS of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,10 +59,10 @@ pub enum TlsVersion {
 
 /// A request that came over TLS carries this.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct OverTls;
+pub struct OverTls;
 
 /// The certificate of a listener, and the TLS that it is used with.
-pub(super) struct Certificates {
+pub struct Certificates {
     settings: TlsSettings,
     listener: &'static str,
     chosen: Arc<Chosen>,
@@ -103,7 +93,7 @@ impl Certificates {
     ///
     /// # Errors
     /// `BOT-1089` (exit 2) a file cannot be read, has no certificate or key, or the two do not belong together.
-    pub(super) fn open(settings: TlsSettings, listener: &'static str) -> Result<Arc<Self>> {
+    pub fn open(settings: TlsSettings, listener: &'static str) -> Result<Arc<Self>> {
         let provider = Arc::new(ring::default_provider());
         let (certificate, key) = read_files(&settings)?;
         let digest = digest(&certificate, &key);
@@ -129,21 +119,21 @@ impl Certificates {
         Ok(Arc::new(Self { settings, listener, chosen, acceptor }))
     }
 
-    /// Shakes hands with a client, within `limit`.
+    /// Shakes hands with a client, within `limit`; one that speaks no TLS gets the answer `needs_tls`.
     ///
     /// # Errors
     /// The client speaks no TLS, only old TLS, or is too slow: `TimedOut`.
-    pub(super) async fn shake_hands(
+    pub(crate) async fn shake_hands(
         &self,
         mut stream: TcpStream,
-        limit: Duration,
+        (limit, needs_tls): (Duration, &[u8]),
     ) -> io::Result<TlsStream<TcpStream>> {
         let handshake = async {
             let mut first = [0];
             if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
                 // The request is read, so that the answer is not lost with it.
                 let _ = stream.try_read(&mut [0; 4 << 10]);
-                stream.write_all(&NEEDS_TLS).await?;
+                stream.write_all(needs_tls).await?;
                 stream.shutdown().await?;
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a request without TLS"));
             }
@@ -158,7 +148,7 @@ impl Certificates {
     ///
     /// # Errors
     /// Those of [`Self::open`].
-    pub(super) fn reload(&self) -> Result<bool> {
+    pub fn reload(&self) -> Result<bool> {
         let (certificate, key) = read_files(&self.settings)?;
         let digest = digest(&certificate, &key);
         if digest == self.loaded().digest {
@@ -174,27 +164,27 @@ impl Certificates {
     ///
     /// # Errors
     /// Those of [`Self::reload`].
-    pub(super) fn reload_now(&self, app: &App) -> Result<bool> {
+    pub fn reload_now(&self, keeper: &dyn Keeper) -> Result<bool> {
         let reloaded = self.reload();
-        self.report(app, &reloaded);
+        self.report(keeper, &reloaded);
         reloaded
     }
 
-    fn report(&self, app: &App, reloaded: &Result<bool>) {
-        let event = |level, message| app.log.event(app.clock.now(), level, "tls", message);
+    fn report(&self, keeper: &dyn Keeper, reloaded: &Result<bool>) {
+        let event = |level, message| keeper.event(level, "tls", message);
         match reloaded {
             Ok(false) => {}
             Ok(true) => {
-                app.metrics.connections.reloaded(self.listener, true);
+                keeper.metrics().reloaded(self.listener, true);
                 let (listener, end) = (self.listener, self.loaded().not_after.format("%Y-%m-%d"));
                 event(
                     "info",
                     format!("the {listener} listener has a new certificate, until {end}"),
                 );
-                self.show(app);
+                self.show(keeper);
             }
             Err(fault) => {
-                app.metrics.connections.reloaded(self.listener, false);
+                keeper.metrics().reloaded(self.listener, false);
                 let code = fault.code();
                 event("error", format!("{code}: the certificate before stays in force: {fault}"));
             }
@@ -202,13 +192,13 @@ impl Certificates {
     }
 
     /// Shows the end of the certificate in the metrics. Returns the problem of one that is not valid, or soon will not be.
-    pub(super) fn show(&self, app: &App) -> Option<String> {
+    pub fn show(&self, keeper: &dyn Keeper) -> Option<String> {
         let loaded = self.loaded();
-        app.metrics.connections.expires(self.listener, loaded.not_after.timestamp());
-        let problem = problem_of(&loaded, app.clock.now())?;
+        keeper.metrics().expires(self.listener, loaded.not_after.timestamp());
+        let problem = problem_of(&loaded, keeper.now())?;
         let problem =
             format!("the certificate `{}` {problem}", self.settings.certificate.display());
-        app.log.event(app.clock.now(), "warn", "tls", problem.clone());
+        keeper.event("warn", "tls", problem.clone());
         Some(problem)
     }
 
@@ -216,7 +206,7 @@ impl Certificates {
     ///
     /// A problem is reported when it is there twice in a row: two files that are replaced one after the other do not belong
     /// together for a moment.
-    pub(super) async fn follow(self: Arc<Self>, app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    pub async fn follow(self: Arc<Self>, keeper: Arc<dyn Keeper>, mut stop: watch::Receiver<bool>) {
         let mut failures: u32 = 0;
         loop {
             tokio::select! {
@@ -228,7 +218,7 @@ impl Certificates {
             let Ok(reloaded) = look.await else { return };
             failures = if reloaded.is_err() { failures.saturating_add(1) } else { 0 };
             if failures == 0 || failures == 2 {
-                self.report(&app, &reloaded);
+                self.report(&*keeper, &reloaded);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The stream of a connection. It notes what the client sends and takes, and refuses HTTP/1.1 that is not strict.
 
-use crate::connection_activity::Activity;
+use crate::activity::Activity;
 use botops_http::{Malformed, StrictReader};
 use std::{
     io::{self, IoSlice},
@@ -11,7 +11,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream whose activity is noted.
-pub(super) struct WatchedStream<S> {
+pub(crate) struct WatchedStream<S> {
     stream: S,
     activity: Arc<Activity>,
     reader: StrictReader,
@@ -25,7 +25,7 @@ const REFUSED: &[u8] = b"\0\r\n\r\n";
 
 impl<S> WatchedStream<S> {
     /// Watches `stream`; a head may have `header_bytes`.
-    pub(super) fn new(stream: S, activity: Arc<Activity>, header_bytes: usize) -> Self {
+    pub(crate) fn new(stream: S, activity: Arc<Activity>, header_bytes: usize) -> Self {
         Self { stream, activity, reader: StrictReader::new(header_bytes), left: REFUSED }
     }
 
