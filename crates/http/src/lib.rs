@@ -3,6 +3,8 @@
 //! In: a [`ClientSpec`]. Out: a [`Client`]. All crates that make HTTP requests use the types re-exported here, so that
 //! TLS, proxies and redirects are decided in one place.
 //!
+//! [`signed`] signs an outgoing call as Standard Webhooks does.
+//!
 //! For servers:
 //!
 //! - [`StrictReader`] refuses HTTP/1.1 that another program could read as another request
@@ -11,10 +13,12 @@
 
 mod certificate_dates;
 mod objects_only;
+mod signed_call;
 mod strict_http1;
 
 pub use certificate_dates::{Validity, certificate_validity};
 pub use objects_only::{ObjectsOnly, read_objects};
+pub use signed_call::{SigningKey, UnfitSecret, signed};
 pub use strict_http1::{Malformed, StrictReader};
 
 pub use reqwest::{

@@ -49,11 +49,12 @@ pub(crate) const HOUSE: [Room; 34] = [
 ];
 
 /// Imports between rooms of one floor.
-pub(crate) const BESIDE: [(&str, &str); 5] = [
+pub(crate) const BESIDE: [(&str, &str); 6] = [
     ("labels", "findings"),
     ("spec", "findings"),
     ("files", "findings"),
     ("http", "findings"),
+    ("http", "digest"),
     ("spec", "text"),
 ];
 
@@ -115,7 +116,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 49] = [
     ("prometheus-client", &["connections", "serving"]),
     ("reqwest", &["http"]),
     ("ring", &["access", "conversations"]),
-    ("base64", &["access", "conversations", "rollout", "serving"]),
+    ("base64", &["access", "conversations", "http", "rollout", "serving"]),
     ("rustls", &["connections", "http"]),
     ("tokio-rustls", &["connections"]),
     ("hyper", &["connections", "serving"]),

@@ -3,7 +3,7 @@
 //! In: the entries of the deployment log, as the server follows it. Out: signed requests, and the position of each
 //! receiver in the store.
 //!
-//! - [`receiver`] checks the settings, and [`signature`] signs as Standard Webhooks does
+//! - [`receiver`] checks the settings, and [`sending`] signs as Standard Webhooks does
 //! - each receiver has a task of its own ([`delivery`]): one that hangs delays no other, and no rollout
 //! - the position is objects of the store ([`position`]), so that another server continues. Servers take turns by claims
 //!   there; each event is delivered at least once, and in the order of the log
@@ -13,7 +13,6 @@ mod pace;
 mod position;
 mod receiver;
 mod sending;
-mod signature;
 #[cfg(test)]
 mod tests;
 

@@ -1,13 +1,12 @@
 //! The receivers of webhooks, as the settings name them.
 
-use super::signature::SigningKey;
 use crate::{
     WebhookSpec,
     log_event::{KINDS, LogEvent, PHASES},
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_http::Url;
+use botops_http::{SigningKey, Url};
 use std::collections::BTreeSet;
 
 /// The most receivers of a server.
@@ -70,7 +69,16 @@ impl Receiver {
             let n = spec.secrets.len();
             return Err(unusable(format!("has {n} secrets for `{host}`: one or two are needed")));
         }
-        let keys = spec.secrets.iter().map(SigningKey::new).collect::<Result<Vec<_>>>()?;
+        let keys = spec
+            .secrets
+            .iter()
+            .map(|secret| SigningKey::new(secret.expose()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|unfit| {
+                Fault::usage("BOT-1070", format!("a secret of `server.webhooks` {unfit}"))
+                    .hint("make one with `openssl rand -hex 32`")
+                    .caused_by(unfit)
+            })?;
         for event in &spec.events {
             let is_known = KINDS.iter().chain(&PHASES).any(|known| known == event);
             if !is_known {
@@ -113,11 +121,9 @@ impl Receiver {
             || phase.is_some_and(|phase| self.events.contains(phase))
     }
 
-    /// Returns the signatures of a message, one for each secret, separated by a space.
-    pub(super) fn signatures(&self, id: &str, timestamp: i64, body: &str) -> String {
-        let signed: Vec<String> =
-            self.keys.iter().map(|key| key.sign(id, timestamp, body)).collect();
-        signed.join(" ")
+    /// Returns the keys that sign, one for each secret.
+    pub(super) fn keys(&self) -> &[SigningKey] {
+        &self.keys
     }
 }
 
@@ -142,7 +148,8 @@ mod tests {
         let secrets = vec![Secret::new("k".repeat(32)); 3];
         let three = WebhookSpec { secrets, ..good.clone() };
         let unknown = WebhookSpec { events: vec!["promotd".to_owned()], ..good.clone() };
-        let mut cases = vec![vec![no_secret], vec![three], vec![unknown]];
+        let short = WebhookSpec { secrets: vec![Secret::new("secret-path")], ..good.clone() };
+        let mut cases = vec![vec![no_secret], vec![three], vec![unknown], vec![short]];
         cases.push(vec![good.clone(), good.clone()]);
         cases.push((0..17).map(|n| spec(&format!("https://a.example/secret-path/{n}"))).collect());
         for url in [
@@ -171,7 +178,7 @@ mod tests {
         let after = check(&[changed]).unwrap().remove(0);
         assert_eq!(before.id(), after.id());
         assert!(before != after);
-        assert_eq!(after.signatures("a-1", 1, "{}").split(' ').count(), 2);
+        assert_eq!(after.keys().len(), 2);
         let other = check(&[spec("https://a.example/y")]).unwrap().remove(0);
         assert_ne!(before.id(), other.id());
     }

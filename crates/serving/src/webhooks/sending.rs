@@ -3,7 +3,7 @@
 use super::{pace::Pace, receiver::Receiver};
 use crate::log_event::LogEvent;
 use botops_findings::Result;
-use botops_http::{Client, ClientSpec, Proxy, Redirects, header, why_unreachable};
+use botops_http::{Client, ClientSpec, Proxy, Redirects, header, signed, why_unreachable};
 
 /// Makes the client of all receivers: bounded in time, and without redirects.
 ///
@@ -31,18 +31,10 @@ pub(super) async fn send(
     timestamp: i64,
 ) -> Result<(), String> {
     let id = message_id(environment, event);
-    let body = event.to_json();
-    let signatures = receiver.signatures(&id, timestamp, &body);
-    let answer = http
-        .post(receiver.url().clone())
-        .header(header::CONTENT_TYPE, "application/json")
-        .header("webhook-id", id)
-        .header("webhook-timestamp", timestamp)
-        .header("webhook-signature", signatures)
-        .body(body)
-        .send()
-        .await;
-    match answer {
+    let request =
+        http.post(receiver.url().clone()).header(header::CONTENT_TYPE, "application/json");
+    let request = signed(request, receiver.keys(), (&id, timestamp), event.to_json());
+    match request.send().await {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) if answer.status().is_redirection() => {
             Err(format!("it answers with the redirect {}, which is not followed", answer.status()))
