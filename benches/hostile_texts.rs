@@ -7,7 +7,7 @@
 #[path = "process/hostile_texts.rs"]
 mod hostile_texts;
 
-use botops_dialogue::Dialogue;
+use botops_dialogue::{Dialogue, Moment};
 use botops_models::{IntentModel, ModelSpec, Sample, Scratch, Silent, TrainingInput, train};
 use botops_pipelines::read_dialogue;
 use botops_spec::Spec as _;
@@ -46,6 +46,7 @@ fn main() {
     let model = model();
     let spec = read_dialogue(Path::new("datasets/support/dialogue.yaml")).expect("it is valid");
     let dialogue = Dialogue::compile(&spec).expect("the dialogue compiles");
+    let moment = Moment::new(chrono::DateTime::UNIX_EPOCH, Some("en"));
     let mut scratch = Scratch::default();
     let guesser = LanguageGuesser::among(dialogue.languages());
     let mut cost = |text: &str| {
@@ -53,7 +54,7 @@ fn main() {
             seconds(|| _ = black_box(length_within(text, LONGEST))),
             seconds(|| _ = black_box(model.predict_with(text, &mut scratch))),
             seconds(|| _ = black_box(guesser.guess(text))),
-            seconds(|| _ = black_box(dialogue.entities(text))),
+            seconds(|| _ = black_box(dialogue.entities(text, &moment, Vec::new()))),
         ]
     };
     let plain: String = PLAIN.chars().cycle().take(LONGEST).collect();

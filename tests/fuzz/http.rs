@@ -53,7 +53,7 @@ fn model() -> IntentModel {
     let vehicles = others.into_iter().map(|text| Sample { text, intent: "vehicle" });
     let samples: Vec<Sample<'_>> = fruit.chain(vehicles).collect();
     let dialogue = DialogueSpec {
-        entities: [("number".to_owned(), r"\b\d+\b|#(\w+)".to_owned())].into(),
+        entities: [("number".to_owned(), r"\b\d+\b|#(\w+)".into())].into(),
         ..DialogueSpec::default()
     };
     let spec = ModelSpec::default().check().expect("the settings are in range");

@@ -2,6 +2,9 @@
 
 use crate::{
     entities::{self, Entities, Entity, MAX_PATTERNS, Pattern},
+    entity_spec::EntitySpec,
+    merging,
+    moment::Moment,
     spec::{DialogueSpec, invalid},
     template::Template,
 };
@@ -46,11 +49,21 @@ impl Dialogue {
             return Err(invalid("entities", message)
                 .hint("every pattern is searched for in every message: join some with `|`"));
         }
-        let patterns = spec
-            .entities
-            .iter()
-            .map(|(name, pattern)| Pattern::compile(name, pattern))
-            .collect::<Result<_>>()?;
+        let mut patterns = Vec::new();
+        for (name, entity) in &spec.entities {
+            match entity {
+                EntitySpec::Pattern(pattern) => patterns.push(Pattern::compile(name, pattern)?),
+                EntitySpec::Rule(rule) if rule.kind.is_some() || rule.lookup.is_some() => {
+                    let key = format!("entities.{name}");
+                    return Err(invalid(
+                        &key,
+                        "typed entities and lookups are not supported".to_owned(),
+                    )
+                    .hint("write a regular expression, or `{learned: true}`"));
+                }
+                EntitySpec::Rule(_) => {}
+            }
+        }
         let templates = |key: &str, texts: &BTreeMap<String, String>| {
             texts
                 .iter()
@@ -94,22 +107,31 @@ impl Dialogue {
         Ok(Self { patterns, responses, fallback, default_language })
     }
 
-    /// Finds the entities of `text`, by position; they never overlap.
+    /// Finds the entities of `text`, a message of `moment`, by position; they never overlap. `tagged` are those that the
+    /// learned tagger of the model found in it.
     ///
-    /// When entities overlap, the one that starts first is kept. Among those that start together, the order
+    /// Entities found by a pattern, a parser or a list of names win over learned ones where they overlap, and take
+    /// the role and the group of a learned one of the same name. When other entities overlap, the one that starts first is kept. Among those that start together, the order
     /// is: the longest value, then the longest match around the value (`order 12345` before `12345`), then
     /// the first name. Of each pattern, at most the first 64 matches are found.
     #[must_use]
-    pub fn entities(&self, text: &str) -> Vec<Entity> {
-        self.entities_while(text, || true).found
+    pub fn entities(&self, text: &str, moment: &Moment<'_>, tagged: Vec<Entity>) -> Vec<Entity> {
+        self.entities_while(text, moment, tagged, || true).found
     }
 
     /// Finds the entities of `text` as [`Self::entities`] does, while `has_time` returns true.
     ///
     /// It is called before each match is searched for, and each search takes time linear in the text.
     #[must_use]
-    pub fn entities_while(&self, text: &str, has_time: impl FnMut() -> bool) -> Entities {
-        entities::find(&self.patterns, text, has_time)
+    pub fn entities_while(
+        &self,
+        text: &str,
+        _moment: &Moment<'_>,
+        tagged: Vec<Entity>,
+        has_time: impl FnMut() -> bool,
+    ) -> Entities {
+        let Entities { found, cut } = entities::find(&self.patterns, text, has_time);
+        Entities { found: merging::merge(text, found, tagged), cut }
     }
 
     /// Returns the response to `intent` (`None` if not understood), and the language of the response; `None` if the

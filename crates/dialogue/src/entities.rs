@@ -31,6 +31,36 @@ pub struct Entity {
     pub start: usize,
     /// One past the last code point of the value.
     pub end: usize,
+    /// The value in its normal form, such as `{"date": "2026-11-30"}`; for entities with a type or a lookup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalised: Option<serde_json::Value>,
+    /// The part that the entity plays, such as `destination`; from the learned tagger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The group of entities that it belongs to, such as `1`; from the learned tagger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl Entity {
+    /// Returns an entity without normalised value, role and group.
+    #[must_use]
+    pub fn new(
+        entity: impl Into<String>,
+        value: impl Into<String>,
+        start: usize,
+        end: usize,
+    ) -> Self {
+        Self {
+            entity: entity.into(),
+            value: value.into(),
+            start,
+            end,
+            normalised: None,
+            role: None,
+            group: None,
+        }
+    }
 }
 
 /// A compiled pattern with the name of its entity.
@@ -162,12 +192,7 @@ fn disjoint(text: &str, mut found: Vec<Match<'_>>) -> Vec<Entity> {
         let value = &text[start..end];
         chars = first + value.chars().count();
         taken = end;
-        entities.push(Entity {
-            entity: name.to_owned(),
-            value: value.to_owned(),
-            start: first,
-            end: chars,
-        });
+        entities.push(Entity::new(name, value, first, chars));
     }
     entities
 }

@@ -6,11 +6,16 @@
 
 mod dialogue;
 mod entities;
+mod entity_spec;
+mod merging;
+mod moment;
 mod spec;
 mod template;
 
 pub use dialogue::Dialogue;
 pub use entities::{Entities, Entity};
+pub use entity_spec::{DateOrder, EntityRule, EntitySpec, EntityType};
+pub use moment::Moment;
 pub use spec::DialogueSpec;
 
 #[cfg(test)]

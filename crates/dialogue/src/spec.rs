@@ -1,5 +1,6 @@
 //! Entities and responses, as written in YAML.
 
+use crate::entity_spec::EntitySpec;
 use botops_findings::{Fault, Finding, Place, Severity};
 use botops_text::display;
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DialogueSpec {
-    /// Entity name to regular expression; the value is group 1, or the whole match without one.
-    pub entities: BTreeMap<String, String>,
+    /// Entity name to the way it is found: a regular expression, or a mapping.
+    pub entities: BTreeMap<String, EntitySpec>,
     /// Intent to language to template.
     ///
     /// `{order_number}` is replaced by the value of an entity. Without a value, the alternative after `|`
@@ -21,6 +22,9 @@ pub struct DialogueSpec {
     pub fallback: BTreeMap<String, String>,
     /// The language of responses when the user's language is unknown.
     pub default_language: Option<String>,
+    /// The time zone in which dates and times are understood, such as `Europe/Paris`; UTC without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
 }
 
 impl DialogueSpec {

@@ -1,6 +1,6 @@
 //! Response templates with placeholders for entities.
 
-use crate::{entities::Entity, spec::invalid};
+use crate::{entities::Entity, entity_spec::EntitySpec, spec::invalid};
 use botops_findings::Result;
 use botops_spec::nearest;
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ impl Template {
     pub(crate) fn compile(
         text: &str,
         key: &str,
-        entities: &BTreeMap<String, String>,
+        entities: &BTreeMap<String, EntitySpec>,
     ) -> Result<Self> {
         if text.trim().is_empty() {
             return Err(invalid(key, "a response is empty".to_owned())

@@ -12,6 +12,12 @@ fn support() -> DialogueSpec {
     read(&path).unwrap()
 }
 
+/// The moment of the messages: Monday, 30 November 2026, at noon.
+fn noon() -> Moment<'static> {
+    let at = "2026-11-30T12:00:00Z".parse().expect("a time");
+    Moment::new(at, Some("en"))
+}
+
 fn spec_of(yaml: &str) -> DialogueSpec {
     parse(yaml, "dialogue.yaml").unwrap()
 }
@@ -19,7 +25,7 @@ fn spec_of(yaml: &str) -> DialogueSpec {
 fn found(dialogue: &Dialogue, text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     dialogue
-        .entities(text)
+        .entities(text, &noon(), Vec::new())
         .into_iter()
         .map(|e| {
             let slice: String = chars[e.start..e.end].iter().collect();
@@ -80,8 +86,9 @@ fn the_support_bot_finds_entities_in_real_messages() {
 fn a_value_replaces_its_placeholder() {
     let dialogue = Dialogue::compile(&support()).unwrap();
     let text = "Où est ma commande FR-204913 ?";
-    let (with, _) =
-        dialogue.respond(Some("order_status"), Some("fr"), &dialogue.entities(text)).unwrap();
+    let (with, _) = dialogue
+        .respond(Some("order_status"), Some("fr"), &dialogue.entities(text, &noon(), Vec::new()))
+        .unwrap();
     assert!(with.starts_with("Vous pouvez suivre FR-204913 dans"), "{with}");
     let (without, _) = dialogue.respond(Some("order_status"), Some("fr"), &[]).unwrap();
     assert!(without.starts_with("Vous pouvez suivre votre commande dans"), "{without}");
@@ -197,7 +204,7 @@ fn a_template_reads_escaped_braces_and_alternatives() {
         "entities: {n: '\\d+'}\nresponses: {a: {en: 'Your {n} {{is}} here, {n|friend}.'}}",
     ))
     .unwrap();
-    let entity = Entity { entity: "n".into(), value: "{n}".into(), start: 0, end: 3 };
+    let entity = Entity::new("n", "{n}", 0, 3);
     assert_eq!(dialogue.respond(Some("a"), None, &[]).unwrap().0, "Your {is} here, friend.");
     // Braces in a value are not placeholders.
     assert_eq!(dialogue.respond(Some("a"), None, &[entity]).unwrap().0, "Your {n} {is} here, {n}.");
@@ -237,15 +244,15 @@ fn an_invalid_spec_is_reported_with_its_key() {
 fn every_pattern_finds_at_most_64_matches() {
     let dialogue = Dialogue::compile(&support()).unwrap();
     let text = "é FR-204913, #20447 0 0 0 0 0 0 (((( @@@@ a@a.a 1 000 000 ";
-    let all = dialogue.entities_while(&text.repeat(32), || true);
+    let all = dialogue.entities_while(&text.repeat(32), &noon(), Vec::new(), || true);
     assert_eq!(all.found.iter().filter(|e| e.entity == "order_number").count(), 64);
     assert!(!all.cut);
-    let cut = dialogue.entities_while(&text.repeat(1_000), || true);
+    let cut = dialogue.entities_while(&text.repeat(1_000), &noon(), Vec::new(), || true);
     assert_eq!(cut.found.iter().filter(|e| e.entity == "order_number").count(), 64);
     assert!(cut.cut);
     // Patterns are independent: the matches of one do not use up those of another.
     let text = format!("{}a@b.example vendredi", "#20447 ".repeat(100));
-    let found = dialogue.entities_while(&text, || true);
+    let found = dialogue.entities_while(&text, &noon(), Vec::new(), || true);
     assert_eq!(
         found
             .found
@@ -263,7 +270,7 @@ fn a_pattern_that_reads_the_whole_text_for_each_match_is_searched_a_limited_numb
         let yaml = format!("entities: {{n: '{pattern}'}}");
         let dialogue = Dialogue::compile(&spec_of(&yaml)).unwrap();
         let mut searches = 0;
-        let entities = dialogue.entities_while(&"A".repeat(5_000), || {
+        let entities = dialogue.entities_while(&"A".repeat(5_000), &noon(), Vec::new(), || {
             searches += 1;
             true
         });
@@ -279,7 +286,7 @@ fn a_search_without_time_is_cut_and_keeps_what_it_found() {
         [(0, 0, true), (2, 2, true), (3, 2, true), (4, 3, true), (6, 4, false)]
     {
         let mut left = searches;
-        let entities = dialogue.entities_while("1 2 x y", || {
+        let entities = dialogue.entities_while("1 2 x y", &noon(), Vec::new(), || {
             left -= 1;
             left >= 0
         });
@@ -290,14 +297,14 @@ fn a_search_without_time_is_cut_and_keeps_what_it_found() {
 #[test]
 fn too_many_and_too_long_patterns_are_refused() {
     let many = |n: usize| DialogueSpec {
-        entities: (0..n).map(|i| (format!("e{i}"), format!("x{i}"))).collect(),
+        entities: (0..n).map(|i| (format!("e{i}"), format!("x{i}").into())).collect(),
         ..DialogueSpec::default()
     };
     assert!(Dialogue::compile(&many(64)).is_ok());
     let fault = Dialogue::compile(&many(65)).unwrap_err();
     assert_eq!((fault.code(), fault.place().key.as_deref()), ("BOT-1030", Some("entities")));
     let long = |n: usize| DialogueSpec {
-        entities: BTreeMap::from([("n".to_owned(), "x".repeat(n))]),
+        entities: BTreeMap::from([("n".to_owned(), "x".repeat(n).into())]),
         ..DialogueSpec::default()
     };
     assert!(Dialogue::compile(&long(8 << 10)).is_ok());
@@ -315,7 +322,7 @@ proptest! {
         let dialogue = &*SUPPORT;
         let chars: Vec<char> = text.chars().collect();
         let mut end = 0;
-        for entity in dialogue.entities(&text) {
+        for entity in dialogue.entities(&text, &noon(), Vec::new()) {
             prop_assert!(entity.start >= end && entity.start < entity.end);
             let value: String = chars[entity.start..entity.end].iter().collect();
             prop_assert_eq!(&value, &entity.value);
@@ -328,16 +335,74 @@ proptest! {
     #[test]
     fn any_spec_compiles_or_is_refused(pattern in "\\PC{0,30}", template in "[a{}|n ]{0,12}") {
         let spec = DialogueSpec {
-            entities: BTreeMap::from([("n".to_owned(), pattern)]),
+            entities: BTreeMap::from([("n".to_owned(), pattern.into())]),
             responses: BTreeMap::from([("a".to_owned(), BTreeMap::from([("en".to_owned(), template)]))]),
             ..DialogueSpec::default()
         };
         match Dialogue::compile(&spec) {
             Ok(dialogue) => {
-                let entities = dialogue.entities("a n é 12");
+                let entities = dialogue.entities("a n é 12", &noon(), Vec::new());
                 prop_assert!(!dialogue.respond(Some("a"), Some("en"), &entities).unwrap().1.is_empty());
             }
             Err(fault) => prop_assert_eq!(fault.code(), "BOT-1030"),
         }
     }
+}
+
+#[test]
+fn rules_win_over_the_tagger_and_take_its_role() {
+    let dialogue =
+        Dialogue::compile(&spec_of("entities: {n: '\\d+', city: {learned: true}}")).unwrap();
+    let tagged = |entity: &str, value: &str, start: usize, role: Option<&str>| Entity {
+        role: role.map(str::to_owned),
+        ..Entity::new(entity, value, start, start + value.chars().count())
+    };
+    let text = "é Lyon 12 to Paris 34";
+    let found = dialogue.entities(
+        text,
+        &noon(),
+        vec![
+            tagged("city", "Paris", 13, Some("destination")),
+            tagged("city", "Lyon 1", 2, None),
+            tagged("city", "Lyon", 2, Some("origin")),
+            tagged("n", "34", 19, Some("amount")),
+            tagged("n", "12 to", 7, Some("first")),
+            tagged("city", "Nice", 13, None),
+            tagged("city", "far", 90, None),
+        ],
+    );
+    let shown: Vec<(&str, &str, Option<&str>)> =
+        found.iter().map(|e| (e.entity.as_str(), e.value.as_str(), e.role.as_deref())).collect();
+    assert_eq!(
+        shown,
+        [
+            ("city", "Lyon", Some("origin")),
+            ("n", "12", Some("first")),
+            ("city", "Paris", Some("destination")),
+            ("n", "34", Some("amount")),
+        ]
+    );
+}
+
+#[test]
+fn an_entity_is_a_pattern_or_a_mapping_and_keeps_its_form() {
+    let yaml =
+        "entities: {a: '\\d+', b: {learned: true}, c: {type: date, date_order: month_first}}";
+    let spec = spec_of(yaml);
+    assert_eq!(spec.entities["a"], "\\d+".into());
+    assert!(spec.entities["b"].is_learned() && !spec.entities["b"].is_found_by_rule());
+    let json = serde_json::to_value(&spec).unwrap();
+    assert_eq!(
+        json["entities"],
+        serde_json::json!({
+            "a": "\\d+", "b": {"learned": true}, "c": {"type": "date", "date_order": "month_first"}
+        })
+    );
+    assert_eq!(json.get("timezone"), None, "what is not used is not written");
+    assert_eq!(serde_json::from_value::<DialogueSpec>(json).unwrap(), spec);
+    let entity = serde_json::to_string(&Entity::new("a", "1", 0, 1)).unwrap();
+    assert_eq!(entity, r#"{"entity":"a","value":"1","start":0,"end":1}"#);
+    let fault = parse::<DialogueSpec>("entities: {a: {lerned: true}}", "d.yaml").unwrap_err();
+    assert_eq!(fault.code(), "BOT-1011");
+    assert!(fault.hints().join(" ").contains("`learned`"), "{:?}", fault.hints());
 }

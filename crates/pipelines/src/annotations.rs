@@ -58,13 +58,13 @@ mod tests {
             "2 records have entity annotations that training ignores: `city`, `number`"
         );
         assert_eq!((found.place.record, found.severity), (Some(2), Severity::Info));
-        dialogue.entities.insert("city".to_owned(), "Lyon".to_owned());
+        dialogue.entities.insert("city".to_owned(), "Lyon".into());
         let found = ignored_entities(&data, &dialogue).unwrap();
         assert_eq!(
             found.message,
             "1 record has entity annotations that training ignores: `number`"
         );
-        dialogue.entities.insert("number".to_owned(), "FR-[0-9]".to_owned());
+        dialogue.entities.insert("number".to_owned(), "FR-[0-9]".into());
         assert_eq!(ignored_entities(&data, &dialogue), None);
     }
 }

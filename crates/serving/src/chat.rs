@@ -19,7 +19,7 @@ use axum::{
 };
 use botops_access::PublicCaller;
 use botops_conversations::Turn;
-use botops_dialogue::{Entities, Entity};
+use botops_dialogue::{Entities, Entity, Moment};
 use botops_models::Prediction;
 use botops_text::Language;
 use serde::{Deserialize, Serialize};
@@ -214,13 +214,16 @@ fn respond(attempt: &Attempt<'_>, text: &str, language: Option<&str>) -> Result<
         return Err(attempt.failed());
     };
     let intent = &*served.intents[prediction.intent];
-    let searched = Instant::now();
-    let Entities { found: entities, cut: entities_cut } =
-        served.dialogue.entities_while(text, || searched.elapsed() < ENTITY_TIME);
     let language = match language {
         Some(asked) => Some(Language::Declared(asked)),
         None => served.guess_language(text).map(Language::Guessed),
     };
+    let moment = Moment::new(exchange.app.clock.now(), language.map(Language::tag));
+    let searched = Instant::now();
+    let Entities { found: entities, cut: entities_cut } =
+        served
+            .dialogue
+            .entities_while(text, &moment, Vec::new(), || searched.elapsed() < ENTITY_TIME);
     let response = served.dialogue.respond(
         (!prediction.fallback).then_some(intent),
         language.map(Language::tag),

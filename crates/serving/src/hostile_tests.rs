@@ -88,7 +88,7 @@ fn with_pattern(pattern: &str) -> IntentModel {
         )
         .collect();
     let dialogue = DialogueSpec {
-        entities: [("letter".to_owned(), pattern.to_owned())].into(),
+        entities: [("letter".to_owned(), pattern.into())].into(),
         ..DialogueSpec::default()
     };
     let spec = ModelSpec::default().check().unwrap();
@@ -266,8 +266,10 @@ fn no_text_costs_far_more_per_byte_than_a_plain_one() {
             let _ = std::hint::black_box(guesser.guess(text));
         })
     };
-    let searching =
-        |text: &str| seconds(|| _ = std::hint::black_box(served.dialogue.entities(text)));
+    let moment = botops_dialogue::Moment::new(chrono::DateTime::UNIX_EPOCH, Some("en"));
+    let searching = |text: &str| {
+        seconds(|| _ = std::hint::black_box(served.dialogue.entities(text, &moment, Vec::new())))
+    };
     let plain: String = PLAIN.chars().cycle().take(MAX_TEXT_CHARS).collect();
     let per_byte = (reading(&plain) + searching(&plain)) / plain.len() as f64;
     let mut worst = (0.0, String::new());

@@ -77,7 +77,7 @@ pub(crate) fn model(n: usize, seed: u64, rename: fn(&'static str) -> &'static st
         corpus.iter().map(|(text, intent)| Sample { text, intent: rename(intent) }).collect();
     let responses = [("parcel", "Your parcel is on its way."), ("refund", "You get it back.")];
     let dialogue = DialogueSpec {
-        entities: [("order".to_owned(), "#([0-9]+)".to_owned())].into(),
+        entities: [("order".to_owned(), "#([0-9]+)".into())].into(),
         responses: responses
             .into_iter()
             .map(|(intent, text)| (intent.to_owned(), [("en".to_owned(), text.to_owned())].into()))
