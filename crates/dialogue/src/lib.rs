@@ -7,9 +7,12 @@
 mod dialogue;
 mod entities;
 mod entity_spec;
+mod machine;
 mod merging;
 mod moment;
 mod spec;
+mod state;
+mod step;
 mod template;
 
 pub use dialogue::Dialogue;
@@ -17,6 +20,12 @@ pub use entities::{Entities, Entity};
 pub use entity_spec::{DateOrder, EntityRule, EntitySpec, EntityType};
 pub use moment::Moment;
 pub use spec::DialogueSpec;
+pub use state::{Awaited, DialogueState, HandOffReason, HandedOff, SlotValue};
+pub use step::{
+    ActionCall, ActionOutcome, Button, CallMethod, Effect, HandOffCall, Reply, Step, Understood,
+};
 
+#[cfg(test)]
+mod state_tests;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ mod model;
 mod pipeline;
 mod rollout;
 mod store;
+mod turns;
 mod usage;
 
 pub use entry::Entry;
@@ -29,6 +30,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
     [
         usage::ENTRIES,
         limits::USAGE,
+        turns::ENTRIES,
         data::ENTRIES,
         evaluation::ENTRIES,
         drift::ENTRIES,
