@@ -335,6 +335,11 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
             Some(if workspace.open_metrics.value { "open" } else { "admin" }.to_owned()),
             &workspace.open_metrics.origin,
         ),
+        shown(
+            "server.chat_page",
+            Some(workspace.chat_page.value.to_string()),
+            &workspace.chat_page.origin,
+        ),
         shown("server.tls", certificate(&workspace.tls.value), &workspace.tls.origin),
         shown(
             "server.admin_tls",

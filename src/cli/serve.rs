@@ -60,6 +60,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let pinned = (!is_champion).then_some(named.clone());
         Source::Registry { registry: context.registry()?, model: reference.model, pinned }
     };
+    let has_chat_page = settings.listeners.chat_page;
     // Before anything is written.
     serving::check_access(&settings, &source)?;
     let registry = match &source {
@@ -84,6 +85,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         };
         context.printer.say(&format!("serving {named} on {}", running.url()));
         context.printer.say(running.clients());
+        if has_chat_page {
+            context.printer.say(&format!("chat page on {}/", running.url()));
+        }
         match running.admin_url() {
             Some(url) => context.printer.say(&format!("admin API on {url}")),
             None => context

@@ -29,6 +29,7 @@ pub(super) fn limited_route(path: &str) -> Option<&'static str> {
         "/v1/predict" => Some("predict"),
         "/v1/chat" => Some("chat"),
         "/v1/feedback" => Some("feedback"),
+        "/" => Some("chat_page"),
         _ => Some("unknown"),
     }
 }

@@ -79,6 +79,8 @@ pub(super) struct App {
     pub(super) is_inside: AtomicBool,
     /// The conversations; `None` for a server that keeps none.
     pub(super) conversations: Option<ConversationSettings>,
+    /// Whether the public listener serves the chat page.
+    pub(super) chat_page: bool,
 }
 
 /// A problem with which the server runs all the same.

@@ -231,6 +231,14 @@ impl<'a> Exchange<'a> {
         self.identified(response)
     }
 
+    /// Answers with `response`, which no model made.
+    pub(super) fn send(&self, response: Response) -> Response {
+        let status = response.status().as_u16();
+        self.app.metrics.unanswered(None, status);
+        self.log(status, None, None);
+        self.identified(response)
+    }
+
     /// Adds the id to an answer that is made in another way.
     pub(super) fn identified(&self, mut response: Response) -> Response {
         let id = HeaderValue::from_maybe_shared(Bytes::from(self.id.to_string()))

@@ -43,6 +43,7 @@ mod canary;
 #[cfg(test)]
 mod champion_tests;
 mod chat;
+mod chat_page;
 mod client;
 mod clock;
 mod control_threads;

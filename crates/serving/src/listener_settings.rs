@@ -13,6 +13,8 @@ pub struct ListenerSettings {
     pub admin_tls: Option<TlsSettings>,
     /// Who may read the metrics.
     pub metrics: MetricsAccess,
+    /// Whether the public listener serves the chat page at `/`.
+    pub chat_page: bool,
 }
 
 /// Who may read the metrics.

@@ -65,7 +65,11 @@ async fn serve(registry: &Registry, clients: ClientAccess) -> Running {
     let settings = ServerSettings {
         admin_token: Some(Secret::new(TOKEN)),
         access: AccessSettings { clients, ..AccessSettings::default() },
-        listeners: ListenerSettings { metrics: MetricsAccess::Open, ..Default::default() },
+        listeners: ListenerSettings {
+            metrics: MetricsAccess::Open,
+            chat_page: true,
+            ..ListenerSettings::default()
+        },
         ..settings()
     };
     let source =

@@ -3,6 +3,7 @@
 use super::{
     app::App,
     chat::chat,
+    chat_page::chat_page,
     exchange::Exchange,
     feedback::feedback,
     predict::predict,
@@ -40,9 +41,13 @@ pub(super) fn routes(app: Arc<App>, gate: &Arc<PublicGate>) -> Router {
 }
 
 /// Returns whether the public listener has `endpoint`. The metrics show the load and the rollouts, so they are on the admin
-/// listener alone, unless they are open.
+/// listener alone, unless they are open. The chat page is served only if the settings ask for it.
 fn is_served(endpoint: &PublicEndpoint, app: &App) -> bool {
-    endpoint.call != PublicCall::Metrics || app.open_metrics
+    match endpoint.call {
+        PublicCall::Metrics => app.open_metrics,
+        PublicCall::ChatPage => app.chat_page,
+        _ => true,
+    }
 }
 
 /// Returns the routes that answer without identity, on every listener: whether the process lives, and whether it can answer;
@@ -70,6 +75,7 @@ fn handler(endpoint: &PublicEndpoint) -> MethodRouter<Arc<App>> {
         PublicCall::Health => on(method, health),
         PublicCall::Readiness => on(method, readiness),
         PublicCall::Metrics => on(method, metrics),
+        PublicCall::ChatPage => on(method, chat_page),
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) enum PublicCall {
     Readiness,
     /// Shows the metrics.
     Metrics,
+    /// Sends the chat page.
+    ChatPage,
 }
 
 /// An endpoint: a method, a path, and who may call it.
@@ -51,7 +53,7 @@ const fn look(path: &'static str, (call, name): (PublicCall, &'static str)) -> P
 }
 
 /// Every endpoint of the public API.
-pub(super) const ENDPOINTS: [PublicEndpoint; 8] = [
+pub(super) const ENDPOINTS: [PublicEndpoint; 9] = [
     send("/v1/predict", (PublicCall::Predict, "predict"), &[Scope::Predict]),
     send("/v1/chat", (PublicCall::Chat, "chat"), &[Scope::Chat]),
     send("/v1/feedback", (PublicCall::Feedback, "feedback"), &[Scope::Feedback, Scope::Review]),
@@ -60,6 +62,7 @@ pub(super) const ENDPOINTS: [PublicEndpoint; 8] = [
     look("/readiness", (PublicCall::Readiness, "readiness")),
     look("/readyz", (PublicCall::Readiness, "readiness")),
     look("/metrics", (PublicCall::Metrics, "metrics")),
+    look("/", (PublicCall::ChatPage, "chat_page")),
 ];
 
 impl PublicEndpoint {

@@ -354,6 +354,7 @@ pub(super) fn new_app(
         token_lifetime,
         is_inside: AtomicBool::new(false),
         conversations: settings.conversations.clone(),
+        chat_page: settings.listeners.chat_page,
     }))
 }
 

@@ -67,7 +67,8 @@ fn tls_of(folder: &Path) -> TlsSettings {
 
 async fn start_with(tls: TlsSettings, limits: ConnectionLimits) -> Result<Running> {
     let metrics = MetricsAccess::Open;
-    let listeners = ListenerSettings { limits, metrics, tls: Some(tls), admin_tls: None };
+    let listeners =
+        ListenerSettings { limits, metrics, tls: Some(tls), ..ListenerSettings::default() };
     let model = model();
     let digest = Digest::of(&model.to_bytes());
     let source = Source::File { model: Box::new(model), digest, name: "support".to_owned() };

@@ -144,6 +144,13 @@ impl Sources<'_> {
         Ok(Setting { value, origin })
     }
 
+    /// Returns whether the public listener serves a chat page.
+    pub(super) fn chat_page(&self) -> Setting<bool> {
+        let Setting { value, origin } =
+            self.optional_of_server("server.chat_page", |server| server.chat_page);
+        Setting { value: value.unwrap_or(false), origin }
+    }
+
     /// Returns a value of the block `server:` of the profile, or else of the file.
     fn optional_of_server<'a, T>(
         &'a self,

@@ -193,6 +193,7 @@ impl Sources<'_> {
                 |server| &server.cors.origins,
                 Vec::is_empty,
             ),
+            chat_page: self.chat_page(),
             root: self.root,
         })
     }

@@ -183,6 +183,8 @@ pub struct Workspace {
     pub allowed_hosts: Setting<Vec<String>>,
     /// The other web sites whose pages may call the server (`server.cors.origins`).
     pub cors_origins: Setting<Vec<String>>,
+    /// Whether the public listener serves a chat page (`server.chat_page`).
+    pub chat_page: Setting<bool>,
 }
 
 /// The flags and the environment, collected by `cli`.

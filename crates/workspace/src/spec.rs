@@ -96,6 +96,8 @@ pub struct ServerSpec {
     /// The key of a client with which recorded traffic is replayed, by reference: `${env:NAME}` or `${file:PATH}`. It has the
     /// scopes `chat` and `feedback`.
     pub client_key: Option<String>,
+    /// Whether the public listener serves a chat page at `/` (default `false`).
+    pub chat_page: Option<bool>,
 }
 
 /// The limits of connections and requests: the block `server.limits`. Durations are written as `10s`.

@@ -330,7 +330,7 @@ fn limits_have_a_range_each_and_a_profile_replaces_one_at_a_time() {
     headers_timeout: 5s
 profiles:
   edge:
-    server: {limits: {connections: 9, streams: 7}, metrics: open}
+    server: {limits: {connections: 9, streams: 7}, metrics: open, chat_page: true}
 ";
     let limits = read(yaml, None).unwrap().limits;
     assert_eq!((limits.connections.value, limits.streams.value), (Some(500), None));
@@ -342,6 +342,7 @@ profiles:
     assert_eq!((edge.limits.connections.value, edge.limits.streams.value), (Some(9), Some(7)));
     assert_eq!(edge.limits.headers_timeout.origin.to_string(), "botops.yaml:4");
     assert!(edge.open_metrics.value && !read(yaml, None).unwrap().open_metrics.value);
+    assert!(edge.chat_page.value && !read(yaml, None).unwrap().chat_page.value);
 
     for (written, code, message) in [
         ("limits: {connections: 0}", "BOT-1088", "`server.limits.connections` is 0"),

@@ -53,4 +53,7 @@ pub(crate) struct Args {
     /// Write no request log; warnings, such as failed logins, are still written
     #[arg(long)]
     pub(super) no_request_log: bool,
+    /// Serve a chat page for browsers at `/`
+    #[arg(long)]
+    pub(super) chat_page: bool,
 }

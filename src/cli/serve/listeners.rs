@@ -3,8 +3,8 @@
 use botops_serving::{ConnectionLimits, ListenerSettings, MetricsAccess, TlsSettings, TlsVersion};
 use botops_workspace::{Setting, Tls, Workspace};
 
-/// Returns the settings of the listeners.
-pub(super) fn settings(workspace: &Workspace) -> ListenerSettings {
+/// Returns the settings of the listeners; `chat_page` is the flag.
+pub(super) fn settings(workspace: &Workspace, chat_page: bool) -> ListenerSettings {
     ListenerSettings {
         limits: limits(workspace),
         tls: tls(&workspace.tls),
@@ -13,6 +13,7 @@ pub(super) fn settings(workspace: &Workspace) -> ListenerSettings {
             true => MetricsAccess::Open,
             false => MetricsAccess::Admin,
         },
+        chat_page: chat_page || workspace.chat_page.value,
     }
 }
 

@@ -68,7 +68,8 @@ fn comparable(workspace: &Workspace, args: &Args) -> Value {
     let is_compared = |name: &str| {
         // A model or a socket that a flag names does not change.
         let by_flag = name == "model" && args.model.is_some()
-            || name == "admin_socket" && args.admin_socket.is_some();
+            || name == "admin_socket" && args.admin_socket.is_some()
+            || name == "chat_page" && args.chat_page;
         !NOT_COMPARED.contains(&name) && !by_flag
     };
     all.into_iter()

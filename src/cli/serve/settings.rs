@@ -19,7 +19,7 @@ pub(super) fn server_settings(args: &Args, workspace: &Workspace) -> Result<Serv
         allowed_hosts: protection::allowed_hosts(workspace, &args.allow_host)?,
         environment: workspace.environment.value.clone(),
         access: access::resolve(workspace, args.admin_socket.as_deref())?,
-        listeners: listeners::settings(workspace),
+        listeners: listeners::settings(workspace, args.chat_page),
         replication: Replication {
             identity_key: Some(identity_key::resolve(workspace)?),
             stale_after: args.stale_after,

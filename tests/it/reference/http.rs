@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs};
 type Route = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The public listener.
-const PUBLIC: [Route; 8] = [
+const PUBLIC: [Route; 9] = [
     (
         "POST",
         "/v1/predict",
@@ -49,6 +49,7 @@ const PUBLIC: [Route; 8] = [
         "OpenMetrics text",
         "Metrics for Prometheus, with `server.metrics: open`",
     ),
+    ("GET", "/", "", "HTML", "The chat page, with `server.chat_page: true`"),
 ];
 
 /// The admin listener, with a token or key as `Authorization: Bearer`.

@@ -98,7 +98,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6016",
         kind: Some(FaultKind::Usage),
         title: "unknown path",
-        explanation: "The public listener serves `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health` and `/readiness`. The admin listener serves `/admin/v1/...`, `/health`, `/readiness` and `/metrics`. With `server.metrics: open`, both serve `/metrics`.",
+        explanation: "The public listener serves `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health` and `/readiness`. The admin listener serves `/admin/v1/...`, `/health`, `/readiness` and `/metrics`. With `server.metrics: open`, both serve `/metrics`. With `server.chat_page: true`, the public one serves a page at `/`.",
     },
     Entry {
         code: "BOT-6017",

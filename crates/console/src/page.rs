@@ -1,0 +1,112 @@
+//! A page: one document, its version, and its policy.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use botops_digest::Digest;
+
+/// The place of the style in the markup.
+const STYLE: &str = "<!--style-->";
+/// The place of the script in the markup.
+const SCRIPT: &str = "<!--script-->";
+
+/// A page: one HTML document, with the values of the headers that it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    html: String,
+    etag: String,
+    policy: String,
+}
+
+impl Page {
+    /// Puts `style` and `script` into `markup`, where its comments `<!--style-->` and `<!--script-->` stand.
+    ///
+    /// # Panics
+    /// If a comment is missing, or one of the two would end its element early: a bug of the assets, which a test finds.
+    pub(crate) fn assemble(markup: &str, style: &str, script: &str) -> Self {
+        for (text, end) in [(style, "</style"), (script, "</script"), (script, "<!--")] {
+            assert!(!text.to_ascii_lowercase().contains(end), "an asset contains `{end}`");
+        }
+        let (before, rest) = markup.split_once(STYLE).expect("the markup has a place of the style");
+        let (between, after) =
+            rest.split_once(SCRIPT).expect("the markup has a place of the script behind it");
+        let html = format!(
+            "{before}<style>{style}</style>{between}<script type=\"module\">{script}</script>{after}"
+        );
+        let etag = format!("\"{}\"", Digest::of(html.as_bytes()).hex());
+        let policy = format!(
+            "default-src 'none'; style-src {}; script-src {}; connect-src 'self'; img-src data:; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'none'",
+            source(style),
+            source(script),
+        );
+        Self { html, etag, policy }
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn html(&self) -> &str {
+        &self.html
+    }
+
+    /// The value of `ETag`: a strong tag, from the digest of the document.
+    #[must_use]
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+
+    /// The value of `Content-Security-Policy`.
+    #[must_use]
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
+    /// Returns whether a browser that sends this `If-None-Match` has the document already.
+    #[must_use]
+    pub fn is_known(&self, if_none_match: &str) -> bool {
+        // A proxy that compresses the document may weaken the tag.
+        let tags = if_none_match.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+        tags.into_iter().any(|tag| tag == "*" || tag == self.etag)
+    }
+}
+
+/// Returns the source expression that allows exactly this inline `text`.
+fn source(text: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Digest::of(text.as_bytes()).as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_its_parts_and_its_policy_allows_these_and_nothing_else() {
+        let page = Page::assemble("<a><!--style--><b><!--script--><c>", "p{}", "let a;");
+        assert_eq!(
+            page.html(),
+            "<a><style>p{}</style><b><script type=\"module\">let a;</script><c>"
+        );
+        // printf 'p{}' | openssl dgst -sha256 -binary | base64
+        let style = "sha256-gG2yISYereRMiG2lMXrbiUgi0Ubw9p7QCeWcroOvy9Y=";
+        assert!(page.policy().contains(&format!("style-src '{style}';")), "{}", page.policy());
+        assert!(!page.policy().contains("unsafe"), "{}", page.policy());
+        let other = Page::assemble("<a><!--style--><b><!--script--><c>", "p{}", "let b;");
+        assert_ne!((page.etag(), page.policy()), (other.etag(), other.policy()));
+    }
+
+    #[test]
+    fn a_browser_has_the_page_if_it_names_its_tag() {
+        let page = Page::assemble("<!--style--><!--script-->", "", "");
+        let tag = page.etag();
+        for known in [tag.to_owned(), format!("W/{tag}"), format!("\"a\", {tag}"), "*".to_owned()] {
+            assert!(page.is_known(&known), "{known}");
+        }
+        for other in ["", "\"a\"", tag.trim_matches('"')] {
+            assert!(!page.is_known(other), "{other}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "`</script`")]
+    fn a_script_that_would_end_its_element_is_a_bug() {
+        let _ = Page::assemble("<!--style--><!--script-->", "", "a('</SCRIPT>')");
+    }
+}
