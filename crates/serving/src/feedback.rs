@@ -35,8 +35,12 @@ struct Request<'a> {
     #[serde(borrow, default)]
     conversation_id: Option<Text<'a>>,
     /// The true intent. Recorded traffic calls it `truth`.
-    #[serde(borrow, alias = "truth")]
-    intent: Text<'a>,
+    #[serde(borrow, default, alias = "truth")]
+    intent: Option<Text<'a>>,
+    /// Whether the answer was right, from a person who does not know the names of intents; only with `token`, instead of
+    /// `intent`.
+    #[serde(default)]
+    correct: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -87,13 +91,26 @@ fn no_query(query: Option<String>) -> Result<(), Problem> {
 
 fn record(app: &App, caller: &PublicCaller, body: &[u8]) -> Result<Feedback, Problem> {
     let request: Request<'_> = parse(body)?;
-    let intent = &*request.intent.0;
-    if intent.is_empty() || intent.len() > MAX_INTENT_BYTES {
-        let message = format!("`intent` must have 1 to {MAX_INTENT_BYTES} bytes");
-        return Err(unfit("BOT-6013", Field::Named("intent"), message));
+    let verdict = match (&request.intent, request.correct) {
+        (Some(intent), None) => Verdict::Intent(&intent.0),
+        (None, Some(correct)) => Verdict::Correct(correct),
+        _ => {
+            let message = "expected one of `intent` and `correct`";
+            return Err(unfit("BOT-6013", Field::Body, message));
+        }
+    };
+    match verdict {
+        Verdict::Intent(intent) if intent.is_empty() || intent.len() > MAX_INTENT_BYTES => {
+            let message = format!("`intent` must have 1 to {MAX_INTENT_BYTES} bytes");
+            return Err(unfit("BOT-6013", Field::Named("intent"), message));
+        }
+        Verdict::Correct(_) if request.token.is_none() => {
+            return Err(unfit("BOT-6013", Field::Named("correct"), "`correct` needs a `token`"));
+        }
+        _ => {}
     }
     match (&request.token, &request.request_id, &request.conversation_id) {
-        (Some(token), None, None) => Ok(judge(app, caller, &token.0, intent)),
+        (Some(token), None, None) => Ok(judge(app, caller, &token.0, verdict)),
         // Anyone can name a request or a conversation, so neither counts for a rollout.
         (None, Some(id), None) => {
             let is_known = app.ids.number(&id.0).is_some() || caller.scopes.has(Scope::Review);
@@ -107,13 +124,36 @@ fn record(app: &App, caller: &PublicCaller, body: &[u8]) -> Result<Feedback, Pro
     }
 }
 
-/// Judges the answer behind `token`: its true intent is `truth`.
-fn judge(app: &App, caller: &PublicCaller, token: &str, truth: &str) -> Feedback {
+/// A verdict on an answer.
+#[derive(Debug, Clone, Copy)]
+enum Verdict<'a> {
+    /// The true intent of the message.
+    Intent(&'a str),
+    /// Whether the answer was right.
+    Correct(bool),
+}
+
+impl<'a> Verdict<'a> {
+    /// Returns the true intent, given that of the answer.
+    ///
+    /// A message that its answer did not fit is out of scope as far as anyone said. That makes an answer wrong, unless it was
+    /// a fallback.
+    fn truth(self, answered: &'a str) -> &'a str {
+        match self {
+            Self::Intent(truth) => truth,
+            Self::Correct(true) => answered,
+            Self::Correct(false) => botops_labels::OOS,
+        }
+    }
+}
+
+/// Judges the answer behind `token`.
+fn judge(app: &App, caller: &PublicCaller, token: &str, verdict: Verdict<'_>) -> Feedback {
     let Ok(answer) = app.tokens.open(token) else { return Feedback::Unknown };
     if answer.expires <= app.clock.now() {
         return Feedback::Noted;
     }
-    app.observer.verdict(&answer, source_of(app, caller), truth)
+    app.observer.verdict(&answer, source_of(app, caller), verdict.truth(&answer.intent))
 }
 
 /// Returns the class of the source of `caller`'s feedback. Scopes come from the server, never from the request.
@@ -132,6 +172,38 @@ mod tests {
     use super::*;
     use crate::{clock::WallClock, server::new_app, shadow};
     use botops_access::ScopeSet;
+
+    #[test]
+    fn a_person_says_right_or_wrong_without_the_name_of_an_intent() {
+        assert_eq!(Verdict::Correct(true).truth("refund"), "refund");
+        assert_eq!(Verdict::Correct(false).truth("refund"), "oos");
+        assert_eq!(Verdict::Intent("parcel").truth("refund"), "parcel");
+    }
+
+    #[tokio::test]
+    async fn a_verdict_is_an_intent_or_a_word_about_one_answer() {
+        let clock = Arc::new(WallClock::start());
+        let app = new_app("m", &crate::tests::settings(), clock, shadow::CAPACITY).unwrap();
+        let caller = PublicCaller::anonymous(ScopeSet::of(&PublicCaller::OF_EVERYONE));
+        for (body, message) in [
+            (r#"{"token": "t"}"#, "expected one of `intent` and `correct`"),
+            (r#"{"token": "t", "intent": "a", "correct": true}"#, "one of `intent` and `correct`"),
+            (r#"{"correct": true}"#, "`correct` needs a `token`"),
+            (r#"{"correct": false, "conversation_id": "c"}"#, "`correct` needs a `token`"),
+            (r#"{"correct": "no", "token": "t"}"#, "wrong shape"),
+            (r#"{"correct": true, "token": "t", "request_id": "r"}"#, "expected one of `token`"),
+        ] {
+            let problem = record(&app, &caller, body.as_bytes()).unwrap_err();
+            assert_eq!(
+                (problem.status.as_u16(), problem.fault.code()),
+                (422, "BOT-6013"),
+                "{body}"
+            );
+            assert!(problem.fault.message().contains(message), "{body}: {}", problem.fault);
+        }
+        let unknown = record(&app, &caller, br#"{"token": "t", "correct": true}"#);
+        assert_eq!(unknown.ok(), Some(Feedback::Unknown));
+    }
 
     #[tokio::test]
     async fn the_source_is_what_the_scopes_of_the_caller_say() {

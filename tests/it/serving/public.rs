@@ -120,6 +120,8 @@ async fn a_message_gets_a_response_with_its_entities() {
     for (feedback, outcome) in [
         (json!({"token": token, "intent": "parcel"}), "noted"),
         (json!({"token": token.to_lowercase(), "intent": "parcel"}), "unknown"),
+        (json!({"token": token, "correct": false}), "noted"),
+        (json!({"token": token.to_lowercase(), "correct": true}), "unknown"),
         (json!({"request_id": answer["request_id"], "intent": "parcel"}), "noted"),
         (json!({"conversation_id": "c", "intent": "parcel"}), "noted"),
     ] {
