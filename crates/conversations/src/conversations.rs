@@ -165,11 +165,11 @@ impl Conversations {
         named: &Named,
         head: &Head,
         (message_id, text): (&str, &str),
-    ) -> Result<Option<Turn>> {
+    ) -> Result<Option<StoredTurn>> {
         let now = (head.last.is_some()).then(|| self.names.message(named, message_id));
         for name in now.into_iter().chain(self.names.old_message(named, message_id)) {
             if let Some(row) = self.store.of_message(name).await? {
-                return self.same(row, text).await.map(|known| known.turn);
+                return self.same(row, text).await.map(Some);
             }
         }
         Ok(None)

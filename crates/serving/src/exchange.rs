@@ -58,6 +58,13 @@ pub(super) struct Exchange<'a> {
     pub(super) caller: Option<&'a PublicCaller>,
 }
 
+/// The version that answered, for a caller who may see it.
+pub(super) struct ShownVersion {
+    model: HeaderValue,
+    digest: HeaderValue,
+    arm: &'static str,
+}
+
 /// Text that borrows from the body if it has no escapes.
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
@@ -156,10 +163,15 @@ impl<'a> Exchange<'a> {
 
     /// Answers with `problem`.
     pub(super) fn refuse(&self, problem: Problem, arm: Option<Arm>) -> Response {
+        self.count_refusal(&problem, arm);
+        self.identified(problem.into_response())
+    }
+
+    /// Counts and logs a refusal.
+    pub(super) fn count_refusal(&self, problem: &Problem, arm: Option<Arm>) {
         let (status, code) = (problem.status.as_u16(), problem.fault.code());
         self.app.metrics.unanswered(arm, status);
         self.log(status, Some(code), None);
-        self.identified(problem.into_response())
     }
 
     /// Answers with `body` (JSON), the headers of the model that made it if the caller may see them, and a log line about the `first` of `n` texts.
@@ -171,6 +183,18 @@ impl<'a> Exchange<'a> {
         duration: Duration,
         body: Vec<u8>,
     ) -> Response {
+        let shown = self.count_answer(choice, n, first, duration);
+        self.with_body(body, shown)
+    }
+
+    /// Counts and logs an answer about the `first` of `n` texts. Returns the version that made it, if the caller may see it.
+    pub(super) fn count_answer(
+        &self,
+        choice: &Choice<'_>,
+        n: usize,
+        first: &Prediction,
+        duration: Duration,
+    ) -> Option<ShownVersion> {
         let metrics = self.app.metrics.arm(choice.arm);
         metrics.answered.inc();
         metrics.seconds.observe(duration.as_secs_f64());
@@ -191,26 +215,30 @@ impl<'a> Exchange<'a> {
             };
             self.log(200, None, Some(answer));
         }
+        self.shows_versions.then(|| ShownVersion {
+            model: choice.served.reference_header.clone(),
+            digest: choice.served.digest_header.clone(),
+            arm,
+        })
+    }
+
+    /// Counts and logs an answer that the same message got before. It is counted as no prediction.
+    pub(super) fn count_repeat(&self) {
+        self.app.metrics.unanswered(None, 200);
+        self.log(200, None, None);
+    }
+
+    /// Answers with `body` (JSON), and the headers of the version that made it.
+    pub(super) fn with_body(&self, body: Vec<u8>, shown: Option<ShownVersion>) -> Response {
         let mut response = Response::new(Body::from(body));
         let headers = response.headers_mut();
         headers.reserve(5);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if self.shows_versions {
-            headers.insert(X_MODEL, choice.served.reference_header.clone());
-            headers.insert(X_DIGEST, choice.served.digest_header.clone());
+        if let Some(ShownVersion { model, digest, arm }) = shown {
+            headers.insert(X_MODEL, model);
+            headers.insert(X_DIGEST, digest);
             headers.insert(X_ARM, HeaderValue::from_static(arm));
         }
-        self.identified(response)
-    }
-
-    /// Answers with the body (JSON) that the same message got before. It is counted as no prediction.
-    pub(super) fn repeat(&self, body: Vec<u8>) -> Response {
-        self.app.metrics.unanswered(None, 200);
-        self.log(200, None, None);
-        let mut response = Response::new(Body::from(body));
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.identified(response)
     }
 

@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::Response,
 };
-use botops_conversations::{Head, Named, Recorded, Turn};
+use botops_conversations::{Head, Named, Recorded, StoredTurn, Turn};
 use botops_findings::{Fault, FaultKind};
 use std::{
     sync::Arc,
@@ -85,20 +85,20 @@ pub(super) struct NewTurn<'a> {
 pub(super) enum Begun<'a> {
     /// It is not stored: there is no conversation, or the server keeps none.
     Unkept,
-    /// The message was answered before, with this body.
-    Again(Vec<u8>),
+    /// The message was answered before, by the turn `number`, with this body.
+    Again { number: i64, body: Vec<u8> },
     /// It is stored before it is answered.
     New(NewTurn<'a>),
 }
 
 /// The outcome of storing a turn.
 pub(super) enum Stored {
-    /// It is stored.
-    Yes,
+    /// It is stored, as turn `number` of its conversation.
+    Yes { number: i64 },
     /// It is not, and the message is answered all the same.
     No,
-    /// The message was answered before, with this body.
-    Again(Vec<u8>),
+    /// The message was answered before, by the turn `number`, with this body.
+    Again { number: i64, body: Vec<u8> },
 }
 
 impl<'a> NewTurn<'a> {
@@ -138,7 +138,8 @@ impl<'a> NewTurn<'a> {
         match read.await {
             Ok((_, Some(known))) => {
                 app.metrics.turns.repeated.inc();
-                Ok(Begun::Again(known.answer.into_bytes()))
+                let (number, body) = answered(known);
+                Ok(Begun::Again { number, body })
             }
             Ok((head, None)) => Ok(new(Some(head))),
             Err(fault) => {
@@ -169,12 +170,12 @@ impl<'a> NewTurn<'a> {
                 Ok(Recorded::Written(_)) => {
                     app.metrics.turns.stored.inc();
                     app.metrics.turns.seconds.observe(begun.elapsed().as_secs_f64());
-                    return Ok(Stored::Yes);
+                    return Ok(Stored::Yes { number: head.next() });
                 }
                 Ok(Recorded::Known(known)) => {
                     app.metrics.turns.repeated.inc();
-                    let body = known.turn.map(|turn| turn.answer.into_bytes());
-                    return Ok(Stored::Again(body.unwrap_or_default()));
+                    let (number, body) = answered(*known);
+                    return Ok(Stored::Again { number, body });
                 }
                 Ok(Recorded::Moved(moved)) => head = *moved,
                 Err(fault) => {
@@ -186,6 +187,12 @@ impl<'a> NewTurn<'a> {
         let message = "others spoke in this conversation at the same time, again and again";
         Err(Fault::conflict("BOT-6122", message).hint("send the message again").into())
     }
+}
+
+/// Returns the number and the answer of a turn that was stored before.
+fn answered(known: StoredTurn) -> (i64, Vec<u8>) {
+    let body = known.turn.map(|turn| turn.answer.into_bytes());
+    (known.row.number, body.unwrap_or_default())
 }
 
 /// Marks the answer to a message whose turn is lost.
@@ -218,7 +225,8 @@ fn failed(app: &App, settings: &ConversationSettings, fault: Fault) -> Result<()
             let message = "the turn could not be stored, so it is not answered";
             let fault = Fault::unreachable("BOT-6120", message)
                 .hint("send the message again, with the same `message_id`");
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault))
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault);
+            Err(problem.retry_after(Duration::from_secs(1)))
         }
     }
 }

@@ -102,6 +102,7 @@ mod sizes;
 mod tests;
 #[cfg(test)]
 mod tls_tests;
+mod turn_engine;
 mod turn_metrics;
 mod unit_key;
 mod verdicts;
