@@ -3,7 +3,8 @@
 //! In: a [`ClientSpec`]. Out: a [`Client`]. All crates that make HTTP requests use the types re-exported here, so that
 //! TLS, proxies and redirects are decided in one place.
 //!
-//! [`signed`] signs an outgoing call as Standard Webhooks does.
+//! [`signed`] signs an outgoing call as Standard Webhooks does. A [`GuardedClient`] makes calls whose address a stranger may
+//! choose: to listed hosts and checked addresses only.
 //!
 //! For servers:
 //!
@@ -12,12 +13,18 @@
 //! - [`certificate_validity`] reads the dates of a certificate
 
 mod certificate_dates;
+mod guarded_client;
+#[cfg(test)]
+mod guarded_client_tests;
 mod objects_only;
+mod public_address;
 mod signed_call;
 mod strict_http1;
 
 pub use certificate_dates::{Validity, certificate_validity};
+pub use guarded_client::{CallAnswer, CallFailure, CallRules, GuardedClient, Lookup, OutgoingCall};
 pub use objects_only::{ObjectsOnly, read_objects};
+pub use public_address::{Network, is_public};
 pub use signed_call::{SigningKey, UnfitSecret, signed};
 pub use strict_http1::{Malformed, StrictReader};
 

@@ -4,6 +4,7 @@
 //! registry and runs, 6xxx rollout and serving, 7xxx training and model files, 8xxx pipelines.
 //! A code is never reused for another meaning.
 
+mod actions;
 mod conversations;
 mod data;
 mod drift;
@@ -38,6 +39,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         rollout::ENTRIES,
         limits::SERVING,
         conversations::ENTRIES,
+        actions::ENTRIES,
         model::ENTRIES,
         pipeline::ENTRIES,
     ]
