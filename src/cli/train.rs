@@ -134,6 +134,7 @@ fn train(
         resources,
         dialogue: prepared.dialogue.clone(),
         lineage: prepared.lineage(),
+        annotated: &pipelines::annotated(&prepared.training.usable.accepted),
     };
     let model = models::train(input, &progress).map_err(|fault| named(fault, &args.data))?;
     let bytes = model.to_bytes();

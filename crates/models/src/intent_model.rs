@@ -10,8 +10,9 @@ use crate::{
         linear::LinearHead,
         stacked::{self, StackedHead},
     },
+    tagger::{self, TAGGER_PARTS, TagScratch, Tagger},
 };
-use botops_dialogue::DialogueSpec;
+use botops_dialogue::{DialogueSpec, Entity};
 use botops_digest::{Digest, canonical_json};
 use botops_features::{
     Encoder, EncoderParts, EncoderScratch, FeatureKind, Term, Tfidf, TfidfScratch, Vocabulary,
@@ -37,6 +38,7 @@ pub struct Scratch {
     encoder: EncoderScratch,
     head: HeadScratch,
     proba: Vec<f64>,
+    tagger: TagScratch,
 }
 
 impl Scratch {
@@ -72,6 +74,8 @@ pub(super) struct ModelParts {
     /// Includes the spec.
     pub(super) lineage: Lineage,
     pub(super) goldens: Vec<Golden>,
+    /// The tagger, if the model was trained on annotated spans.
+    pub(super) tagger: Option<Tagger>,
 }
 
 /// A training utterance, with its prediction at the end of training.
@@ -172,6 +176,26 @@ impl IntentModel {
     #[must_use]
     pub fn encoder(&self) -> Option<&Arc<Encoder>> {
         self.0.encoder.as_ref()
+    }
+
+    /// Returns the tagger, if the model was trained on annotated spans.
+    #[must_use]
+    pub fn tagger(&self) -> Option<&Tagger> {
+        self.0.tagger.as_ref()
+    }
+
+    /// Returns the entities that the tagger finds in `text`, by position; none without a tagger.
+    ///
+    /// Entities never overlap; offsets are in code points. Patterns of the dialogue are not searched: see
+    /// [`botops_dialogue::Dialogue`]. The time is linear in the text.
+    #[must_use]
+    pub fn tag(&self, text: &str) -> Vec<Entity> {
+        self.tag_with(text, &mut Scratch::default())
+    }
+
+    /// As [`Self::tag`], with working memory that is reused between texts and shared between models.
+    pub fn tag_with(&self, text: &str, scratch: &mut Scratch) -> Vec<Entity> {
+        self.tagger().map_or_else(Vec::new, |tagger| tagger.tag(text, &mut scratch.tagger))
     }
 
     /// Returns the number of features: terms plus dimensions of the embedding.
@@ -358,7 +382,14 @@ impl IntentModel {
             let contents = [metadata, tokenizer, weights].map(|part| bytes(part.into_owned()));
             parts.extend(ENCODER_PARTS.into_iter().zip(contents));
         }
-        file::write(model.lineage.spec.file_version(), &parts)
+        let mut version = model.lineage.spec.file_version();
+        if let Some(tagger) = &model.tagger {
+            let (names, tensors) = tagger::write(tagger);
+            let contents = [bytes(names), PartContent::Tensors(Safetensors::new(tensors))];
+            parts.extend(TAGGER_PARTS.into_iter().zip(contents));
+            version = version.max(TAGGER_VERSION);
+        }
+        file::write(version, &parts)
     }
 
     /// Reads a `.botops` file; every length is checked before it is used, and every digest is verified.
@@ -422,6 +453,11 @@ impl IntentModel {
         let centroids = (score == OosScore::Centroid)
             .then(|| Centroids::from_tensors(&tensors, n_terms + dim, labels.len()))
             .transpose()?;
+        let tagger = match TAGGER_PARTS.map(|name| parts.find(name)) {
+            [None, None] => None,
+            [Some(names), Some(weights)] => Some(tagger::read(names, weights)?),
+            _ => return Err(malformed("has one of the two parts of a tagger")),
+        };
         let parts = ModelParts {
             labels,
             tfidf,
@@ -432,6 +468,7 @@ impl IntentModel {
             dialogue,
             lineage,
             goldens,
+            tagger,
         };
         Ok((Self(parts), digest))
     }
@@ -476,6 +513,9 @@ impl IntentModel {
         Ok((model, digest, bytes))
     }
 }
+
+/// The first version of model files whose readers know taggers.
+const TAGGER_VERSION: u32 = 4;
 
 /// Names of the parts of an encoder in a model file.
 const ENCODER_PARTS: [&str; 3] = ["encoder.json", "tokenizer", "encoder"];

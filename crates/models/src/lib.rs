@@ -21,6 +21,7 @@ mod resources;
 mod sample;
 mod self_test;
 mod spec;
+mod tagger;
 mod training;
 mod unused_keys;
 
@@ -41,6 +42,9 @@ pub use resources::Resources;
 pub use sample::Sample;
 pub use self_test::SelfTest;
 pub use spec::{HeadKind, HeadSpec, ModelSpec};
+pub use tagger::{
+    Annotated, LearnEntities, Span, SpanProblem, TaggedKind, Tagger, TaggerSpec, span_problems,
+};
 pub use training::{
     CrossValidation, CrossValidator, HeldOut, TrainingInput, cross_validate, temperatures, train,
 };

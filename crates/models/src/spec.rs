@@ -5,6 +5,7 @@ use crate::{
     class_weight::ClassWeight,
     confidence::{ConformalSpec, FallbackSpec, OosScore},
     fine_tuning::FineTuningSpec,
+    tagger::TaggerSpec,
 };
 use botops_features::{FeatureKind, FeatureSpec};
 use botops_findings::{Fault, Result};
@@ -32,6 +33,9 @@ pub struct ModelSpec {
     pub seed: u64,
     /// Number of golden utterances to store for the self-test.
     pub goldens: usize,
+    /// The tagger, which learns entities from annotated spans.
+    #[serde(skip_serializing_if = "TaggerSpec::is_default")]
+    pub entities: TaggerSpec,
 }
 
 impl Default for ModelSpec {
@@ -44,6 +48,7 @@ impl Default for ModelSpec {
             oos_labels: Vec::new(),
             seed: 17,
             goldens: 32,
+            entities: TaggerSpec::default(),
         }
     }
 }
@@ -170,6 +175,9 @@ impl ModelSpec {
 
     /// Returns the oldest version of model files whose readers know every key that this spec and its model use.
     pub(super) fn file_version(&self) -> u32 {
+        if !self.entities.is_default() {
+            return 4;
+        }
         if !self.fallback.is_stated() || self.conformal.is_some() {
             return 3;
         }
@@ -201,6 +209,7 @@ impl Spec for ModelSpec {
         self.features.check_ranges()?;
         self.fallback.check_ranges()?;
         self.conformal.as_ref().map_or(Ok(()), ConformalSpec::check_ranges)?;
+        self.entities.check_ranges()?;
         if !self.head.kind.fits(self.features.kind) {
             let (head, features) = (self.head.kind.name(), self.features.kind.name());
             return Err(Fault::usage(

@@ -1,12 +1,38 @@
-//! The entity annotations of training data, which training ignores.
+//! The entity annotations of training data: what the tagger learns from, and what training ignores.
 
-use botops_datasets::Dataset;
+use botops_datasets::{Dataset, EntitySpan};
 use botops_dialogue::DialogueSpec;
 use botops_findings::{Finding, Place, Severity};
+use botops_models::{Annotated, Span};
 use std::collections::BTreeSet;
 
 /// The most kinds of entities that are named.
 const MOST_KINDS: usize = 8;
+
+/// Returns the utterances of `data` with their annotated spans, as a tagger learns from them.
+///
+/// Utterances without spans are included: they show where there is no entity.
+#[must_use]
+pub fn annotated(data: &Dataset) -> Vec<Annotated<'_>> {
+    data.records
+        .iter()
+        .map(|record| Annotated {
+            text: &record.text,
+            spans: record.entities.iter().map(span).collect(),
+        })
+        .collect()
+}
+
+fn span(span: &EntitySpan) -> Span<'_> {
+    Span {
+        entity: &span.entity,
+        start: span.start,
+        end: span.end,
+        synonym_of: span.synonym_of.as_deref(),
+        role: span.role.as_deref(),
+        group: span.group.as_deref(),
+    }
+}
 
 /// Returns a note about the entity annotations in `data`, which training ignores; `None` if there are none, or if `dialogue`
 /// has a pattern for every annotated kind.

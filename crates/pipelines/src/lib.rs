@@ -28,7 +28,7 @@ mod stages;
 pub mod state;
 mod status;
 
-pub use annotations::ignored_entities;
+pub use annotations::{annotated, ignored_entities};
 pub use drift_input::{DriftColumns, FoldModels, rows};
 pub use events::{Event, Ignore, Listener};
 pub use manifest::{Provenance, manifest, read_dialogue};

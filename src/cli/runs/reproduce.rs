@@ -112,6 +112,10 @@ fn train(
         // The version in the file is not a result of training; a different version is listed as a condition.
         botops: run.environment.botops.clone(),
     };
+    // A model of an earlier version has no tagger, and is made as it was.
+    let has_tagger = inputs.model.as_ref().is_none_or(|model| model.tagger().is_some());
+    let learned_from = accepted.as_ref().unwrap_or(&inputs.data);
+    let annotated = if has_tagger { pipelines::annotated(learned_from) } else { Vec::new() };
     // The recorded model holds the encoder it was trained with, unless training fine-tuned the encoder.
     let kept = inputs.model.as_ref().and_then(|model| model.encoder());
     let equipment = match (kept, inputs.spec.head.kind) {
@@ -124,6 +128,7 @@ fn train(
         resources: equipment.resources(),
         dialogue: inputs.dialogue.clone(),
         lineage,
+        annotated: &annotated,
     };
     let model = models::train(input, &Training::new(&context.printer))?;
     let bytes = model.to_bytes();

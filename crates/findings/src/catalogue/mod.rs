@@ -15,6 +15,7 @@ mod model;
 mod pipeline;
 mod rollout;
 mod store;
+mod tagger;
 mod turns;
 mod usage;
 
@@ -32,6 +33,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         usage::ENTRIES,
         limits::USAGE,
         turns::ENTRIES,
+        tagger::ENTRIES,
         data::ENTRIES,
         evaluation::ENTRIES,
         drift::ENTRIES,

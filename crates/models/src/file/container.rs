@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 /// The first bytes of a model file.
 pub(crate) const MAGIC: &[u8] = b"\x89BOTOPS\n";
 /// The format versions. They share one layout, but a reader of an older version does not know all parts of a newer
-/// file, or all keys in them. Version 2 added encoders, version 3 confidence.
-const VERSIONS: std::ops::RangeInclusive<u32> = 1..=3;
+/// file, or all keys in them. Version 2 added encoders, version 3 confidence, version 4 taggers.
+const VERSIONS: std::ops::RangeInclusive<u32> = 1..=4;
 const SCHEMA: &str = "botops.model/";
 /// Length of a digest, in bytes.
 const DIGEST: usize = 32;

@@ -22,7 +22,7 @@ fn a_truncated_file_is_refused() {
 fn other_files_and_newer_formats_have_different_codes() {
     assert_eq!(IntentModel::from_bytes(b"text,intent\n").unwrap_err().code(), "BOT-7001");
     let mut newer = MODELS[0].to_bytes();
-    newer[8] = 4;
+    newer[8] = 5;
     let fault = IntentModel::from_bytes(&newer).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7004", FaultKind::Policy));
     assert!(fault.message().contains("format 4"), "{fault}");

@@ -12,10 +12,12 @@ use crate::{
     confidence::storable,
     heads::{fitted::Fitted, fitting::steps},
     intent_model::{Golden, IntentModel, ModelParts},
+    tagger::{self, Annotated},
 };
 use botops_dialogue::DialogueSpec;
 use botops_findings::Result;
 use botops_spec::Checked;
+use std::collections::BTreeMap;
 
 /// The input of [`train`].
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct TrainingInput<'a> {
     pub dialogue: DialogueSpec,
     /// The origin of the samples.
     pub lineage: Lineage,
+    /// Utterances with annotated spans, from which the tagger learns; they do not influence the classifier.
+    pub annotated: &'a [Annotated<'a>],
 }
 
 impl<'a> TrainingInput<'a> {
@@ -42,6 +46,7 @@ impl<'a> TrainingInput<'a> {
             resources: Resources::default(),
             dialogue: DialogueSpec::default(),
             lineage: Lineage::default(),
+            annotated: &[],
         }
     }
 }
@@ -58,9 +63,14 @@ impl<'a> TrainingInput<'a> {
 /// `BOT-2110` fewer than two intents (exit 3); `BOT-7011` fewer than 2 records of an intent or 10 in all (exit 4);
 /// `BOT-7012` no term is left to learn from (exit 3);
 /// `BOT-7050` the features need an encoder, and `resources` has none (exit 2); `BOT-7060` no threshold reaches the
-/// target accuracy (exit 4); `BOT-7061` too few out-of-scope records to learn from (exit 4); those of fitting the head.
+/// target accuracy (exit 4); `BOT-7061` too few out-of-scope records to learn from (exit 4); those of fitting the head;
+/// `BOT-1140` too few annotated spans (exit 4) with `entities: { learn: true }`; `BOT-1141` too many combinations of kind,
+/// role and group (exit 3).
 pub fn train(input: TrainingInput<'_>, progress: &dyn Progress) -> Result<IntentModel> {
-    let TrainingInput { samples, spec, resources, dialogue, lineage } = input;
+    let TrainingInput { samples, spec, resources, dialogue, lineage, annotated } = input;
+    // The tagger comes first: it takes less time than the classifier, and its faults come early.
+    let lists = BTreeMap::new();
+    let tagger = tagger::learn(annotated, &lists, &spec.entities, spec.seed)?;
     let samples = spec.intents_of(samples);
     let table = FeatureTable::fit(&samples, spec, resources, progress)?;
     let context = TrainingContext { table: &table, spec, resources, progress };
@@ -87,6 +97,7 @@ pub fn train(input: TrainingInput<'_>, progress: &dyn Progress) -> Result<Intent
         centroids: calibrated.centroids,
         dialogue,
         lineage,
+        tagger,
         goldens: Vec::new(),
     });
     let goldens = golden_texts

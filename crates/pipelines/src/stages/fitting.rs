@@ -2,6 +2,7 @@
 
 use super::work::Work;
 use crate::{
+    annotations::annotated,
     events::{Event, Listener},
     manifest::read_dialogue,
     resources::Equipment,
@@ -69,7 +70,15 @@ pub(super) async fn fit(
     let equipment = work.services.encoders.prepare(model, &progress).await?;
     let equipment = equipment.with_checkpoints(&checkpoints, data.digest, model);
     let resources = equipment.resources();
-    let input = TrainingInput { samples: &samples, spec: &spec, resources, dialogue, lineage };
+    let annotated = annotated(data);
+    let input = TrainingInput {
+        samples: &samples,
+        spec: &spec,
+        resources,
+        dialogue,
+        lineage,
+        annotated: &annotated,
+    };
     let trained = models::train(input, &progress)?;
     Ok((trained, equipment))
 }
