@@ -5,6 +5,7 @@ mod history;
 mod list;
 mod plan;
 mod replay;
+mod shadow;
 mod status;
 mod target;
 mod watch;
@@ -38,6 +39,8 @@ enum Verb {
     Replay(replay::Args),
     /// Roll out the champion's own version and abort it, to prove that a rollback works and how long it takes
     Drill(drill::Args),
+    /// Let a version classify a share of the conversations without answering anybody, to compare it with the champion
+    Shadow(shadow::Args),
     /// Pause at the current weight
     Pause(Order),
     /// Continue after a pause
@@ -74,6 +77,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Watch(args) => return watch::run(args, context),
         Verb::Replay(args) => return replay::run(args, context),
         Verb::Drill(args) => return drill::run(args, context),
+        Verb::Shadow(args) => return shadow::run(args, context),
         Verb::Pause(order) => ("pause", order),
         Verb::Resume(order) => ("resume", order),
         Verb::Advance(order) => ("advance", order),

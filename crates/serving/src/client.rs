@@ -398,12 +398,13 @@ impl AdminClient {
         self.ask(method, path, None, body).await
     }
 
-    async fn ask<T: DeserializeOwned>(
+    /// Sends a request, again under the same key if its answer was lost.
+    pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &[&str],
         query: Option<&str>,
-        body: Option<&CommandBody<'_>>,
+        body: Option<&impl Serialize>,
     ) -> Result<T> {
         let mut url = self.base.clone();
         url.set_query(query);

@@ -330,6 +330,52 @@ async fn a_drill_rolls_the_champion_back_on_every_server_within_seconds_and_prom
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_goes_into_shadow_by_a_command_and_the_run_ends_with_exit_code_0() {
+    let [first, second, _] = models();
+    let (folder, registry) = workspace(&[&first, &second]).await;
+    let line = "rollout shadow support@2 --percent 60 --for 2h --min-units 12 --reason compare";
+    let (exit, text) = botops(&folder, None, line).await;
+    assert_eq!((exit, text.contains("BOT-6038")), (2, true), "it needs a server: {text}");
+    let running = serve(&registry).await;
+    let server = Some(&running);
+    let wrong = "rollout shadow support@2 --percent 0 --reason compare";
+    let (exit, text) = botops(&folder, server, wrong).await;
+    assert_eq!((exit, text.contains("write a percentage above 0")), (2, true), "{text}");
+    let (exit, text) = botops(&folder, server, &format!("{line} --dry-run")).await;
+    assert_eq!((exit, text.contains("support@2 would go into shadow")), (0, true), "{text}");
+    let (exit, text) = botops(&folder, server, "rollout status").await;
+    assert_eq!((exit, text.contains("BOT-6034")), (2, true), "a dry run starts nothing: {text}");
+    // A bare name is the newest version, and the command joins the run.
+    for line in [line.to_owned(), line.replace("support@2", "support")] {
+        let (exit, text) = botops(&folder, server, &line).await;
+        let said = "support@2 is in shadow for 2h or 12 conversations; 60 % of conversations are";
+        assert_eq!((exit, text.contains(said)), (0, true), "{text}");
+    }
+    let (exit, text) = botops(&folder, server, "promote support@2 --accept-labels --detach").await;
+    assert_eq!((exit, text.contains("BOT-6089")), (5, true), "{text}");
+    let client = admin(&running);
+    for round in 0..200 {
+        if client.rollout("support", None).await.unwrap().rollout.is_over() {
+            break;
+        }
+        converse(&running, round * 10, 10).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    for server in [None, server] {
+        let (exit, text) = botops(&folder, server, "rollout status").await;
+        assert_eq!(exit, 0, "{text}");
+        for part in [": finished, 0 % on the challenger", "the shadow run is over: "] {
+            assert!(text.contains(part), "no `{part}` in {text}");
+        }
+    }
+    let (_, list) = json_of(&folder, "rollout list").await;
+    assert_eq!(list["rollouts"][0]["phase"], "finished", "{list}");
+    let (exit, text) = botops(&folder, None, "rollout replay").await;
+    assert_eq!(exit, 0, "{text}");
+    running.shutdown().await;
+}
+
 /// A drill is of the champion, and can only be aborted.
 async fn only_the_champion_is_drilled(running: &Running) {
     let client = admin(running);
