@@ -12,7 +12,10 @@ mod watch;
 
 use self::target::{Target, named, server_url};
 use super::Outcome;
-use crate::cli::{arguments::output_args::ReasonArg, session::context::Context};
+use crate::cli::{
+    arguments::{output_args::ReasonArg, share::percentage},
+    session::context::Context,
+};
 use botops_findings::Result;
 use clap::Subcommand;
 
@@ -45,6 +48,8 @@ enum Verb {
     Pause(Order),
     /// Continue after a pause
     Resume(Order),
+    /// Give the challenger another share within its step
+    Weight(Weight),
     /// Take the next step now; refused while the evidence is against it
     Advance(Order),
     /// Approve the promotion, as another person than the requester
@@ -68,6 +73,24 @@ struct Order {
     dry_run: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct Weight {
+    #[command(flatten)]
+    order: Order,
+    /// Share of conversations, above 0 and at most the weight of the step, such as 2.5
+    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
+    percent: f64,
+}
+
+/// What the rollout is told to do.
+#[derive(Clone, Copy)]
+enum Told<'a> {
+    /// A command, by its name in the admin API.
+    Command(&'a str),
+    /// Another share of the challenger, in percent.
+    Weight(f64),
+}
+
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (command, order) = match &args.verb {
         Verb::Plan(args) => return plan::run(args, context),
@@ -78,6 +101,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Replay(args) => return replay::run(args, context),
         Verb::Drill(args) => return drill::run(args, context),
         Verb::Shadow(args) => return shadow::run(args, context),
+        Verb::Weight(weight) => {
+            return give(Told::Weight(weight.percent), &weight.order, context);
+        }
         Verb::Pause(order) => ("pause", order),
         Verb::Resume(order) => ("resume", order),
         Verb::Advance(order) => ("advance", order),
@@ -86,17 +112,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Promote(order) => ("promote", order),
         Verb::Abort(order) => ("rollback", order),
     };
-    give(command, order, context)
+    give(Told::Command(command), order, context)
 }
 
 /// Gives the rollout a command, at the server.
-fn give(command: &str, order: &Order, context: &Context) -> Result<Outcome> {
+fn give(told: Told<'_>, order: &Order, context: &Context) -> Result<Outcome> {
     let workspace = context.workspace()?;
     let client = context.admin_client(&server_url(context)?)?;
     let (model, actor) = (named(order.model.as_deref(), context)?, &workspace.actor.value);
     let reason = &order.reason.reason;
     if order.dry_run {
-        let would = context.wait(client.would(&model, command, actor, reason))??;
+        let would = context.wait(async {
+            match told {
+                Told::Command(command) => client.would(&model, command, actor, reason).await,
+                Told::Weight(percent) => client.would_weigh(&model, percent, (actor, reason)).await,
+            }
+        })??;
         let text = format!(
             "rollout {} would enter {} at {} %: {} (dry run)\n",
             would.next.id,
@@ -106,6 +137,11 @@ fn give(command: &str, order: &Order, context: &Context) -> Result<Outcome> {
         );
         return Ok(Outcome::done(&would, text));
     }
-    let status = context.wait(client.command(&model, command, actor, reason))??;
+    let status = context.wait(async {
+        match told {
+            Told::Command(command) => client.command(&model, command, actor, reason).await,
+            Told::Weight(percent) => client.weight(&model, percent, (actor, reason)).await,
+        }
+    })??;
     Ok(status::outcome(&status, status::text(&status, "")))
 }

@@ -376,6 +376,35 @@ async fn a_version_goes_into_shadow_by_a_command_and_the_run_ends_with_exit_code
     running.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_gives_the_challenger_another_share_within_its_step() {
+    let [first, second, _] = models();
+    let (folder, registry) = workspace(&[&first, &second]).await;
+    let running = serve(&registry).await;
+    let (client, server) = (admin(&running), Some(&running));
+    let line = |percent: &str| format!("rollout weight --percent {percent} --reason slow");
+    let (exit, text) = botops(&folder, server, &line("5")).await;
+    assert_eq!((exit, text.contains("BOT-6034")), (2, true), "there is no rollout: {text}");
+    client.start("support", "support@2", &plan(20.0, 99_999), "ada", "weekly").await.unwrap();
+    wait_for(&client, |status| matches!(status.rollout.phase, Phase::Ramping { .. })).await;
+    for (percent, code) in [("30", "BOT-6009"), ("0", "write a percentage"), ("x", "write a")] {
+        let (exit, text) = botops(&folder, server, &line(percent)).await;
+        assert_eq!((exit, text.contains(code)), (2, true), "{text}");
+    }
+    let (exit, text) = botops(&folder, server, &format!("{} --dry-run", line("2.5"))).await;
+    assert_eq!((exit, text.contains("would enter ramping at 2.5 %")), (0, true), "{text}");
+    let weight = async || client.rollout("support", None).await.unwrap().weight_percent;
+    assert_eq!(weight().await, 20.0, "a dry run changes nothing");
+    for (given, percent) in [("2.5", 2.5), ("20%", 20.0)] {
+        let (exit, text) = botops(&folder, server, &line(given)).await;
+        assert_eq!((exit, weight().await), (0, percent), "{text}");
+        assert!(text.contains(&format!("{percent} % on the challenger")), "{text}");
+    }
+    let (_, text) = botops(&folder, None, "rollout history").await;
+    assert!(text.contains("slow (weight set from 20 % to 2.5 %)"), "{text}");
+    running.shutdown().await;
+}
+
 /// A drill is of the champion, and can only be aborted.
 async fn only_the_champion_is_drilled(running: &Running) {
     let client = admin(running);
