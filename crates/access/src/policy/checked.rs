@@ -140,9 +140,7 @@ impl Policy {
         }
         if let Some(plan) = case.plan {
             checks.extend(
-                limits(&self.spec.rollout, self.parsed.min_time)
-                    .iter()
-                    .map(|limit| limit.check(plan)),
+                limits(&self.spec.rollout, self.parsed.times).iter().map(|limit| limit.check(plan)),
             );
         }
         if let Some(at) = case.at
@@ -245,7 +243,7 @@ impl Policy {
         if let Some(least) = self.spec.min_records {
             push("min_records".to_owned(), records_words(least));
         }
-        for limit in limits(&self.spec.rollout, self.parsed.min_time) {
+        for limit in limits(&self.spec.rollout, self.parsed.times) {
             push(limit.key, limit.words);
         }
         if let Some((rules, _)) = self.approvals() {

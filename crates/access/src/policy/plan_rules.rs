@@ -1,6 +1,9 @@
 //! The plan of a rollout against the limits of a policy.
 
-use super::{judgement::Check, spec::RolloutRules};
+use super::{
+    judgement::Check,
+    spec::{LeastTimes, RolloutRules},
+};
 use botops_rollout::{GatePolicy, Requirement, RolloutPolicy, StepPolicy, Strategy};
 use std::time::Duration;
 
@@ -29,10 +32,10 @@ impl Limit<'_> {
     }
 }
 
-/// Lists the limits of `rules`, in the order of the file; `min_time` is their least time of a step.
-pub(super) fn limits(rules: &RolloutRules, min_time: Option<Duration>) -> Vec<Limit<'_>> {
+/// Lists the limits of `rules`, in the order of the file; `times` are their least times.
+pub(super) fn limits(rules: &RolloutRules, times: LeastTimes) -> Vec<Limit<'_>> {
     let mut limits = weights(rules);
-    if let Some(least) = min_time {
+    if let Some(least) = times.step {
         let words = format!("every step lasts at least {}", time(least));
         limits.push(limit("min_time", words, move |plan| {
             shortest(plan, |step| step.min_time, time, |found| found >= least)
@@ -76,6 +79,41 @@ pub(super) fn limits(rules: &RolloutRules, min_time: Option<Duration>) -> Vec<Li
         limits.push(limit("max_tolerated_risk", words, move |plan| {
             let risk = plan.judge().tolerated_risk;
             (risk.to_string(), risk <= most)
+        }));
+    }
+    limits.extend(settling(rules, times.settle));
+    limits
+}
+
+/// Lists the limits on the time in which the challenger has all traffic.
+fn settling(rules: &RolloutRules, window: Option<Duration>) -> Vec<Limit<'_>> {
+    let mut limits = Vec::new();
+    for (&kind, &most) in &rules.max_limits {
+        let name = kind.name();
+        let words = format!(
+            "`{name}` of more than {most} % rolls back while the challenger has all traffic"
+        );
+        limits.push(limit(&format!("max_limits.{name}"), words, move |plan| {
+            match plan.limits().get(&kind) {
+                Some(found) => (format!("a limit of {found} %"), *found <= most),
+                None => ("no such limit".to_owned(), false),
+            }
+        }));
+    }
+    if let Some(least) = window {
+        let words = format!("the version before stays loaded for at least {}", time(least));
+        limits.push(limit("min_settle", words, move |plan| match plan.settle() {
+            Some(settle) => (time(settle.window), settle.window >= least),
+            None => ("no settling window".to_owned(), false),
+        }));
+    }
+    if let Some(least) = rules.min_settle_units {
+        let words = format!("each limit waits for at least {least} conversations while settling");
+        limits.push(limit("min_settle_units", words, move |plan| match plan.settle() {
+            Some(settle) => {
+                (format!("{} conversations", settle.min_units), settle.min_units >= least)
+            }
+            None => ("no settling window".to_owned(), false),
         }));
     }
     limits

@@ -121,6 +121,16 @@ pub struct RolloutRules {
     pub max_alpha: Option<f64>,
     /// The most that the tolerated risk of the judge may be.
     pub max_tolerated_risk: Option<f64>,
+    /// The absolute limits that a plan must have while the challenger has all traffic, each with the largest share of failed
+    /// conversations that it may allow, in percent: `{error: 2}`. The kinds are `error`, `slow` and `fallback`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub max_limits: BTreeMap<FailureKind, f64>,
+    /// The least time for which the version before must stay loaded after the promotion, such as `12h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_settle: Option<String>,
+    /// The least number of conversations that each absolute limit must wait for while settling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_settle_units: Option<u64>,
 }
 
 /// Approvals that a promotion needs.
@@ -141,10 +151,18 @@ pub struct ApprovalRules {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Parsed {
     pub(super) windows: Vec<Window>,
-    /// The least time of a step.
-    pub(super) min_time: Option<Duration>,
+    pub(super) times: LeastTimes,
     /// The time within which the approvals must be given.
     pub(super) expires: Option<Duration>,
+}
+
+/// The least times of a rollout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LeastTimes {
+    /// Of every step.
+    pub(super) step: Option<Duration>,
+    /// Of the settling window.
+    pub(super) settle: Option<Duration>,
 }
 
 impl Default for PolicySpec {
@@ -241,7 +259,7 @@ impl PolicySpec {
         if let Some(twice) = self.data.windows(2).find(|pair| pair[0].digest == pair[1].digest) {
             return Err(fault("data", format!("`data` names `{}` twice", twice[0].digest.short())));
         }
-        let min_time = self.rollout.check()?;
+        let times = self.rollout.check()?;
         let expires = self.approvals.as_mut().map(ApprovalRules::check).transpose()?;
         let mut windows = Vec::with_capacity(self.windows.len());
         for (i, text) in self.windows.iter_mut().enumerate() {
@@ -250,7 +268,7 @@ impl PolicySpec {
             *text = window.to_string();
             windows.push(window);
         }
-        Ok(Parsed { windows, min_time, expires })
+        Ok(Parsed { windows, times, expires })
     }
 
     /// Checks that every bound on a gate is a number, and can hold.
@@ -293,8 +311,8 @@ impl PolicySpec {
 }
 
 impl RolloutRules {
-    /// Checks the limits, and returns the least time of a step.
-    fn check(&mut self) -> Result<Option<Duration>> {
+    /// Checks the limits, and returns the least times.
+    fn check(&mut self) -> Result<LeastTimes> {
         let weights = [
             ("max_first_weight", self.max_first_weight),
             ("max_step", self.max_step),
@@ -320,7 +338,41 @@ impl RolloutRules {
         }
         self.gate.sort_unstable();
         self.gate.dedup();
-        self.min_time.as_mut().map(|text| duration("rollout.min_time", text)).transpose()
+        self.check_limits()?;
+        let step =
+            self.min_time.as_mut().map(|text| duration("rollout.min_time", text)).transpose()?;
+        let settle = self
+            .min_settle
+            .as_mut()
+            .map(|text| duration("rollout.min_settle", text))
+            .transpose()?;
+        if settle.is_some_and(|settle| settle.is_zero()) {
+            return Err(fault("rollout.min_settle", "`min_settle` is zero: it demands nothing")
+                .hint("write a duration such as `12h`, or leave it out"));
+        }
+        Ok(LeastTimes { step, settle })
+    }
+
+    /// Checks the demands on absolute limits.
+    fn check_limits(&self) -> Result<()> {
+        for (kind, percent) in &self.max_limits {
+            let key = format!("rollout.max_limits.{}", kind.name());
+            if !matches!(kind, FailureKind::Error | FailureKind::Slow | FailureKind::Fallback) {
+                let message = format!("a plan has no limit on `{}`", kind.name());
+                return Err(
+                    fault(&key, message).hint("the kinds are `error`, `slow` and `fallback`")
+                );
+            }
+            if !(*percent > 0.0 && *percent < 100.0) {
+                let message = format!("`{}` must be above 0 and below 100 percent", kind.name());
+                return Err(fault(&key, message));
+            }
+        }
+        if self.min_settle_units == Some(0) {
+            let message = "`min_settle_units` is 0: expected at least one conversation";
+            return Err(fault("rollout.min_settle_units", message));
+        }
+        Ok(())
     }
 }
 

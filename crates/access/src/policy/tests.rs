@@ -205,6 +205,53 @@ fn a_blue_green_plan_gives_the_challenger_everything_at_once() {
 }
 
 #[test]
+fn absolute_limits_and_a_settling_window_are_demanded_of_every_plan() {
+    let policy = policy(
+        "rollout: {max_limits: {fallback: 12.5, error: 2}, min_settle: 720m, min_settle_units: 200}",
+    );
+    let judge = |plan: &RolloutPolicy| policy.judge(&Case { plan: Some(plan), ..Case::default() });
+    let strict = [
+        "{limits: {error: 2, fallback: 10, slow: 50}, settle: {window: 12h, min_units: 200}}",
+        "{strategy: blue-green, steps: [], limits: {error: 1, fallback: 12.5}, settle: {window: 2d, min_units: 999}}",
+    ];
+    for yaml in strict {
+        assert!(judge(&plan(yaml)).is_satisfied(), "{yaml}");
+    }
+    let all = [
+        "rollout.max_limits.error",
+        "rollout.max_limits.fallback",
+        "rollout.min_settle",
+        "rollout.min_settle_units",
+    ];
+    let weak =
+        judge(&plan("{limits: {error: 2.5, slow: 1}, settle: {window: 11h, min_units: 199}}"));
+    assert_eq!(violated(&weak), all);
+    let found: Vec<&str> = weak.violations().map(|check| check.found.as_str()).collect();
+    assert_eq!(found, ["a limit of 2.5 %", "no such limit", "11h", "199 conversations"]);
+    let without = judge(&RolloutSpec::default().check().unwrap());
+    assert_eq!(violated(&without), all, "{without:#?}");
+    // A window of zero is none.
+    assert_eq!(violated(&judge(&plan("{settle: {window: 0s}}"))).len(), 4);
+    let demands = policy.demands();
+    let lines: Vec<&str> = demands.iter().map(|demand| demand.demand.as_str()).collect();
+    let error = "`error` of more than 2 % rolls back while the challenger has all traffic";
+    assert!(lines.contains(&error), "{lines:?}");
+    assert!(lines.contains(&"the version before stays loaded for at least 12h"), "{lines:?}");
+}
+
+#[test]
+fn a_policy_without_the_newer_keys_keeps_its_bytes_and_its_digest() {
+    let bytes = policy("rollout: {min_time: 2h, max_alpha: 0.05}").to_bytes();
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains("\"max_tolerated_risk\":null"), "{text}");
+    for key in ["max_limits", "min_settle"] {
+        assert!(!text.contains(key), "{text}");
+    }
+    let newer = policy("rollout: {max_limits: {error: 1}, min_settle: 60m}");
+    assert_eq!(Policy::from_bytes(&newer.to_bytes()).unwrap(), newer);
+}
+
+#[test]
 fn approvals_of_the_policy_join_those_of_the_plan() {
     let rules = "approvals: {required: 2, expires: 24h, approvers: [ada, ben]}";
     let own = || plan("{approval: {quorum: 3, expires: 72h}}");
@@ -321,6 +368,26 @@ fn a_policy_out_of_range_names_the_key() {
         ("rollout: {min_time: soon}", "BOT-1063", "rollout.min_time", "`soon` is not a duration"),
         ("rollout: {min_time: 900d}", "BOT-1063", "rollout.min_time", "longer than 366 days"),
         ("rollout: {max_alpha: 0.9}", "BOT-1063", "rollout.max_alpha", "at most 0.5"),
+        (
+            "rollout: {max_limits: {wrong: 5}}",
+            "BOT-1063",
+            "rollout.max_limits.wrong",
+            "no limit on `wrong`",
+        ),
+        (
+            "rollout: {max_limits: {error: 100}}",
+            "BOT-1063",
+            "rollout.max_limits.error",
+            "below 100",
+        ),
+        ("rollout: {min_settle: 0s}", "BOT-1063", "rollout.min_settle", "demands nothing"),
+        ("rollout: {min_settle: now}", "BOT-1063", "rollout.min_settle", "not a duration"),
+        (
+            "rollout: {min_settle_units: 0}",
+            "BOT-1063",
+            "rollout.min_settle_units",
+            "at least one conversation",
+        ),
         ("approvals: {required: 0}", "BOT-1063", "approvals.required", "from 1 to 20"),
         ("approvals: {required: 2, approvers: [ada]}", "BOT-1063", "approvals.approvers", "only 1"),
         ("approvals: {expires: 0s}", "BOT-1063", "approvals.expires", "zero"),
