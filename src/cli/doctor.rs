@@ -2,6 +2,7 @@
 
 use super::{Exit, Outcome};
 use crate::cli::{
+    serve::checks,
     session::{context::Context, conversing, provenance},
     terminal::{faults::as_finding, tables},
 };
@@ -10,10 +11,17 @@ use botops_findings::{Fault, FaultKind, Result, Severity};
 use botops_store::Store;
 use botops_workspace::{Origin, PublicAccess, SecretSource, Tls, Workspace};
 use serde::Serialize;
-use std::{path::Path, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::Path,
+    time::Duration,
+};
 
 /// The path of the object that a probe writes; every probe writes the same content, and the object is not removed.
 const PROBE: &str = "probes/put-if-absent";
+
+/// The address of a server without the flag `--listen`.
+const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080));
 
 /// Show the settings in force with their origins, and check the stores
 #[derive(Debug, clap::Args)]
@@ -85,10 +93,25 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             said: answer(found),
         });
     }
-    let token = workspace.admin_token.value.resolve();
-    if let (Err(fault), None) = (&token, &workspace.admin_url.value) {
-        findings.push(as_finding(fault, Severity::Warning));
+    for fault in checks::faults(workspace, LISTEN) {
+        // A secret that a server has may be missing on the machine of its operator.
+        let severity = match fault.code() {
+            "BOT-1021" => Severity::Warning,
+            _ => Severity::Error,
+        };
+        let finding = as_finding(&fault, severity);
+        if findings
+            .iter()
+            .any(|known| (&known.code, &known.message) == (&finding.code, &finding.message))
+        {
+            continue;
+        }
+        findings.push(finding);
+        if severity == Severity::Error && exit == Exit::Done {
+            exit = (&fault).into();
+        }
     }
+    let token = workspace.admin_token.value.resolve();
     let answer = Answer {
         settings: settings(context, workspace, token.is_ok_and(|token| token.is_some())),
         checks,

@@ -5,6 +5,7 @@ use crate::cli::{
     Printer,
     arguments::model_arg,
     session::{context::Context, conversing},
+    terminal::faults::place_prefix,
 };
 use botops_access::Identity;
 use botops_findings::{Fault, Result};
@@ -19,11 +20,13 @@ use std::{
 };
 
 mod access;
+pub(crate) mod checks;
 mod conversations;
 mod flags;
 pub(crate) mod identity_key;
 mod kept_key;
 mod listeners;
+mod placed;
 mod protection;
 mod reload;
 mod settings;
@@ -42,6 +45,7 @@ struct Answer {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let workspace = context.workspace()?;
+    checks::check(workspace, args.listen)?;
     let mut settings = server_settings(args, workspace)?;
     let named = match &args.model {
         Some(name) => name.clone(),
@@ -169,7 +173,8 @@ async fn until_stopped(running: &Running, by: &Identity, printer: Printer) -> Re
             Ok(told) => printer.say(&format!("settings read again: {}", reloaded(&told))),
             Err(fault) => {
                 let (code, message) = (fault.code(), fault.message());
-                printer.say(&format!("settings not changed: {code}: {message}"));
+                let place = place_prefix(fault.place());
+                printer.say(&format!("settings not changed: {code}: {place}{message}"));
             }
         }
     }

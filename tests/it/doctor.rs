@@ -62,3 +62,23 @@ fn a_probe_names_the_permission_without_which_s3_answers_403_for_an_absent_objec
     let plain = doctor("doctor --registry s3://models/team");
     assert!(plain.contains("BOT-5002") && !plain.contains("BOT-5052"), "{plain}");
 }
+
+#[test]
+fn the_doctor_finds_what_keeps_a_server_from_starting() {
+    let terminal = Terminal::new();
+    terminal.write(
+        "botops.yaml",
+        "version: 1\nconversations:\n  retention: 5m\nlimits:\n  shared: nowhere\n",
+    );
+    let doctor = terminal.run("doctor");
+    assert!(doctor.starts_with("exit: 2\n"), "{doctor}");
+    for part in ["botops.yaml:3:3", "BOT-6139", "botops.yaml:5:3", "BOT-1098"] {
+        assert!(doctor.contains(part), "no `{part}` in {doctor}");
+    }
+    let serve = terminal.run("serve model.botops");
+    for part in
+        ["exit: 2\n", "error[BOT-1098]", "--> botops.yaml:5:3, key `limits.shared`", "hint: "]
+    {
+        assert!(serve.contains(part), "no `{part}` in {serve}");
+    }
+}

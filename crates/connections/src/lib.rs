@@ -26,4 +26,4 @@ pub use limits::{ConnectionLimits, Places};
 pub use listening::{address, bind, serve, serve_socket};
 pub use metrics::ConnectionMetrics;
 pub use network::network;
-pub use tls::{Certificates, OverTls, TlsSettings, TlsVersion};
+pub use tls::{Certificates, OverTls, TlsSettings, TlsVersion, check_certificate};

@@ -228,6 +228,16 @@ impl Certificates {
     }
 }
 
+/// Checks the files of `settings`, as [`Certificates::open`] does.
+///
+/// # Errors
+/// `BOT-1089` (exit 2).
+pub fn check_certificate(settings: &TlsSettings) -> Result<()> {
+    let (certificate, key) = read_files(settings)?;
+    let digest = digest(&certificate, &key);
+    load(settings, (&certificate, &key), digest, &ring::default_provider()).map(|_| ())
+}
+
 /// Reads both files.
 fn read_files(settings: &TlsSettings) -> Result<(Vec<u8>, Vec<u8>)> {
     let read = |what: &str, path: &PathBuf| {
@@ -256,7 +266,10 @@ fn load(
     let fault = |problem: String| Fault::usage("BOT-1089", problem);
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate)
         .collect::<Result<_, _>>()
-        .map_err(|error| fault(format!("the certificate `{shown}` is not PEM: {error}")))?;
+        .map_err(|error| {
+            fault(format!("the certificate `{shown}` is not PEM: {error}"))
+                .hint("copy the file again: it has a block that begins and does not end, or is not base64")
+        })?;
     let dates = chain.first().and_then(|first| certificate_validity(first)).ok_or_else(|| {
         fault(format!("`{shown}` has no certificate in PEM")).hint(
             "it begins with `-----BEGIN CERTIFICATE-----`, and that of the server comes first",

@@ -96,6 +96,7 @@ mod request_log;
 mod response_headers;
 mod routing;
 mod server;
+mod settings_checks;
 mod shadow;
 mod shedding;
 mod sizes;
@@ -113,7 +114,7 @@ mod webhooks;
 mod wire_tests;
 
 pub use admin_openapi::admin_openapi;
-pub use botops_connections::{ConnectionLimits, TlsSettings, TlsVersion};
+pub use botops_connections::{ConnectionLimits, TlsSettings, TlsVersion, check_certificate};
 pub use canary::{EndedRollout, Restored};
 pub use client::{AdminClient, FreezeRequest, StartOptions};
 pub use client_orders::ShadowOrder;
@@ -127,6 +128,7 @@ pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings};
 pub use rehearsal::rehearse;
 pub use replay::{ReplayTarget, replay};
 pub use server::{Running, check_access, start};
+pub use settings_checks::{check_admin_token, check_webhooks};
 pub use sizes::Sizes;
 
 /// The settings of a server.

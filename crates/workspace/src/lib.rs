@@ -6,6 +6,7 @@
 mod access;
 mod limits_spec;
 mod listeners;
+mod places;
 mod resolve;
 mod secret;
 mod settings;

@@ -2,6 +2,7 @@
 
 use crate::{
     access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec},
+    places::Places,
     secret::{Secret, SecretSource},
     settings::{
         DEFAULT_ENVIRONMENT, DEFAULT_RETENTION, FILE_NAME, Origin, Overrides, Setting, Webhook,
@@ -70,12 +71,14 @@ fn discover(folder: &Path, start: &Path, overrides: &Overrides) -> Result<Worksp
         None => (WorkspaceSpec::default(), Outline::of("")),
     };
     let sources = Sources {
-        shown: file.as_deref().map_or_else(|| FILE_NAME.to_owned(), |path| shown(path, &start)),
+        places: Places::new(
+            file.as_deref().map_or_else(|| FILE_NAME.to_owned(), |path| shown(path, &start)),
+            outline,
+        ),
         profile: profile(&written, file.is_some(), overrides)?,
         start,
         root,
         file: written,
-        outline,
         overrides,
     };
     sources.workspace()
@@ -85,9 +88,8 @@ fn discover(folder: &Path, start: &Path, overrides: &Overrides) -> Result<Worksp
 pub(super) struct Sources<'a> {
     start: PathBuf,
     pub(super) root: PathBuf,
-    shown: String,
+    places: Places,
     pub(super) file: WorkspaceSpec,
-    outline: Outline,
     pub(super) profile: Option<(String, ProfileSpec)>,
     overrides: &'a Overrides,
 }
@@ -95,6 +97,7 @@ pub(super) struct Sources<'a> {
 impl Sources<'_> {
     fn workspace(self) -> Result<Workspace> {
         Ok(Workspace {
+            places: self.places.clone(),
             model: self.optional(
                 "model",
                 &["BOTOPS_MODEL"],
@@ -228,23 +231,11 @@ impl Sources<'_> {
 
     /// Returns the file with the line of `key`, such as `botops.yaml:3`.
     pub(super) fn at_line(&self, key: &str) -> String {
-        match self.outline.line(key) {
-            Some(line) => format!("{}:{line}", self.shown),
-            None => self.shown.clone(),
-        }
+        self.places.at_line(key)
     }
 
     pub(super) fn place(&self, key: &str, origin: &Origin) -> Place {
-        let key = match origin {
-            Origin::Profile(name) => format!("profiles.{name}.{key}"),
-            _ => key.to_owned(),
-        };
-        let (line, column) = match origin {
-            Origin::File(_) | Origin::Profile(_) => self.outline.place(&key).unzip(),
-            _ => (None, None),
-        };
-        let file = line.map(|_| self.shown.clone());
-        Place { file, line, column, key: Some(key), ..Place::default() }
+        self.places.place(key, origin)
     }
 
     fn optional(

@@ -1,8 +1,10 @@
 //! The settings in force, each with its origin.
 
 use crate::{
-    access::PublicAccess, limits_spec::RouteLimitsSpec, secret::SecretSource, spec::OidcSpec,
+    access::PublicAccess, limits_spec::RouteLimitsSpec, places::Places, secret::SecretSource,
+    spec::OidcSpec,
 };
+use botops_findings::Place;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -106,6 +108,9 @@ pub struct Tls {
 pub struct Workspace {
     /// The folder of `botops.yaml`, or the start folder without one. Relative paths in the file and defaults start here.
     pub root: PathBuf,
+    /// Where the keys are written.
+    #[serde(skip)]
+    pub(crate) places: Places,
     /// The name of the model in the registry (`model`, `BOTOPS_MODEL`, `--model`).
     pub model: Setting<Option<String>>,
     /// The location of the registry (`registry`, `BOTOPS_REGISTRY`; default `registry`); paths are absolute.
@@ -185,6 +190,15 @@ pub struct Workspace {
     pub cors_origins: Setting<Vec<String>>,
     /// Whether the public listener serves a chat page (`server.chat_page`).
     pub chat_page: Setting<bool>,
+}
+
+impl Workspace {
+    /// Returns the place of `key`, such as `server.webhooks[1].url`, which is `setting` or a part of it. Of one that is not in
+    /// the file, the place is the key alone.
+    #[must_use]
+    pub fn place<T>(&self, key: &str, setting: &Setting<T>) -> Place {
+        self.places.place(key, &setting.origin)
+    }
 }
 
 /// The flags and the environment, collected by `cli`.

@@ -1,5 +1,6 @@
 //! Who may call the two APIs of a server, by the settings of its workspace.
 
+use super::placed::placed;
 use botops_access::{Grants, IssuerKeys, IssuerSpec, Role, TokenSecret};
 use botops_findings::{Fault, Result};
 use botops_serving::{AccessSettings, ClientAccess};
@@ -15,7 +16,25 @@ use std::{
 /// `BOT-1049` (exit 2) an issuer or a user has an unknown role, algorithm or leeway; `BOT-1041` (exit 2) an unknown scope;
 /// `BOT-1021` (exit 2) a secret cannot be read.
 pub(super) fn resolve(workspace: &Workspace, socket: Option<&Path>) -> Result<AccessSettings> {
-    let issuer = |spec: &OidcSpec| {
+    let issuers = administrators(workspace)?;
+    let of_settings = workspace.admin_socket.value.as_ref().map(PathBuf::from);
+    Ok(AccessSettings {
+        issuers,
+        root: workspace.root.clone(),
+        socket: socket.map(Path::to_owned).or(of_settings),
+        socket_users: roles_of_socket(workspace)?,
+        clients: clients(workspace)?,
+    })
+}
+
+/// Returns the issuers of the tokens of administrators.
+///
+/// # Errors
+/// `BOT-1049` (exit 2) an unknown role.
+pub(super) fn administrators(workspace: &Workspace) -> Result<Vec<IssuerSpec>> {
+    let setting = &workspace.admin_oidc;
+    let issuer = |(i, spec): (usize, &OidcSpec)| {
+        let key = format!("server.admin_oidc[{i}].roles");
         Ok(IssuerSpec {
             issuer: spec.issuer.clone(),
             audience: spec.audience.clone(),
@@ -24,19 +43,21 @@ pub(super) fn resolve(workspace: &Workspace, socket: Option<&Path>) -> Result<Ac
             leeway: IssuerSpec::LEEWAY,
             grants: Grants::Roles {
                 claim: spec.claim.clone(),
-                roles: roles("server.admin_oidc", &spec.roles)?,
+                roles: roles(&key, &spec.roles)
+                    .map_err(|fault| placed(workspace, &key, setting, fault))?,
             },
         })
     };
-    let issuers = workspace.admin_oidc.value.iter().map(issuer).collect::<Result<_>>()?;
-    let of_settings = workspace.admin_socket.value.as_ref().map(PathBuf::from);
-    Ok(AccessSettings {
-        issuers,
-        root: workspace.root.clone(),
-        socket: socket.map(Path::to_owned).or(of_settings),
-        socket_users: roles("server.admin_socket_users", &workspace.admin_socket_users.value)?,
-        clients: clients(workspace)?,
-    })
+    setting.value.iter().enumerate().map(issuer).collect()
+}
+
+/// Returns the roles of the users of the admin socket.
+///
+/// # Errors
+/// `BOT-1049` (exit 2) an unknown role.
+pub(super) fn roles_of_socket(workspace: &Workspace) -> Result<BTreeMap<String, Role>> {
+    let (key, setting) = ("server.admin_socket_users", &workspace.admin_socket_users);
+    roles(key, &setting.value).map_err(|fault| placed(workspace, key, setting, fault))
 }
 
 /// Returns who may call the public API.
@@ -46,16 +67,30 @@ fn clients(workspace: &Workspace) -> Result<ClientAccess> {
         PublicAccess::Open => Ok(ClientAccess::Open),
         PublicAccess::Restricted { keys, jwt } => {
             let issuers = jwt.iter().enumerate();
-            let issuers = issuers.map(|(i, (spec, secret))| {
-                issuer(spec, secret).map_err(|fault| within(&format!("access.jwt[{i}]"), &fault))
-            });
+            let issuers = issuers.map(|(i, (spec, secret))| issuer(workspace, i, (spec, secret)));
             Ok(ClientAccess::Restricted { keys: *keys, issuers: issuers.collect::<Result<_>>()? })
         }
     }
 }
 
-/// Reads an issuer of tokens of clients.
-fn issuer(spec: &JwtSpec, secret: &SecretSource) -> Result<IssuerSpec> {
+/// Reads the issuer `access.jwt[i]` of tokens of clients.
+///
+/// # Errors
+/// `BOT-1049` (exit 2) an unknown algorithm, or a leeway that is no time; `BOT-1041` (exit 2) an unknown scope; `BOT-1021`
+/// (exit 2) the secret cannot be read.
+pub(super) fn issuer(
+    workspace: &Workspace,
+    i: usize,
+    (spec, secret): (&JwtSpec, &SecretSource),
+) -> Result<IssuerSpec> {
+    let key = format!("access.jwt[{i}]");
+    read_issuer(spec, secret).map_err(|fault| match fault.place().key {
+        Some(_) => fault,
+        None => placed(workspace, &key, &workspace.access, within(&key, &fault)),
+    })
+}
+
+fn read_issuer(spec: &JwtSpec, secret: &SecretSource) -> Result<IssuerSpec> {
     let keys = match (&spec.jwks, secret.resolve()?) {
         (None, Some(secret)) => IssuerKeys::Secret(TokenSecret::new(secret.expose())),
         (jwks, _) => IssuerKeys::Jwks(jwks.clone().unwrap_or_default()),
@@ -79,7 +114,7 @@ fn issuer(spec: &JwtSpec, secret: &SecretSource) -> Result<IssuerSpec> {
     })
 }
 
-/// Returns `fault` with the key of the settings at which it is. One with a place has it already.
+/// Returns `fault` with the key of the settings at which it is.
 fn within(key: &str, fault: &Fault) -> Fault {
     let outer = Fault::usage(fault.code(), format!("`{key}`: {}", fault.message()));
     fault.hints().iter().fold(outer, |outer, hint| outer.hint(hint))

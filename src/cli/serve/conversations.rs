@@ -1,9 +1,10 @@
 //! The conversations of a server, by the settings of the workspace.
 
+use super::placed::placed;
 use crate::cli::session::{context::Context, conversing};
 use botops_findings::{Fault, Result};
 use botops_serving::{ConversationSettings, OnStoreFailure};
-use botops_workspace::Workspace;
+use botops_workspace::{Setting, Workspace};
 use std::time::Duration;
 
 /// The shortest time that turns are kept.
@@ -14,18 +15,28 @@ const SHORTEST_RETENTION: Duration = Duration::from_secs(3_600);
 /// # Errors
 /// `BOT-6139` (exit 2).
 pub(super) fn settings(workspace: &Workspace) -> Result<(Duration, OnStoreFailure)> {
-    let fault = |key: &str, why: &str| {
-        Fault::usage("BOT-6139", format!("`conversations.{key}` {why}"))
-            .hint("see `docs/conversations.md`")
+    let fault = |key: &str, setting: &Setting<String>, why: &str, hint: &str| {
+        let key = format!("conversations.{key}");
+        let fault = Fault::usage("BOT-6139", format!("`{key}` {why}")).hint(hint);
+        placed(workspace, &key, setting, fault)
     };
-    let retention = humantime::parse_duration(&workspace.conversations_retention.value);
+    let (written, on_failure) = (&workspace.conversations_retention, &workspace.on_store_failure);
+    let retention = humantime::parse_duration(&written.value);
     let retention = retention.ok().filter(|time| *time >= SHORTEST_RETENTION);
-    let retention = retention
-        .ok_or_else(|| fault("retention", "is not a time of at least an hour, such as `30d`"))?;
-    match &*workspace.on_store_failure.value {
+    let retention = retention.ok_or_else(|| {
+        let shown = botops_text::display(&written.value, 40);
+        let why = format!("is not a time of at least an hour: `{shown}`");
+        fault("retention", written, &why, "write it as `30d` or `12h`")
+    })?;
+    match &*on_failure.value {
         "refuse" => Ok((retention, OnStoreFailure::Refuse)),
         "answer" => Ok((retention, OnStoreFailure::Answer)),
-        _ => Err(fault("on_store_failure", "is neither `refuse` nor `answer`")),
+        other => {
+            let shown = botops_text::display(other, 40);
+            let why = format!("is neither `refuse` nor `answer`: `{shown}`");
+            let hint = "`answer` answers without history when a turn cannot be stored";
+            Err(fault("on_store_failure", on_failure, &why, hint))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The key under which a server names conversations: a setting, or a file that the first server makes.
 
-use super::kept_key::kept;
+use super::{kept_key::kept, placed::placed};
 use botops_findings::{Fault, Result};
 use botops_workspace::{Secret, Workspace};
 
@@ -28,6 +28,18 @@ pub(crate) fn resolve(workspace: &Workspace) -> Result<Secret> {
         }
     };
     long_enough(key)
+}
+
+/// Checks the key of the settings, if there is one. Makes none.
+///
+/// # Errors
+/// `BOT-1052` (exit 2) the key is too short; `BOT-1021` (exit 2) the reference cannot be read.
+pub(super) fn check(workspace: &Workspace) -> Result<()> {
+    let setting = &workspace.identity_key;
+    let Some(key) = setting.value.resolve()? else { return Ok(()) };
+    long_enough(key)
+        .map(|_| ())
+        .map_err(|fault| placed(workspace, "secrets.identity_key", setting, fault))
 }
 
 /// Returns the key in force, and makes none: what is stored under another key would not be found.

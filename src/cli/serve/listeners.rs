@@ -38,7 +38,8 @@ fn limits(workspace: &Workspace) -> ConnectionLimits {
     }
 }
 
-fn tls(setting: &Setting<Option<Tls>>) -> Option<TlsSettings> {
+/// Returns the TLS of a listener.
+pub(super) fn tls(setting: &Setting<Option<Tls>>) -> Option<TlsSettings> {
     let tls = setting.value.as_ref()?;
     Some(TlsSettings {
         certificate: tls.certificate.clone(),

@@ -1,5 +1,6 @@
 //! The settings of a workspace by which its server protects itself.
 
+use super::placed::named;
 use botops_access::{OnSharedFailure, Rate, RateSpec, RouteRates, TrustedProxies};
 use botops_findings::{Fault, Result};
 use botops_serving::{MAX_QUEUE_DELAY, Origin, PublicSettings, SharedSettings, Sizes};
@@ -20,7 +21,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// # Errors
 /// `BOT-1093`, `BOT-1094` (exit 2) a setting cannot be used; `BOT-1021` (exit 2) a reference cannot be resolved.
 pub(super) fn of(workspace: &Workspace, listen: SocketAddr) -> Result<PublicSettings> {
-    let trusted_proxies: Vec<_> = list("server.trusted_proxies", &workspace.trusted_proxies)?;
+    let trusted_proxies: Vec<_> =
+        list(workspace, "server.trusted_proxies", &workspace.trusted_proxies)?;
     let is_local = listen.ip().to_canonical().is_loopback() && trusted_proxies.is_empty();
     let default = if is_local { RateSpec::default() } else { RateSpec::of_the_internet() };
     Ok(PublicSettings {
@@ -29,7 +31,7 @@ pub(super) fn of(workspace: &Workspace, listen: SocketAddr) -> Result<PublicSett
         trusted_proxies: TrustedProxies::new(trusted_proxies),
         sizes: sizes(workspace)?,
         max_queue_delay: max_queue_delay(workspace)?,
-        cors_origins: list::<Origin>("server.cors.origins", &workspace.cors_origins)?,
+        cors_origins: list::<Origin>(workspace, "server.cors.origins", &workspace.cors_origins)?,
     })
 }
 
@@ -43,32 +45,24 @@ pub(super) fn allowed_hosts(workspace: &Workspace, flags: &[String]) -> Result<V
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_name) {
             let shown = botops_text::display(name, 60);
-            return Err(Fault::usage(
-                "BOT-1094",
-                format!(
-                    "`server.allowed_hosts` ({}): `{shown}` is not a host name",
-                    setting.origin
-                ),
-            )
-            .hint("write a name without scheme, port and wildcards, such as `bots.example`"));
+            let fault = Fault::usage("BOT-1094", format!("`{shown}` is not a host name"))
+                .hint("write a name without scheme, port and wildcards, such as `bots.example`");
+            return Err(named(workspace, "server.allowed_hosts", setting, &fault));
         }
     }
     Ok(flags.iter().chain(&setting.value).cloned().collect())
 }
 
-fn list<T: FromStr<Err = Fault>>(key: &str, setting: &Setting<Vec<String>>) -> Result<Vec<T>> {
+fn list<T: FromStr<Err = Fault>>(
+    workspace: &Workspace,
+    key: &str,
+    setting: &Setting<Vec<String>>,
+) -> Result<Vec<T>> {
     setting
         .value
         .iter()
-        .map(|text| text.parse().map_err(|fault| named(key, setting, &fault)))
+        .map(|text| text.parse().map_err(|fault| named(workspace, key, setting, &fault)))
         .collect()
-}
-
-/// Adds the key and the origin of a setting to a fault of its value.
-fn named<T>(key: &str, setting: &Setting<T>, fault: &Fault) -> Fault {
-    let message = format!("`{key}` ({}): {}", setting.origin, fault.message());
-    let outer = Fault::usage(fault.code(), message);
-    fault.hints().iter().fold(outer, |outer, hint| outer.hint(hint))
 }
 
 fn rates(workspace: &Workspace, default: RateSpec) -> Result<RateSpec> {
@@ -77,11 +71,11 @@ fn rates(workspace: &Workspace, default: RateSpec) -> Result<RateSpec> {
         .value
     {
         None => Ok(default),
-        Some(text) => rate(text).map_err(|fault| named(key, setting, &fault)),
+        Some(text) => rate(text).map_err(|fault| named(workspace, key, setting, &fault)),
     };
     let mut routes = default.routes;
     for (name, route) in &limits.routes.value {
-        let in_words = |fault: &Fault| named("limits.routes", &limits.routes, fault);
+        let in_words = |fault: &Fault| named(workspace, "limits.routes", &limits.routes, fault);
         if !ROUTES.contains(&name.as_str()) {
             let shown = botops_text::display(name, 40);
             let fault = Fault::usage("BOT-1093", format!("there is no route `{shown}`"))
@@ -124,9 +118,17 @@ fn shared(workspace: &Workspace) -> Result<Option<SharedSettings>> {
         Some("refuse") => OnSharedFailure::Refuse,
         Some(other) => {
             let shown = botops_text::display(other, 40);
-            let fault =
-                Fault::usage("BOT-1093", format!("`{shown}` is neither `local` nor `refuse`"));
-            return Err(named("limits.on_shared_failure", &limits.on_shared_failure, &fault));
+            let fault = Fault::usage(
+                "BOT-1093",
+                format!("`{shown}` is neither `local` nor `refuse`"),
+            )
+            .hint("`local` goes on with the limits of each server alone, `refuse` answers 503");
+            return Err(named(
+                workspace,
+                "limits.on_shared_failure",
+                &limits.on_shared_failure,
+                &fault,
+            ));
         }
     };
     let location = limits.shared.value.resolve()?;
@@ -143,14 +145,16 @@ fn sizes(workspace: &Workspace) -> Result<Sizes> {
             Some(number) if (1..=most).contains(&number) => Ok(number),
             Some(number) => {
                 let fault =
-                    Fault::usage("BOT-1093", format!("{number} is not between 1 and {most}"));
-                Err(named(key, setting, &fault))
+                    Fault::usage("BOT-1093", format!("{number} is not between 1 and {most}"))
+                        .hint(format!("leave it out for the default, {default}"));
+                Err(named(workspace, key, setting, &fault))
             }
         };
     let default = Sizes::default();
     let body = |(name, route): (&String, &RouteLimitsSpec)| {
         let text = route.max_body.as_ref()?;
-        let size = bytes(text).map_err(|fault| named("limits.routes", &limits.routes, &fault));
+        let size =
+            bytes(text).map_err(|fault| named(workspace, "limits.routes", &limits.routes, &fault));
         Some(size.map(|size| (name.clone(), size)))
     };
     Ok(Sizes {
@@ -190,7 +194,7 @@ fn max_queue_delay(workspace: &Workspace) -> Result<Duration> {
         let shown = botops_text::display(text, 40);
         let fault = Fault::usage("BOT-1093", format!("`{shown}` is not a time of at most 30 s"))
             .hint("write a number and a unit, such as `250ms`");
-        named("limits.max_queue_delay", setting, &fault)
+        named(workspace, "limits.max_queue_delay", setting, &fault)
     })
 }
 
@@ -248,6 +252,13 @@ mod tests {
             let fault = of_yaml(yaml, "127.0.0.1:8080").unwrap_err();
             assert_eq!((fault.code(), fault.kind().exit_code()), (code, 2), "{yaml}");
             assert!(fault.message().contains(shown), "{yaml}: {fault}");
+            let line = if yaml.contains('\n') { 2 } else { 1 };
+            assert_eq!(fault.place().line, Some(line), "{yaml}");
+            let file = fault.place().file.as_deref().unwrap();
+            assert!(
+                file.ends_with("botops.yaml") && !fault.hints().is_empty(),
+                "{yaml}: {fault:?}"
+            );
         }
     }
 

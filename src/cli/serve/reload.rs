@@ -1,6 +1,7 @@
 //! The settings of a running server, read again.
 
 use super::{
+    checks,
     flags::Args,
     settings::{policy_file, server_settings},
 };
@@ -117,8 +118,8 @@ impl Configuration for Settings {
                 .hint("write it again; the settings stay as they are until then"));
         }
         let workspace = Workspace::discover(&self.start, &self.overrides)?;
+        checks::check(&workspace, self.args.listen)?;
         let settings = server_settings(&self.args, &workspace)?;
-        super::conversations::settings(&workspace)?;
         let policy = match &self.registry {
             Some(registry) => policy_file(&workspace, registry)?,
             None => None,

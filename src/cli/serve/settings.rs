@@ -43,7 +43,7 @@ pub(super) fn server_settings(args: &Args, workspace: &Workspace) -> Result<Serv
 ///
 /// # Errors
 /// `BOT-1021` (exit 2) a secret cannot be read.
-fn webhooks(workspace: &Workspace) -> Result<Vec<WebhookSpec>> {
+pub(super) fn webhooks(workspace: &Workspace) -> Result<Vec<WebhookSpec>> {
     let receiver = |webhook: &Webhook| {
         let secrets = webhook.secrets.iter().filter_map(|it| it.resolve().transpose());
         Ok(WebhookSpec {

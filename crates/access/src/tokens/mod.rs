@@ -82,8 +82,10 @@ impl Issuers {
     pub fn new(setting: &str, specs: Vec<IssuerSpec>, root: &Path) -> Result<Self> {
         let issuer = |spec: IssuerSpec| {
             spec.check(setting)?;
-            let fault =
-                |problem: String| Fault::usage("BOT-1049", format!("`{setting}`: {problem}"));
+            let fault = |problem: String| {
+                Fault::usage("BOT-1049", format!("`{setting}`: {problem}"))
+                    .hint("name the keys as `jwks: https://login.example.com/jwks`, or as the path of a file")
+            };
             let keys = match &spec.keys {
                 IssuerKeys::Secret(secret) => Keys::Secret(secret.key()),
                 IssuerKeys::Jwks(jwks) => Keys::Set(match place(jwks, root).map_err(fault)? {
