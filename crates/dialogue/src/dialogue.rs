@@ -5,8 +5,10 @@ use crate::{
     entity_spec::EntitySpec,
     merging,
     moment::Moment,
+    plan::{Plan, declared},
+    reference::{Known, Values},
     spec::{DialogueSpec, invalid},
-    template::Template,
+    texts::{LAST_LANGUAGE, Texts, choose, compile, in_language, normal_language},
 };
 use botops_findings::Result;
 use botops_spec::nearest;
@@ -16,19 +18,19 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The response when the bot did not understand and the spec declares no fallback.
 pub(crate) const BUILT_IN_FALLBACK: &str =
     "Sorry, I did not understand. Could you say it in other words?";
-/// The language of [`BUILT_IN_FALLBACK`].
-const BUILT_IN_LANGUAGE: &str = "en";
 
 /// A checked, compiled [`DialogueSpec`].
 ///
 /// - there are at most 64 patterns, and every one compiled within its size limit
-/// - every placeholder of every template names an entity
+/// - every placeholder of every template names an entity, a slot, or the answer of an action
+/// - every slot and intent that a part names is declared
 #[derive(Debug)]
 pub struct Dialogue {
     patterns: Vec<Pattern>,
-    responses: BTreeMap<String, BTreeMap<String, Template>>,
-    fallback: BTreeMap<String, Template>,
-    default_language: Option<String>,
+    pub(crate) responses: BTreeMap<String, Texts>,
+    pub(crate) fallback: Texts,
+    pub(crate) default_language: Option<String>,
+    pub(crate) plan: Plan,
 }
 
 impl Dialogue {
@@ -42,7 +44,8 @@ impl Dialogue {
     ///
     /// # Errors
     /// `BOT-1030` (exit 2) with the key: too many patterns, one that does not compile or is too large, a template with an
-    /// unknown placeholder or unbalanced braces, or a default language without any response.
+    /// unknown placeholder or unbalanced braces, or a default language without any response. `BOT-1112` (exit 2) for a
+    /// slot, step, action or rule that cannot be used, and `BOT-1113` (exit 2) for a name that is not declared.
     pub fn compile(spec: &DialogueSpec) -> Result<Self> {
         if spec.entities.len() > MAX_PATTERNS {
             let message = format!("{} entities are more than {MAX_PATTERNS}", spec.entities.len());
@@ -64,23 +67,19 @@ impl Dialogue {
                 EntitySpec::Rule(_) => {}
             }
         }
-        let templates = |key: &str, texts: &BTreeMap<String, String>| {
-            texts
-                .iter()
-                .map(|(language, text)| {
-                    let key = format!("{key}.{language}");
-                    Ok((normal_language(language), Template::compile(text, &key, &spec.entities)?))
-                })
-                .collect::<Result<BTreeMap<_, _>>>()
-        };
-        let responses: BTreeMap<String, BTreeMap<String, Template>> = spec
+        let intents = declared(spec);
+        let responses: BTreeMap<String, Texts> = spec
             .responses
             .iter()
             .map(|(intent, texts)| {
-                Ok((intent.clone(), templates(&format!("responses.{intent}"), texts)?))
+                let action = spec.intents.get(intent).is_some_and(|intent| intent.action.is_some());
+                let known = Known { entities: &spec.entities, slots: &spec.slots, action };
+                let key = format!("responses.{intent}");
+                Ok((intent.clone(), compile(&key, texts, &known, &intents)?))
             })
             .collect::<Result<_>>()?;
-        let fallback = templates("fallback", &spec.fallback)?;
+        let known = Known { entities: &spec.entities, slots: &spec.slots, action: false };
+        let fallback = compile("fallback", &spec.fallback, &known, &intents)?;
         let default_language = spec.default_language.as_deref().map(normal_language);
         if let Some(language) = &default_language {
             let mut known: Vec<&str> = fallback
@@ -104,7 +103,8 @@ impl Dialogue {
                 });
             }
         }
-        Ok(Self { patterns, responses, fallback, default_language })
+        let plan = Plan::compile(spec)?;
+        Ok(Self { patterns, responses, fallback, default_language, plan })
     }
 
     /// Finds the entities of `text`, a message of `moment`, by position; they never overlap. `tagged` are those that the
@@ -152,10 +152,14 @@ impl Dialogue {
             Some(intent) => self.responses.get(intent)?,
             None => &self.fallback,
         };
-        match (self.in_language(templates, language), intent) {
-            (Some((language, template)), _) => Some((template.fill(entities), language.to_owned())),
+        let (no_slots, action) = (BTreeMap::new(), None);
+        let values = Values { entities, slots: &no_slots, action };
+        let variant = in_language(templates, language, self.default_language.as_deref())
+            .and_then(|(language, variants)| Some((language, choose(variants, &values, 0)?)));
+        match (variant, intent) {
+            (Some((language, variant)), _) => Some((variant.fill(&values), language.to_owned())),
             (None, Some(_)) => None,
-            (None, None) => Some((BUILT_IN_FALLBACK.to_owned(), BUILT_IN_LANGUAGE.to_owned())),
+            (None, None) => Some((BUILT_IN_FALLBACK.to_owned(), LAST_LANGUAGE.to_owned())),
         }
     }
 
@@ -165,36 +169,4 @@ impl Dialogue {
         let templates = self.responses.values().chain([&self.fallback]);
         templates.flat_map(BTreeMap::keys).map(String::as_str).collect()
     }
-
-    /// Returns the template for `language`, with the language it is in.
-    fn in_language<'a>(
-        &self,
-        templates: &'a BTreeMap<String, Template>,
-        language: Option<&str>,
-    ) -> Option<(&'a str, &'a Template)> {
-        let requested = language.map(normal_language);
-        [requested.as_deref(), self.default_language.as_deref(), Some(BUILT_IN_LANGUAGE)]
-            .into_iter()
-            .flatten()
-            .find_map(|language| nearest_variant(templates, language))
-            .or_else(|| templates.first_key_value())
-            .map(|(language, template)| (language.as_str(), template))
-    }
-}
-
-/// Returns the template in `language`, else in its base, else in the first variant of its base.
-fn nearest_variant<'a>(
-    templates: &'a BTreeMap<String, Template>,
-    language: &str,
-) -> Option<(&'a String, &'a Template)> {
-    let base = base_language(language);
-    templates
-        .get_key_value(language)
-        .or_else(|| templates.get_key_value(base))
-        .or_else(|| templates.iter().find(|(variant, _)| base_language(variant) == base))
-}
-
-/// Returns a language in its normal form: `fr-ca` for `fr_CA`.
-fn normal_language(language: &str) -> String {
-    language.trim().to_lowercase().replace('_', "-")
 }

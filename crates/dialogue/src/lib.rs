@@ -1,31 +1,54 @@
-//! Dialogue: entities found by pattern, responses made from templates.
+//! Dialogue: entities found by pattern, turns with slots, questions and actions, responses made from templates.
 //!
 //! Input: a [`DialogueSpec`] as written, then utterances with their intents. Output: the entities of an
 //! utterance, and the response. The crate is pure and safe on any text: the number and size of patterns are limited, one
 //! search takes time linear in the length of the text, and the number of searches is limited.
 
+mod action;
+mod answers;
+mod call_method;
 mod dialogue;
 mod entities;
 mod entity_spec;
+mod faults;
+mod intent_spec;
 mod machine;
 mod merging;
 mod moment;
+mod plan;
+mod press;
+mod reference;
+mod response_spec;
+mod rules_spec;
+mod sentences;
+mod slot_spec;
+mod slots;
 mod spec;
 mod state;
 mod step;
+mod story_spec;
 mod template;
+mod texts;
+mod turn;
+mod words;
 
+pub use call_method::CallMethod;
 pub use dialogue::Dialogue;
 pub use entities::{Entities, Entity};
 pub use entity_spec::{DateOrder, EntityRule, EntitySpec, EntityType};
+pub use intent_spec::{ActionSpec, IntentSpec, Meaning};
 pub use moment::Moment;
+pub use response_spec::{ButtonSpec, Condition, ResponseSpec, TextsSpec, VariantSpec};
+pub use rules_spec::{ClarifySpec, HandOffSpec, SentencesSpec, WordsSpec};
+pub use slot_spec::{SlotSpec, SourceSpec};
 pub use spec::DialogueSpec;
 pub use state::{Awaited, DialogueState, HandOffReason, HandedOff, SlotValue};
-pub use step::{
-    ActionCall, ActionOutcome, Button, CallMethod, Effect, HandOffCall, Reply, Step, Understood,
-};
+pub use step::{ActionCall, ActionOutcome, Button, Effect, HandOffCall, Reply, Step, Understood};
+pub use story_spec::{CallSpec, OutcomeSpec, StorySpec, TurnSpec};
 
 #[cfg(test)]
 mod state_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turn_tests;

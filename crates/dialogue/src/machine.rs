@@ -2,43 +2,52 @@
 
 use crate::{
     dialogue::Dialogue,
-    state::DialogueState,
-    step::{ActionOutcome, Reply, Step, Understood},
+    state::{Awaited, DialogueState},
+    step::{ActionCall, ActionOutcome, Reply, Step, Understood},
+    turn::Turn,
 };
 use chrono::{DateTime, Utc};
 
 impl Dialogue {
-    /// Returns whether every answer depends on its message alone: the dialogue has no slots, questions, actions, buttons,
-    /// variants or hand-off.
+    /// Returns whether every answer depends on its message alone: the dialogue has no slots, steps of intents,
+    /// clarification, hand-off, variants or buttons.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        true
+        self.plan.plain
     }
 
     /// Decides the answer to one message, and the state after it.
     ///
     /// `now` is the time of the message. `seed` is the same for all turns of a conversation, such as its id; it chooses
-    /// among the variants of a response. The same arguments give the same step.
+    /// among the variants of a response. The same arguments give the same step. A plain dialogue leaves the state as it is.
+    ///
+    /// While the bot awaits an answer:
+    ///
+    /// - a word such as `cancel` drops the question
+    /// - a button of another intent, or another intent with a confidence of at least `interrupt` (0.7), drops the question
+    ///   and goes on there; slots are kept
+    /// - a message with a value for the slot is the answer, whatever its intent
+    /// - a value that a confirmation showed and the message changes is confirmed again
+    /// - after the last try, the slot is given up, or nothing is done
+    ///
+    /// A payload that names no intent of the dialogue is skipped: the text counts.
     #[must_use]
     pub fn turn(
         &self,
         state: &DialogueState,
         message: &Understood<'_>,
-        _now: DateTime<Utc>,
-        _seed: &str,
+        now: DateTime<Utc>,
+        seed: &str,
     ) -> Step {
-        let answer = self.respond(message.intent, message.language, message.entities);
-        let (text, language) = answer.unzip();
-        let branch =
-            message.intent.map_or_else(|| "fallback".to_owned(), |i| format!("{i}/respond"));
-        let reply = Reply {
-            text,
-            language,
-            buttons: Vec::new(),
-            intent: message.intent.map(str::to_owned),
-            understood: message.intent.is_some(),
-        };
-        Step { state: state.clone(), reply, effect: None, branch }
+        if self.is_plain() {
+            return self.alone(state, message);
+        }
+        let turn = Turn::begin(self, state, message, now, seed);
+        if turn.state.handed_off.is_some() {
+            let said = turn.say(&self.plan.sentences.waiting);
+            return turn.finish(said, message.intent, true, None, "handed_off".to_owned());
+        }
+        turn.decide()
     }
 
     /// Decides the answer after the call of an action, from the state that was stored before the call.
@@ -48,10 +57,87 @@ impl Dialogue {
     pub fn after_call(
         &self,
         state: &DialogueState,
-        _outcome: &ActionOutcome,
-        _now: DateTime<Utc>,
+        outcome: &ActionOutcome,
+        now: DateTime<Utc>,
     ) -> Step {
-        let branch = "no_action".to_owned();
-        Step { state: state.clone(), reply: Reply::default(), effect: None, branch }
+        let awaited = state.awaited.as_ref().filter(|awaited| self.is_declared(awaited));
+        let Some(Awaited::Action { intent, pick, .. }) = awaited else {
+            let branch = "no_action".to_owned();
+            return Step { state: state.clone(), reply: Reply::default(), effect: None, branch };
+        };
+        let message = Understood {
+            text: "",
+            intent: None,
+            confidence: 0.0,
+            ranking: &[],
+            entities: &[],
+            language: None,
+            guessed: false,
+            button: None,
+        };
+        let mut state = state.clone();
+        state.awaited = None;
+        let mut turn =
+            Turn { dialogue: self, message: &message, state, now, pick: *pick, action: None };
+        match outcome {
+            ActionOutcome::Answered(json) => {
+                turn.action = Some(json);
+                turn.respond(intent)
+            }
+            ActionOutcome::Refused { .. } => turn.refused(intent),
+            ActionOutcome::Failed => turn.failed(intent),
+            ActionOutcome::Unknown => turn.unknown(intent),
+        }
+    }
+
+    /// Returns the call that `state` awaits the outcome of, as it was made; `None` if it awaits none.
+    ///
+    /// A server that stopped between the call and its outcome repeats an idempotent call under the same key, and passes
+    /// [`ActionOutcome::Unknown`] for any other.
+    #[must_use]
+    pub fn pending_call(&self, state: &DialogueState) -> Option<ActionCall> {
+        let Some(Awaited::Action { intent, .. }) = &state.awaited else { return None };
+        let action = self.plan.intents.get(intent)?.action.as_ref()?;
+        action.call(intent, &state.slots)
+    }
+
+    /// Returns whether the intent, the slot and the action of `awaited` are declared: the dialogue may have changed since
+    /// it was stored.
+    pub(crate) fn is_declared(&self, awaited: &Awaited) -> bool {
+        let steps = |intent: &str| self.plan.intents.get(intent);
+        match awaited {
+            Awaited::Slot { intent, slot, .. } => {
+                let needed = |need: &String| need == slot && self.plan.slots.contains_key(need);
+                steps(intent).is_some_and(|steps| steps.needs.iter().any(needed))
+            }
+            Awaited::Confirmation { intent, .. } => {
+                steps(intent).is_some_and(|steps| !steps.confirm.is_empty())
+            }
+            Awaited::Clarification { first, second } => {
+                [first, second].iter().all(|&intent| self.plan.declared.contains(intent))
+            }
+            Awaited::Action { intent, .. } => {
+                steps(intent).is_some_and(|steps| steps.action.is_some())
+            }
+        }
+    }
+
+    /// Answers a message by itself.
+    fn alone(&self, state: &DialogueState, message: &Understood<'_>) -> Step {
+        let answer = self.respond(message.intent, message.language, message.entities);
+        let branch = match message.intent {
+            None => "fallback".to_owned(),
+            Some(intent) if self.plan.declared.contains(intent) => format!("{intent}/respond"),
+            Some(_) => "no_response".to_owned(),
+        };
+        let (text, language) = answer.unzip();
+        let reply = Reply {
+            text,
+            language,
+            buttons: Vec::new(),
+            intent: message.intent.map(str::to_owned),
+            understood: message.intent.is_some(),
+        };
+        Step { state: state.clone(), reply, effect: None, branch }
     }
 }

@@ -1,6 +1,13 @@
 //! Entities and responses, as written in YAML.
 
-use crate::entity_spec::EntitySpec;
+use crate::{
+    entity_spec::EntitySpec,
+    intent_spec::IntentSpec,
+    response_spec::TextsSpec,
+    rules_spec::{ClarifySpec, HandOffSpec, SentencesSpec, WordsSpec},
+    slot_spec::SlotSpec,
+    story_spec::StorySpec,
+};
 use botops_findings::{Fault, Finding, Place, Severity};
 use botops_text::display;
 use serde::{Deserialize, Serialize};
@@ -17,14 +24,44 @@ pub struct DialogueSpec {
     /// `{order_number}` is replaced by the value of an entity. Without a value, the alternative after `|`
     /// is used: `{order_number|your order}`. Without an alternative, the placeholder and the space before
     /// it are removed. `{{` and `}}` stand for braces.
-    pub responses: BTreeMap<String, BTreeMap<String, String>>,
+    ///
+    /// Instead of a template, there may be a list of variants, with conditions and buttons.
+    pub responses: BTreeMap<String, TextsSpec>,
     /// Language to the response when the bot did not understand.
-    pub fallback: BTreeMap<String, String>,
+    pub fallback: TextsSpec,
     /// The language of responses when the user's language is unknown.
     pub default_language: Option<String>,
     /// The time zone in which dates and times are understood, such as `Europe/Paris`; UTC without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// Slot to the way it is filled, asked for and forgotten.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub slots: BTreeMap<String, SlotSpec>,
+    /// Intent to the steps before its response.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub intents: BTreeMap<String, IntentSpec>,
+    /// When the bot asks which of the two likeliest intents was meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clarify: Option<ClarifySpec>,
+    /// When and how a person takes over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handoff: Option<HandOffSpec>,
+    /// Words that answer questions of the bot, besides the built-in ones.
+    #[serde(skip_serializing_if = "is_default")]
+    pub words: WordsSpec,
+    /// Sentences of the bot that replace the built-in ones.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sentences: SentencesSpec,
+    /// The least confidence of another intent that interrupts a question, in [0, 1]; 0.7 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interrupt: Option<f64>,
+    /// Conversations that `botops dialogue test` replays.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<StorySpec>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl DialogueSpec {

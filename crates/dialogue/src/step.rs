@@ -1,6 +1,7 @@
 //! One turn: a message as understood goes in, a [`Step`] comes out.
 
 use crate::{
+    call_method::CallMethod,
     entities::Entity,
     state::{DialogueState, HandOffReason},
 };
@@ -93,43 +94,6 @@ pub struct ActionCall {
     pub timeout: Duration,
     /// Whether a call with an unknown outcome may be repeated, under the same key.
     pub idempotent: bool,
-}
-
-/// The method of an action.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum CallMethod {
-    /// `GET`, without a body.
-    Get,
-    /// `POST`.
-    #[default]
-    Post,
-    /// `PUT`.
-    Put,
-    /// `PATCH`.
-    Patch,
-    /// `DELETE`, without a body.
-    Delete,
-}
-
-impl CallMethod {
-    /// Returns the method as it is written in HTTP.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    /// Returns whether a call with this method has a body.
-    #[must_use]
-    pub const fn has_body(self) -> bool {
-        !matches!(self, Self::Get | Self::Delete)
-    }
 }
 
 /// The outcome of an action.

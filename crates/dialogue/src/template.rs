@@ -1,9 +1,10 @@
 //! Response templates with placeholders for entities.
 
-use crate::{entities::Entity, entity_spec::EntitySpec, spec::invalid};
+use crate::{
+    reference::{Known, Reference, Values},
+    spec::invalid,
+};
 use botops_findings::Result;
-use botops_spec::nearest;
-use std::collections::BTreeMap;
 
 /// A compiled template.
 #[derive(Debug)]
@@ -15,19 +16,15 @@ pub(crate) struct Template {
 #[derive(Debug, PartialEq)]
 enum Part {
     Text(String),
-    Value { entity: String, otherwise: Option<String> },
+    Value { name: Reference, otherwise: Option<String> },
 }
 
 impl Template {
-    /// Compiles `text`, whose placeholders name `entities`; `key` is its key in the spec.
+    /// Compiles `text`, whose placeholders are `known`; `key` is its key in the spec.
     ///
     /// # Errors
     /// `BOT-1030`.
-    pub(crate) fn compile(
-        text: &str,
-        key: &str,
-        entities: &BTreeMap<String, EntitySpec>,
-    ) -> Result<Self> {
+    pub(crate) fn compile(text: &str, key: &str, known: &Known<'_>) -> Result<Self> {
         if text.trim().is_empty() {
             return Err(invalid(key, "a response is empty".to_owned())
                 .hint("write the text of the response"));
@@ -58,20 +55,11 @@ impl Template {
                 Some((name, otherwise)) => (name.trim(), Some(otherwise.to_owned())),
                 None => (rest[..end].trim(), None),
             };
-            if !entities.contains_key(name) {
-                let name_shown = botops_text::display(name, 40);
-                let fault = invalid(key, format!("`{{{name_shown}}}` does not name an entity"));
-                let known: Vec<&str> = entities.keys().map(String::as_str).collect();
-                return Err(match nearest(name, known.iter().copied()) {
-                    Some(near) => fault.hint(format!("did you mean `{{{near}}}`?")),
-                    None if known.is_empty() => fault.hint("declare its pattern under `entities:`"),
-                    None => fault.hint(format!("the entities: {}", known.join(", "))),
-                });
-            }
+            let name = Reference::compile(name, key, known)?;
             if !literal.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut literal)));
             }
-            parts.push(Part::Value { entity: name.to_owned(), otherwise });
+            parts.push(Part::Value { name, otherwise });
             rest = &rest[end + 1..];
         }
         literal.push_str(rest);
@@ -81,22 +69,27 @@ impl Template {
         Ok(Self { parts })
     }
 
-    /// Returns the text with the values of `entities` in place; the first value of each name is used.
-    pub(crate) fn fill(&self, entities: &[Entity]) -> String {
+    /// Returns the text with `values` in place. Values are never read as templates.
+    pub(crate) fn fill(&self, values: &Values<'_>) -> String {
         let mut out = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Value { entity, otherwise } => {
-                    let found = entities.iter().find(|found| found.entity == *entity);
-                    match (found, otherwise) {
-                        (Some(found), _) => out.push_str(&found.value),
-                        (None, Some(otherwise)) => out.push_str(otherwise),
-                        (None, None) => out.truncate(out.trim_end_matches(' ').len()),
-                    }
-                }
+                Part::Value { name, otherwise } => match (name.value(values), otherwise) {
+                    (Some(value), _) => out.push_str(&value),
+                    (None, Some(otherwise)) => out.push_str(otherwise),
+                    (None, None) => out.truncate(out.trim_end_matches(' ').len()),
+                },
             }
         }
         out.trim().to_owned()
+    }
+
+    /// Returns the names in the template.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Reference> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Value { name, .. } => Some(name),
+        })
     }
 }

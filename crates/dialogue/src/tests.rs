@@ -188,7 +188,7 @@ fn intents_without_a_response_and_responses_without_an_intent_are_reported() {
         ]
     );
     let all = ["bye", "hi", "refnud"]
-        .map(|intent| (intent.to_owned(), [("en".to_owned(), "x".to_owned())].into()));
+        .map(|intent| (intent.to_owned(), [("en".to_owned(), "x".into())].into()));
     assert!(
         DialogueSpec { responses: all.into(), ..spec }
             .findings(&["bye", "hi", "refnud"])
@@ -336,7 +336,7 @@ proptest! {
     fn any_spec_compiles_or_is_refused(pattern in "\\PC{0,30}", template in "[a{}|n ]{0,12}") {
         let spec = DialogueSpec {
             entities: BTreeMap::from([("n".to_owned(), pattern.into())]),
-            responses: BTreeMap::from([("a".to_owned(), BTreeMap::from([("en".to_owned(), template)]))]),
+            responses: BTreeMap::from([("a".to_owned(), BTreeMap::from([("en".to_owned(), template.into())]))]),
             ..DialogueSpec::default()
         };
         match Dialogue::compile(&spec) {

@@ -273,7 +273,7 @@ mod tests {
             .chain(others.into_iter().map(|text| Sample { text, intent: "bug" }))
             .collect();
         let both = |en: &str, fr: &str| {
-            [("en".to_owned(), en.to_owned()), ("fr-CA".to_owned(), fr.to_owned())].into()
+            [("en".to_owned(), en.into()), ("fr-CA".to_owned(), fr.into())].into()
         };
         let dialogue = DialogueSpec {
             responses: [("timer".to_owned(), both("Done.", "C'est fait."))].into(),

@@ -188,7 +188,7 @@ fn failing_model() -> IntentModel {
     let fallback = FallbackSpec { threshold: 0.95, ..FallbackSpec::default() };
     let spec = ModelSpec { goldens: 8, fallback, ..ModelSpec::default() }.check().unwrap();
     let responses = [("parcel", "Your parcel is on its way."), ("refund", "You get it back.")];
-    let text = |text: &str| [("en".to_owned(), text.to_owned())].into();
+    let text = |text: &str| [("en".to_owned(), text.into())].into();
     let dialogue = DialogueSpec {
         responses: responses.map(|(intent, answer)| (intent.to_owned(), text(answer))).into(),
         fallback: text("Sorry?"),

@@ -80,10 +80,11 @@ pub(crate) fn model(n: usize, seed: u64, rename: fn(&'static str) -> &'static st
         entities: [("order".to_owned(), "#([0-9]+)".into())].into(),
         responses: responses
             .into_iter()
-            .map(|(intent, text)| (intent.to_owned(), [("en".to_owned(), text.to_owned())].into()))
+            .map(|(intent, text)| (intent.to_owned(), [("en".to_owned(), text.into())].into()))
             .collect(),
-        fallback: [("en".to_owned(), "Sorry?".to_owned())].into(),
+        fallback: [("en".to_owned(), "Sorry?".into())].into(),
         default_language: Some("en".to_owned()),
+        ..DialogueSpec::default()
     };
     // With such a small vocabulary, a model has high confidence.
     let fallback = FallbackSpec { threshold: 0.95, ..FallbackSpec::default() };
