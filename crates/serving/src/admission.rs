@@ -26,7 +26,9 @@ pub(super) struct ClientAddress(pub(super) IpAddr);
 pub(super) fn limited_route(path: &str) -> Option<&'static str> {
     match path {
         "/health" | "/livez" | "/readiness" | "/readyz" | "/metrics" => None,
-        "/v1/predict" => Some("predict"),
+        "/v2/health/live" | "/v2/health/ready" => None,
+        "/v1/predict" | "/model/parse" => Some("predict"),
+        path if path == "/v2" || path.starts_with("/v2/models/") => Some("predict"),
         "/v1/chat" => Some("chat"),
         "/v1/feedback" => Some("feedback"),
         "/" => Some("chat_page"),
@@ -91,6 +93,26 @@ pub(super) async fn pass_on(
         response.extensions_mut().insert(tightest);
     }
     response
+}
+
+/// Admits one more request of `caller` to `route` that came over a connection that was admitted before, by the rates of its
+/// address and its caller.
+///
+/// # Errors
+/// `BOT-1095` (429) one has used its rate up; `BOT-1096` (503).
+pub(super) async fn once_more(
+    app: &App,
+    route: &str,
+    caller: &PublicCaller,
+    address: Option<ClientAddress>,
+) -> Result<(), Problem> {
+    let address = address.map_or(NO_ADDRESS, |it| it.0);
+    let limiting = &app.rate_limits;
+    let here = limiting.take_here(limiting.limits().of_address(address));
+    match here.problem {
+        Some(problem) => Err(problem),
+        None => by_caller(app, route, caller, address).await.problem.map_or(Ok(()), Err),
+    }
 }
 
 async fn by_caller(app: &App, route: &str, caller: &PublicCaller, address: IpAddr) -> Decision {

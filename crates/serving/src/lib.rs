@@ -47,6 +47,7 @@ mod chat_page;
 mod client;
 mod client_orders;
 mod clock;
+mod content_encoding;
 mod control_threads;
 mod conversation_settings;
 #[cfg(test)]
@@ -59,6 +60,8 @@ mod feedback;
 mod generations;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod interface_tests;
 mod keeper;
 mod kept_turns;
 mod key_ring;
@@ -66,13 +69,17 @@ mod limit_metrics;
 mod listener_settings;
 mod log_event;
 mod login;
+mod media_type;
 mod metrics;
 mod observe;
+mod open_inference;
+mod open_inference_tensors;
 mod openapi;
 #[cfg(test)]
 mod openapi_check;
 mod pointer;
 mod predict;
+mod predict_lines;
 mod problem;
 #[cfg(test)]
 mod protection_tests;
@@ -82,6 +89,7 @@ mod public_api;
 mod public_endpoints;
 mod public_gate;
 mod public_settings;
+mod rasa;
 mod rate_limit;
 mod readiness;
 mod redis_limits;

@@ -4,22 +4,24 @@ use super::{
     admission::by_conversation,
     app::App,
     attempt::{Attempt, Refusal},
+    content_encoding::unpacked,
     exchange::{Exchange, Text, check_conversation, parse, read_body, unfit},
     metrics::arm_name,
     pointer::Field,
+    problem::Problem,
     request_id::RequestId,
 };
 use crate::routing::Served;
 use axum::{
-    Extension,
     body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    extract::{FromRequest as _, Request as HttpRequest},
+    http::StatusCode,
     response::Response,
 };
 use botops_access::PublicCaller;
+use botops_findings::Fault;
 use botops_models::Prediction;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// The place of several texts in the body.
 const TEXTS: Field = Field::Named("texts");
@@ -63,7 +65,7 @@ struct Answer<'a> {
     predictions: Vec<Predicted<'a>>,
     /// The token that feedback on the last of the texts carries; left out if the name of its intent is longer than 256 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    feedback_token: Option<String>,
+    feedback_token: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -90,24 +92,55 @@ struct Score<'a> {
     confidence: f64,
 }
 
-/// Answers `POST /v1/predict`.
-pub(super) async fn predict(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<PublicCaller>,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let exchange = Exchange::with(&app, "predict", &caller);
-    let body = match read_body(body, app.sizes.body("predict")) {
-        Ok(body) => body,
-        Err(problem) => return exchange.refuse(problem, None),
+/// Texts to classify in one request.
+pub(super) struct Asked<'a> {
+    /// The texts: at least one.
+    pub(super) texts: &'a [&'a str],
+    /// The place of all together in the body.
+    pub(super) whole: Field,
+    /// The place of the text with this index.
+    pub(super) place: &'a (dyn Fn(usize) -> Field + Sync),
+    /// The conversation.
+    pub(super) conversation: Option<&'a str>,
+    /// The version that has to answer, if the request names one.
+    pub(super) version: Option<&'a str>,
+}
+
+/// Texts that are classified.
+pub(super) struct Classified<'a, T> {
+    /// The model that answers.
+    pub(super) attempt: &'a Attempt<'a>,
+    /// One prediction per text, with the part of its probabilities that was read.
+    pub(super) predictions: Vec<(Prediction, T)>,
+    /// The token that feedback on the last of the texts carries.
+    pub(super) feedback_token: Option<String>,
+}
+
+/// Answers `POST /v1/predict` with one body.
+pub(super) async fn predict(app: &App, caller: &PublicCaller, request: HttpRequest) -> Response {
+    let exchange = Exchange::with(app, "predict", caller);
+    let answered = async {
+        let body = whole_body(request, app.sizes.body("predict")).await?;
+        answer(&exchange, &body).await
     };
-    match answer(&exchange, &body).await {
+    match answered.await {
         Ok(response) => response,
         Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
     }
 }
 
-async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
+/// Reads the body of a request, which has at most `most` bytes, packed and unpacked.
+///
+/// # Errors
+/// 413 it is too large, 415 it is packed in another way than gzip, 400 it is damaged or the connection broke.
+pub(super) async fn whole_body(request: HttpRequest, most: usize) -> Result<Vec<u8>, Problem> {
+    let headers = request.headers().clone();
+    let body = read_body(Bytes::from_request(request, &()).await, most)?;
+    Ok(unpacked(&headers, &body, most)?.into_owned())
+}
+
+/// Answers one request for predictions with this body.
+pub(super) async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let sizes = &exchange.app.sizes;
     let request: Request<'_> = parse(body)?;
     let texts = match (&request.text, &request.texts) {
@@ -124,95 +157,130 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
             return Err(unfit("BOT-6013", Field::Body, "expected either `text` or `texts`").into());
         }
     };
-    for (i, text) in texts.iter().enumerate() {
-        sizes.check_text(&text.0, place(request.texts.is_some(), i))?;
-    }
+    let is_list = request.texts.is_some();
     let texts: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
+    let asked = Asked {
+        texts: &texts,
+        whole: if is_list { TEXTS } else { Field::Named("text") },
+        place: &|i| if is_list { Field::Item("texts", i) } else { Field::Named("text") },
+        conversation: request.conversation_id.as_ref().map(|id| &*id.0),
+        version: None,
+    };
+    let top_k = request.top_k;
+    let read = |served: &Served, prediction: &Prediction, proba: &[f64]| {
+        let likeliest = top_k.map(|k| {
+            let likeliest = prediction.likeliest(proba, k).into_iter();
+            likeliest.map(|index| (index, proba[index])).collect::<Vec<_>>()
+        });
+        (served.model().prediction_set(proba), likeliest)
+    };
+    classify(exchange, &asked, read, written).await
+}
+
+/// Classifies texts. `read` takes a part of the probabilities of each, and `write` makes the body of the answer (JSON).
+///
+/// # Errors
+/// 422 a text or the conversation id cannot be used, 404 another version than the one asked for answers, 429 the rate of the
+/// conversation is used up, 503 the server is overloaded or has no model, 500 the prediction failed.
+pub(super) async fn classify<T>(
+    exchange: &Exchange<'_>,
+    asked: &Asked<'_>,
+    read: impl Fn(&Served, &Prediction, &[f64]) -> T,
+    write: impl FnOnce(&Classified<'_, T>) -> Vec<u8>,
+) -> Result<Response, Refusal> {
+    let texts = asked.texts;
+    for (i, text) in texts.iter().enumerate() {
+        exchange.app.sizes.check_text(text, (asked.place)(i))?;
+    }
+    check_conversation(asked.conversation)?;
+    by_conversation(exchange, asked.conversation).await?;
     let n_bytes = texts.iter().map(|text| text.len() + BYTES_OF_A_TEXT).sum();
-    let conversation = request.conversation_id.as_ref().map(|id| &*id.0);
-    check_conversation(conversation)?;
-    by_conversation(exchange, conversation).await?;
 
     let routing = exchange.routing()?;
-    let attempt = Attempt::new(exchange, &routing, conversation);
-    let is_list = request.texts.is_some();
-    let work = || respond(&attempt, (&texts, is_list), request.top_k);
+    let attempt = Attempt::new(exchange, &routing, asked.conversation);
+    if let Some(version) = asked.version {
+        check_version(attempt.choice.served, version)?;
+    }
+    let work = || respond(&attempt, asked, read, write);
     let speed = attempt.choice.served.speed();
     let (response, predictions) = exchange.take_turn(speed, n_bytes, work).await??;
     attempt.mirror(texts.iter().copied().zip(&predictions));
     Ok(response)
 }
 
-/// Returns the place of the text with index `i` in the body.
-fn place(is_list: bool, i: usize) -> Field {
-    if is_list { Field::Item("texts", i) } else { Field::Named("text") }
+/// Checks that the model that answers has this version.
+///
+/// # Errors
+/// `BOT-6170` (404) it has another one.
+pub(super) fn check_version(served: &Served, version: &str) -> Result<(), Problem> {
+    match &served.version {
+        Some(known) if known.number.to_string() == version => Ok(()),
+        _ => {
+            let shown = botops_text::display(version, 40);
+            let message = format!("version `{shown}` does not answer this request");
+            let fault = Fault::usage("BOT-6170", message)
+                .hint("leave the version out: the rollout decides which one answers");
+            Err(Problem::new(StatusCode::NOT_FOUND, fault))
+        }
+    }
 }
 
-fn respond(
+fn respond<T>(
     attempt: &Attempt<'_>,
-    (texts, is_list): (&[&str], bool),
-    top_k: Option<usize>,
+    asked: &Asked<'_>,
+    read: impl Fn(&Served, &Prediction, &[f64]) -> T,
+    write: impl FnOnce(&Classified<'_, T>) -> Vec<u8>,
 ) -> Result<(Response, Vec<Prediction>), Refusal> {
     let Attempt { exchange, choice, .. } = attempt;
-    let whole = if is_list { TEXTS } else { Field::Named("text") };
-    exchange.app.sizes.check_normal_forms("predict", texts, whole, |i| place(is_list, i))?;
-    let mut answers = Vec::with_capacity(texts.len());
-    let mut predictions = Vec::with_capacity(texts.len());
-    let read = |prediction: &Prediction, proba: &[f64]| {
-        let scores = top_k.map(|k| likeliest(choice.served, prediction, proba, k));
-        (prediction_set(choice.served, proba), scores)
-    };
-    let Ok(classified) = choice.served.classify_many(texts, read) else {
+    let texts = asked.texts;
+    exchange.app.sizes.check_normal_forms("predict", texts, asked.whole, asked.place)?;
+    let read = |prediction: &Prediction, proba: &[f64]| read(choice.served, prediction, proba);
+    let Ok(predictions) = choice.served.classify_many(texts, read) else {
         return Err(attempt.failed());
     };
-    for (prediction, (prediction_set, scores)) in classified {
-        answers.push(Predicted {
-            intent: &choice.served.intents[prediction.intent],
-            confidence: prediction.confidence,
-            fallback: prediction.fallback,
-            prediction_set,
-            scores,
-        });
-        predictions.push(prediction);
-    }
     let duration = exchange.elapsed();
     let mut judged = None;
-    for prediction in &predictions {
+    for (prediction, _) in &predictions {
         judged = attempt.predicted(prediction, duration);
     }
     // One token for the request: of several texts, feedback is about the last.
     let last = predictions.last();
-    let feedback_token = last.and_then(|last| attempt.feedback_token(last, judged));
-    let body = serde_json::to_vec(&Answer {
+    let feedback_token = last.and_then(|(last, _)| attempt.feedback_token(last, judged));
+    let classified = Classified { attempt, predictions, feedback_token };
+    let body = write(&classified);
+    let predictions: Vec<_> = classified.predictions.into_iter().map(|(it, _)| it).collect();
+    let response = exchange.answer(choice, texts.len(), &predictions[0], duration, body);
+    Ok((response, predictions))
+}
+
+/// The part of the probabilities of a text that an answer of `/v1/predict` shows: its prediction set, and the likeliest
+/// intents with theirs.
+type Shown = (Option<Vec<usize>>, Option<Vec<(usize, f64)>>);
+
+fn written(classified: &Classified<'_, Shown>) -> Vec<u8> {
+    let Attempt { exchange, choice, .. } = classified.attempt;
+    let name = |index: usize| &*choice.served.intents[index];
+    let predicted = |(prediction, (set, likeliest)): &(Prediction, Shown)| Predicted {
+        intent: name(prediction.intent),
+        confidence: prediction.confidence,
+        fallback: prediction.fallback,
+        prediction_set: set.as_ref().map(|set| set.iter().map(|index| name(*index)).collect()),
+        scores: likeliest.as_ref().map(|likeliest| {
+            let score = |(index, confidence): &(usize, f64)| Score {
+                intent: name(*index),
+                confidence: *confidence,
+            };
+            likeliest.iter().map(score).collect()
+        }),
+    };
+    serde_json::to_vec(&Answer {
         request_id: exchange.id,
         model: exchange.shown(&*choice.served.reference),
         digest: exchange.shown(&*choice.served.digest_text),
         arm: exchange.shown(arm_name(choice.arm)),
         sticky: exchange.shown(choice.sticky).filter(|is_sticky| !is_sticky),
-        predictions: answers,
-        feedback_token,
+        predictions: classified.predictions.iter().map(predicted).collect(),
+        feedback_token: classified.feedback_token.as_deref(),
     })
-    .expect("an answer can be written as JSON");
-    let response = exchange.answer(choice, texts.len(), &predictions[0], duration, body);
-    Ok((response, predictions))
-}
-
-/// Returns the intents that a text may have, the likeliest first; `None` if the model makes no prediction sets.
-fn prediction_set<'a>(served: &'a Served, proba: &[f64]) -> Option<Vec<&'a str>> {
-    let set = served.model().prediction_set(proba)?;
-    Some(set.into_iter().map(|index| &*served.intents[index]).collect())
-}
-
-/// Returns the `k` likeliest intents, that of `prediction` first.
-fn likeliest<'a>(
-    served: &'a Served,
-    prediction: &Prediction,
-    proba: &[f64],
-    k: usize,
-) -> Vec<Score<'a>> {
-    prediction
-        .likeliest(proba, k)
-        .into_iter()
-        .map(|index| Score { intent: &served.intents[index], confidence: proba[index] })
-        .collect()
+    .expect("an answer can be written as JSON")
 }

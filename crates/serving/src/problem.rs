@@ -121,7 +121,8 @@ impl Problem {
         Self { retry_after: Some(time), ..self }
     }
 
-    fn document(&self) -> Document {
+    /// Returns the document.
+    pub(super) fn document(&self) -> Document {
         Document { errors: self.errors.clone(), ..Document::new(self.status, &self.fault) }
     }
 

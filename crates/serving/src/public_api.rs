@@ -6,17 +6,19 @@ use super::{
     chat_page::chat_page,
     exchange::Exchange,
     feedback::feedback,
-    predict::predict,
+    open_inference,
+    predict_lines::predict_all,
     problem::{Listener, no_such_method, no_such_path, panicked},
     public_endpoints::{ENDPOINTS, PublicCall, PublicEndpoint},
     public_gate::{PublicGate, PublicRight, admitted},
+    rasa::parse_message,
     readiness::{health, metrics, readiness},
 };
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
     http::{Method, Uri},
-    middleware::from_fn_with_state,
+    middleware::{from_fn_with_state, map_response},
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
@@ -31,6 +33,10 @@ pub(super) fn routes(app: Arc<App>, gate: &Arc<PublicGate>) -> Router {
         // Layers that need the caller come before this one.
         let handler = handler(&endpoint).route_layer(from_fn_with_state(right, admitted));
         let handler = handler.layer(DefaultBodyLimit::max(app.sizes.body(endpoint.name)));
+        let handler = match endpoint.path.starts_with("/v2") {
+            true => handler.layer(map_response(open_inference::with_error)),
+            false => handler,
+        };
         router = router.route(endpoint.path, handler);
     }
     router
@@ -69,13 +75,20 @@ pub(super) fn probes(app: Arc<App>) -> Router {
 fn handler(endpoint: &PublicEndpoint) -> MethodRouter<Arc<App>> {
     let method = MethodFilter::try_from(endpoint.method.clone()).expect("a method of HTTP");
     match endpoint.call {
-        PublicCall::Predict => on(method, predict),
+        PublicCall::Predict => on(method, predict_all),
         PublicCall::Chat => on(method, chat),
         PublicCall::Feedback => on(method, feedback),
         PublicCall::Health => on(method, health),
         PublicCall::Readiness => on(method, readiness),
         PublicCall::Metrics => on(method, metrics),
         PublicCall::ChatPage => on(method, chat_page),
+        PublicCall::V2Server => on(method, open_inference::server),
+        PublicCall::V2Live => on(method, open_inference::live),
+        PublicCall::V2Ready => on(method, open_inference::ready),
+        PublicCall::V2Model => on(method, open_inference::model),
+        PublicCall::V2ModelReady => on(method, open_inference::model_ready),
+        PublicCall::V2Infer => on(method, open_inference::infer),
+        PublicCall::RasaParse => on(method, parse_message),
     }
 }
 

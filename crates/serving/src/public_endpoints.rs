@@ -23,6 +23,20 @@ pub(super) enum PublicCall {
     Metrics,
     /// Sends the chat page.
     ChatPage,
+    /// Shows the server (Open Inference Protocol).
+    V2Server,
+    /// Shows that the process lives (Open Inference Protocol).
+    V2Live,
+    /// Shows whether the server can answer (Open Inference Protocol).
+    V2Ready,
+    /// Shows the inputs and outputs of the model (Open Inference Protocol).
+    V2Model,
+    /// Shows whether the model can answer (Open Inference Protocol).
+    V2ModelReady,
+    /// Classifies texts (Open Inference Protocol).
+    V2Infer,
+    /// Classifies a text (Rasa).
+    RasaParse,
 }
 
 /// An endpoint: a method, a path, and who may call it.
@@ -53,7 +67,7 @@ const fn look(path: &'static str, (call, name): (PublicCall, &'static str)) -> P
 }
 
 /// Every endpoint of the public API.
-pub(super) const ENDPOINTS: [PublicEndpoint; 9] = [
+pub(super) const ENDPOINTS: [PublicEndpoint; 19] = [
     send("/v1/predict", (PublicCall::Predict, "predict"), &[Scope::Predict]),
     send("/v1/chat", (PublicCall::Chat, "chat"), &[Scope::Chat]),
     send("/v1/feedback", (PublicCall::Feedback, "feedback"), &[Scope::Feedback, Scope::Review]),
@@ -63,6 +77,20 @@ pub(super) const ENDPOINTS: [PublicEndpoint; 9] = [
     look("/readyz", (PublicCall::Readiness, "readiness")),
     look("/metrics", (PublicCall::Metrics, "metrics")),
     look("/", (PublicCall::ChatPage, "chat_page")),
+    look("/v2", (PublicCall::V2Server, "predict")),
+    look("/v2/health/live", (PublicCall::V2Live, "health")),
+    look("/v2/health/ready", (PublicCall::V2Ready, "readiness")),
+    look("/v2/models/{model}", (PublicCall::V2Model, "predict")),
+    look("/v2/models/{model}/ready", (PublicCall::V2ModelReady, "predict")),
+    send("/v2/models/{model}/infer", (PublicCall::V2Infer, "predict"), &[Scope::Predict]),
+    look("/v2/models/{model}/versions/{version}", (PublicCall::V2Model, "predict")),
+    look("/v2/models/{model}/versions/{version}/ready", (PublicCall::V2ModelReady, "predict")),
+    send(
+        "/v2/models/{model}/versions/{version}/infer",
+        (PublicCall::V2Infer, "predict"),
+        &[Scope::Predict],
+    ),
+    send("/model/parse", (PublicCall::RasaParse, "predict"), &[Scope::Predict]),
 ];
 
 impl PublicEndpoint {

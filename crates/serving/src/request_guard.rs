@@ -9,6 +9,7 @@ use crate::{
     app::App,
     cors::{Cors, Page},
     exchange::Exchange,
+    media_type::{LINES, TENSORS, is_of_type},
     problem::Problem,
     response_headers::secure,
 };
@@ -76,7 +77,10 @@ impl RequestGuard {
                 .hint("use its address, or start it with `--allow-host` and this name");
             return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, fault));
         }
-        if request.method().is_safe() || is_json(request.headers()) {
+        if request.method().is_safe()
+            || is_json(request.headers())
+            || has_other_type(request.uri().path(), request.headers())
+        {
             return Ok(());
         }
         let fault = Fault::usage("BOT-1036", "the body is not declared as JSON")
@@ -176,6 +180,16 @@ fn is_accepted(host: &str, names: &BTreeSet<String>) -> bool {
         || !host.contains('.')
         || host.ends_with(".localhost")
         || names.contains(host)
+}
+
+/// Returns whether the body is declared as a type, other than JSON, that `path` takes: lines, and tensors. A browser asks
+/// before it sends one of them, too.
+fn has_other_type(path: &str, headers: &HeaderMap) -> bool {
+    match path {
+        "/v1/predict" => is_of_type(headers, LINES),
+        _ if path.starts_with("/v2/models/") => is_of_type(headers, TENSORS),
+        _ => false,
+    }
 }
 
 /// Returns whether the body is declared as JSON. A program may leave the declaration out; a browser, which sends `Origin`,

@@ -22,7 +22,7 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The longest time of the search for entities in one message. The patterns of a support bot take microseconds.
-const ENTITY_TIME: Duration = Duration::from_millis(50);
+pub(super) const ENTITY_TIME: Duration = Duration::from_millis(50);
 /// The longest payload of a button, in bytes.
 const MAX_BUTTON_BYTES: usize = 4 * MAX_ID_BYTES;
 

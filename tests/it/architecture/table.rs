@@ -100,7 +100,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 49] = [
     ("foldhash", &["datasets", "validation"]),
     ("memchr", &["datasets"]),
     ("fastcdc", &["snapshots"]),
-    ("flate2", &["datasets"]),
+    ("flate2", &["datasets", "serving"]),
     ("zstd", &["datasets", "snapshots"]),
     ("glob", &["datasets"]),
     ("quick-junit", &["report"]),

@@ -10,13 +10,13 @@ use std::{collections::BTreeSet, fs};
 type Route = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The public listener.
-const PUBLIC: [Route; 9] = [
+const PUBLIC: [Route; 19] = [
     (
         "POST",
         "/v1/predict",
         "predict.rs:Request",
         "predict.rs:Answer",
-        "Classify one `text` or up to 1,024 `texts`",
+        "Classify one `text` or up to 1,024 `texts`; as `application/x-ndjson`, one such body a line",
     ),
     (
         "POST",
@@ -50,6 +50,46 @@ const PUBLIC: [Route; 9] = [
         "Metrics for Prometheus, with `server.metrics: open`",
     ),
     ("GET", "/", "", "HTML", "The chat page, with `server.chat_page: true`"),
+    ("GET", "/v2", "", "name, version", "The server (Open Inference Protocol)"),
+    ("GET", "/v2/health/live", "", "live", "Whether the process is alive"),
+    ("GET", "/v2/health/ready", "", "ready", "Whether the model passed its golden self-test"),
+    ("GET", "/v2/models/{model}", "", "inputs, outputs", "The tensors of the model"),
+    ("GET", "/v2/models/{model}/ready", "", "name, ready", "Whether the model can answer"),
+    (
+        "POST",
+        "/v2/models/{model}/infer",
+        "open_inference.rs:InferRequest",
+        "tensors, as JSON or binary",
+        "Classify the texts of the tensor `text`",
+    ),
+    (
+        "GET",
+        "/v2/models/{model}/versions/{version}",
+        "",
+        "inputs, outputs",
+        "The same, of a version",
+    ),
+    (
+        "GET",
+        "/v2/models/{model}/versions/{version}/ready",
+        "",
+        "name, ready",
+        "Whether the version is the one that answers",
+    ),
+    (
+        "POST",
+        "/v2/models/{model}/versions/{version}/infer",
+        "",
+        "tensors, as JSON or binary",
+        "The same as without the version, refused if another version answers",
+    ),
+    (
+        "POST",
+        "/model/parse",
+        "rasa.rs:ParseRequest",
+        "rasa.rs:ParseAnswer",
+        "The intent and the entities of one text, in the shape of Rasa",
+    ),
 ];
 
 /// The admin listener, with a token or key as `Authorization: Bearer`.

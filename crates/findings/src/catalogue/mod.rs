@@ -10,6 +10,7 @@ mod data;
 mod drift;
 mod entry;
 mod evaluation;
+mod interfaces;
 mod limits;
 mod model;
 mod pipeline;
@@ -42,6 +43,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         limits::SERVING,
         conversations::ENTRIES,
         actions::ENTRIES,
+        interfaces::ENTRIES,
         model::ENTRIES,
         pipeline::ENTRIES,
     ]

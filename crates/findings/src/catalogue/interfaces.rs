@@ -1,0 +1,31 @@
+//! Codes of the interfaces of a server: other protocols, batches, and WebSockets.
+
+use super::entry::Entry;
+use crate::fault_kind::FaultKind;
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "BOT-6170",
+        kind: Some(FaultKind::Usage),
+        title: "the server has no such model or version",
+        explanation: "A path of the Open Inference Protocol names a model, which is the one that the server serves, and may name a version. A rollout decides which version answers a request, so a request that names another one is refused and not answered by it. `GET /v2/models/MODEL` shows the version to callers with the scope `read`. HTTP status 404.",
+    },
+    Entry {
+        code: "BOT-6171",
+        kind: Some(FaultKind::Usage),
+        title: "the body of a request is packed in a way that the server cannot unpack",
+        explanation: "A body may be packed once, with `Content-Encoding: gzip`. The limit on its size holds before and after it is unpacked. HTTP status 415.",
+    },
+    Entry {
+        code: "BOT-6172",
+        kind: Some(FaultKind::Usage),
+        title: "a batch of lines is too long",
+        explanation: "A batch of `application/x-ndjson` may have a million lines and 1 GiB, unpacked, and each line as many bytes as a body of `/v1/predict`. The lines before are answered. HTTP status 413, in the last line of the answer.",
+    },
+    Entry {
+        code: "BOT-6173",
+        kind: Some(FaultKind::Usage),
+        title: "a request of another protocol asks for something that the server does not have",
+        explanation: "The model has one input tensor, `text`, of the data type `BYTES`, and the outputs `intent`, `confidence`, `fallback` and `probabilities`. A tensor may come as JSON or as bytes after the JSON, with `binary_data_size`. Parameters that the server does not know are refused, because they could not have an effect.",
+    },
+];

@@ -1,0 +1,132 @@
+//! Requests and answers in the shapes of Rasa, for clients that were written for it.
+
+use crate::{
+    app::App,
+    attempt::Refusal,
+    exchange::{Exchange, parse, unfit},
+    pointer::Field,
+    predict::{Asked, Classified, classify, whole_body},
+    routing::Served,
+    turn_engine::ENTITY_TIME,
+};
+use axum::{
+    Extension,
+    extract::{Request, State},
+    response::Response,
+};
+use botops_access::PublicCaller;
+use botops_dialogue::{Entity, Moment};
+use botops_models::Prediction;
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Instant};
+
+/// The intent that Rasa names when its model declines.
+const NLU_FALLBACK: &str = "nlu_fallback";
+/// The most intents of a ranking.
+const RANKED: usize = 10;
+
+/// The body of `POST /model/parse`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ParseRequest {
+    /// The message.
+    text: String,
+    /// The client's id of the message, which the answer repeats.
+    #[serde(default)]
+    message_id: Option<String>,
+}
+
+/// The answer of `POST /model/parse`.
+#[derive(Serialize)]
+struct ParseAnswer<'a> {
+    /// The message.
+    text: &'a str,
+    /// The most likely intent, or `nlu_fallback`.
+    intent: Ranked<'a>,
+    /// The entities.
+    entities: Vec<ParsedEntity>,
+    /// The ten most likely intents, after `nlu_fallback` if the model declines.
+    intent_ranking: Vec<Ranked<'a>>,
+    /// The client's id of the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
+}
+
+/// An intent of a ranking.
+#[derive(Clone, Serialize)]
+struct Ranked<'a> {
+    /// The intent.
+    name: &'a str,
+    /// Its probability, in [0, 1].
+    confidence: f64,
+}
+
+/// An entity.
+#[derive(Serialize)]
+struct ParsedEntity {
+    /// The entity, as in an answer of `/v1/chat`.
+    #[serde(flatten)]
+    entity: Entity,
+    /// The extractor: `botops`.
+    extractor: &'static str,
+}
+
+/// Answers `POST /model/parse`: intent and entities of one text.
+pub(super) async fn parse_message(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<PublicCaller>,
+    request: Request,
+) -> Response {
+    let exchange = Exchange::with(&app, "predict", &caller);
+    let answered = async {
+        if request.uri().query().is_some_and(|query| query.contains("emulation_mode=")) {
+            let message = "`emulation_mode` is not supported";
+            return Err(unfit("BOT-6173", Field::Body, message).into());
+        }
+        let body = whole_body(request, app.sizes.body("predict")).await?;
+        let request: ParseRequest = parse(&body)?;
+        let at = Field::Named("text");
+        let asked = Asked {
+            texts: &[&request.text],
+            whole: at,
+            place: &|_| at,
+            conversation: None,
+            version: None,
+        };
+        let read = |_: &Served, prediction: &Prediction, proba: &[f64]| {
+            let likeliest = prediction.likeliest(proba, RANKED).into_iter();
+            likeliest.map(|index| (index, proba[index])).collect::<Vec<_>>()
+        };
+        classify(&exchange, &asked, read, |classified| written(classified, &request)).await
+    };
+    match answered.await {
+        Ok(response) => response,
+        Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
+    }
+}
+
+fn written(classified: &Classified<'_, Vec<(usize, f64)>>, request: &ParseRequest) -> Vec<u8> {
+    let served = classified.attempt.choice.served;
+    let (prediction, likeliest) = &classified.predictions[0];
+    let ranked = |(index, confidence): &(usize, f64)| Ranked {
+        name: &served.intents[*index],
+        confidence: *confidence,
+    };
+    let declined = Ranked { name: NLU_FALLBACK, confidence: prediction.confidence };
+    let declined = prediction.fallback.then_some(declined);
+    let intent_ranking: Vec<_> = declined.into_iter().chain(likeliest.iter().map(ranked)).collect();
+    let language = served.guess_language(&request.text).map(|guess| guess.code());
+    let moment = Moment::new(classified.attempt.exchange.app.clock.now(), language);
+    let searched = Instant::now();
+    let has_time = || searched.elapsed() < ENTITY_TIME;
+    let found = served.dialogue.entities_while(&request.text, &moment, Vec::new(), has_time).found;
+    let entities = found.into_iter().map(|entity| ParsedEntity { entity, extractor: "botops" });
+    serde_json::to_vec(&ParseAnswer {
+        text: &request.text,
+        intent: intent_ranking[0].clone(),
+        entities: entities.collect(),
+        intent_ranking,
+        message_id: request.message_id.as_deref(),
+    })
+    .expect("an answer can be written as JSON")
+}
