@@ -126,7 +126,6 @@ pub use botops_connections::{ConnectionLimits, TlsSettings, TlsVersion, check_ce
 pub use canary::{EndedRollout, Restored};
 pub use client::{AdminClient, FreezeRequest, StartOptions};
 pub use client_orders::ShadowOrder;
-pub use connection_limits::ConnectionLimits;
 pub use conversation_settings::{ConversationSettings, OnStoreFailure};
 pub use cors::Origin;
 pub use deployment_rules::verify_deployments;
