@@ -1,8 +1,7 @@
 //! A compiled dialogue: utterance to entities, intent to response.
 
 use crate::{
-    entities::{self, Entities, Entity, MAX_PATTERNS, Pattern},
-    entity_spec::EntitySpec,
+    entities::{Entities, Entity, MAX_PATTERNS, Searches},
     merging,
     moment::Moment,
     plan::{Plan, declared},
@@ -26,7 +25,7 @@ pub(crate) const BUILT_IN_FALLBACK: &str =
 /// - every slot and intent that a part names is declared
 #[derive(Debug)]
 pub struct Dialogue {
-    patterns: Vec<Pattern>,
+    searches: Searches,
     pub(crate) responses: BTreeMap<String, Texts>,
     pub(crate) fallback: Texts,
     pub(crate) default_language: Option<String>,
@@ -34,15 +33,16 @@ pub struct Dialogue {
 }
 
 impl Dialogue {
-    /// Returns the number of patterns that every text is searched with.
+    /// Returns the number of patterns, parsers and lists that every text is searched with.
     #[must_use]
     pub fn n_patterns(&self) -> usize {
-        self.patterns.len()
+        self.searches.len()
     }
 
     /// Compiles `spec`.
     ///
     /// # Errors
+    /// `BOT-1100` (exit 2) for an entity whose mapping does not fit, `BOT-1101` for an unknown time zone.
     /// `BOT-1030` (exit 2) with the key: too many patterns, one that does not compile or is too large, a template with an
     /// unknown placeholder or unbalanced braces, or a default language without any response. `BOT-1112` (exit 2) for a
     /// slot, step, action or rule that cannot be used, and `BOT-1113` (exit 2) for a name that is not declared.
@@ -52,21 +52,7 @@ impl Dialogue {
             return Err(invalid("entities", message)
                 .hint("every pattern is searched for in every message: join some with `|`"));
         }
-        let mut patterns = Vec::new();
-        for (name, entity) in &spec.entities {
-            match entity {
-                EntitySpec::Pattern(pattern) => patterns.push(Pattern::compile(name, pattern)?),
-                EntitySpec::Rule(rule) if rule.kind.is_some() || rule.lookup.is_some() => {
-                    let key = format!("entities.{name}");
-                    return Err(invalid(
-                        &key,
-                        "typed entities and lookups are not supported".to_owned(),
-                    )
-                    .hint("write a regular expression, or `{learned: true}`"));
-                }
-                EntitySpec::Rule(_) => {}
-            }
-        }
+        let searches = Searches::compile(spec)?;
         let intents = declared(spec);
         let responses: BTreeMap<String, Texts> = spec
             .responses
@@ -104,7 +90,7 @@ impl Dialogue {
             }
         }
         let plan = Plan::compile(spec)?;
-        Ok(Self { patterns, responses, fallback, default_language, plan })
+        Ok(Self { searches, responses, fallback, default_language, plan })
     }
 
     /// Finds the entities of `text`, a message of `moment`, by position; they never overlap. `tagged` are those that the
@@ -126,12 +112,29 @@ impl Dialogue {
     pub fn entities_while(
         &self,
         text: &str,
-        _moment: &Moment<'_>,
-        tagged: Vec<Entity>,
+        moment: &Moment<'_>,
+        mut tagged: Vec<Entity>,
         has_time: impl FnMut() -> bool,
     ) -> Entities {
-        let Entities { found, cut } = entities::find(&self.patterns, text, has_time);
+        let Entities { found, cut } = self.searches.find(text, moment, has_time);
+        for entity in &mut tagged {
+            if entity.normalised.is_none() {
+                entity.normalised = self.normalise(&entity.entity, &entity.value, moment);
+            }
+        }
         Entities { found: merging::merge(text, found, tagged), cut }
+    }
+
+    /// Returns the normalised form of `value`, a whole value of `entity` in a message of `moment`; `None` if the entity has
+    /// no type and no list, or the value is none of its.
+    #[must_use]
+    pub fn normalise(
+        &self,
+        entity: &str,
+        value: &str,
+        moment: &Moment<'_>,
+    ) -> Option<serde_json::Value> {
+        self.searches.normalise(entity, value, moment)
     }
 
     /// Returns the response to `intent` (`None` if not understood), and the language of the response; `None` if the

@@ -1,9 +1,16 @@
-//! Entities found by regular expressions.
+//! Entities found by regular expressions and by the parsers of types and lists.
 
-use crate::spec::invalid;
+use crate::{
+    entity_spec::EntitySpec,
+    moment::Moment,
+    spec::{DialogueSpec, invalid},
+    typed::{Context, Prepared, TypedEntity, zone_of},
+};
 use botops_findings::Result;
+use chrono_tz::Tz;
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::cmp::Reverse;
 
 /// The most patterns of a dialogue.
@@ -68,19 +75,30 @@ impl Entity {
 pub(crate) struct Pattern {
     name: String,
     regex: Regex,
+    /// The index of the typed entity that normalises its values.
+    typed: Option<usize>,
+}
+
+/// Refuses a name that no placeholder can hold.
+///
+/// # Errors
+/// `BOT-1030`.
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.contains(|c: char| "{}|".contains(c) || c.is_whitespace()) {
+        let message = format!("`{name}` cannot be an entity name");
+        return Err(invalid(&format!("entities.{name}"), message)
+            .hint("use letters, digits and `_`, such as `order_number`"));
+    }
+    Ok(())
 }
 
 impl Pattern {
-    /// Compiles `pattern`.
+    /// Compiles `pattern`; the typed entity of the index `typed` normalises its values.
     ///
     /// # Errors
     /// `BOT-1030`.
-    pub(crate) fn compile(name: &str, pattern: &str) -> Result<Self> {
+    pub(crate) fn compile(name: &str, pattern: &str, typed: Option<usize>) -> Result<Self> {
         let key = format!("entities.{name}");
-        if name.is_empty() || name.contains(|c: char| "{}|".contains(c) || c.is_whitespace()) {
-            return Err(invalid(&key, format!("`{name}` cannot be an entity name"))
-                .hint("use letters, digits and `_`, such as `order_number`"));
-        }
         if pattern.len() > WRITTEN_BYTES {
             let message = format!("the pattern of `{name}` has more than {WRITTEN_BYTES} bytes");
             return Err(invalid(&key, message).hint("split it into several entities"));
@@ -112,7 +130,7 @@ impl Pattern {
             return Err(invalid(&key, format!("the pattern of `{name}` matches an empty string"))
                 .hint("require at least one character: `+` instead of `*`"));
         }
-        Ok(Self { name: name.to_owned(), regex })
+        Ok(Self { name: name.to_owned(), regex, typed })
     }
 }
 
@@ -132,20 +150,91 @@ struct Match<'a> {
     end: usize,
     /// The length of the whole match, around the value.
     matched: usize,
+    normalised: Option<Value>,
 }
 
-/// Finds the entities of `text`, as [`crate::Dialogue::entities_while`] describes.
-pub(crate) fn find(
-    patterns: &[Pattern],
-    text: &str,
-    mut has_time: impl FnMut() -> bool,
-) -> Entities {
-    let mut found: Vec<Match<'_>> = Vec::new();
-    let mut cut = false;
-    for pattern in patterns {
-        cut |= pattern.find(text, &mut has_time, &mut found);
+/// The searches of a dialogue.
+#[derive(Debug)]
+pub(crate) struct Searches {
+    patterns: Vec<Pattern>,
+    typed: Vec<TypedEntity>,
+    zone: Tz,
+}
+
+impl Searches {
+    /// Compiles the entities of `spec`.
+    ///
+    /// # Errors
+    /// `BOT-1030`, `BOT-1100` and `BOT-1101`.
+    pub(crate) fn compile(spec: &DialogueSpec) -> Result<Self> {
+        let zone = zone_of(spec.timezone.as_deref())?;
+        let (mut patterns, mut typed, mut n_names) = (Vec::new(), Vec::new(), 0);
+        for (name, entity) in &spec.entities {
+            check_name(name)?;
+            match entity {
+                EntitySpec::Pattern(pattern) => {
+                    patterns.push(Pattern::compile(name, pattern, None)?);
+                }
+                EntitySpec::Rule(rule) => {
+                    let Some(entity) = TypedEntity::compile(name, rule, &mut n_names)? else {
+                        continue;
+                    };
+                    if let Some(pattern) = &rule.pattern {
+                        patterns.push(Pattern::compile(name, pattern, Some(typed.len()))?);
+                    }
+                    typed.push(entity);
+                }
+            }
+        }
+        Ok(Self { patterns, typed, zone })
     }
-    Entities { found: disjoint(text, found), cut }
+
+    /// Returns the number of patterns, parsers and lists.
+    pub(crate) fn len(&self) -> usize {
+        self.patterns.len() + self.typed.len()
+    }
+
+    /// Finds the entities of `text`, as [`crate::Dialogue::entities_while`] describes.
+    pub(crate) fn find(
+        &self,
+        text: &str,
+        moment: &Moment<'_>,
+        mut has_time: impl FnMut() -> bool,
+    ) -> Entities {
+        let context = (!self.typed.is_empty()).then(|| Context::of(moment, self.zone));
+        let mut found: Vec<Match<'_>> = Vec::new();
+        let mut cut = false;
+        for pattern in &self.patterns {
+            let first = found.len();
+            cut |= pattern.find(text, &mut has_time, &mut found);
+            let Some((typed, context)) = pattern.typed.zip(context.as_ref()) else { continue };
+            for hit in &mut found[first..] {
+                hit.normalised = self.typed[typed].normalise(&text[hit.start..hit.end], context);
+            }
+        }
+        if let Some(context) = context {
+            let with_letters = self.typed.iter().any(TypedEntity::has_lookup);
+            let prepared = Prepared::of(text, with_letters);
+            for typed in &self.typed {
+                let mut values = Vec::new();
+                cut |= typed.find(&prepared, &context, &mut has_time, &mut values);
+                found.extend(values.into_iter().map(|value| Match {
+                    name: &typed.name,
+                    start: value.range.start,
+                    end: value.range.end,
+                    matched: value.range.len(),
+                    normalised: Some(value.normalised),
+                }));
+            }
+        }
+        Entities { found: disjoint(text, found), cut }
+    }
+
+    /// Returns the normalised form of `value`, a value of the entity `name`; `None` if it has none.
+    pub(crate) fn normalise(&self, name: &str, value: &str, moment: &Moment<'_>) -> Option<Value> {
+        let typed = self.typed.iter().find(|typed| typed.name == name)?;
+        typed.normalise(value, &Context::of(moment, self.zone))
+    }
 }
 
 impl Pattern {
@@ -170,6 +259,7 @@ impl Pattern {
                     start: value.start(),
                     end: value.end(),
                     matched: whole.len(),
+                    normalised: None,
                 });
             }
         }
@@ -179,12 +269,14 @@ impl Pattern {
 
 /// Returns the matches that are kept when they overlap, as entities.
 fn disjoint(text: &str, mut found: Vec<Match<'_>>) -> Vec<Entity> {
-    found.sort_by_key(|f| (f.start, Reverse(f.end), Reverse(f.matched), f.name));
+    found.sort_by_key(|f| {
+        (f.start, Reverse(f.end), Reverse(f.matched), f.name, f.normalised.is_none())
+    });
 
     let mut entities = Vec::new();
     // Code points are counted from the previous entity, so the time stays linear in the text.
     let (mut taken, mut chars) = (0, 0);
-    for Match { name, start, end, .. } in found {
+    for Match { name, start, end, normalised, .. } in found {
         if start < taken {
             continue;
         }
@@ -192,7 +284,7 @@ fn disjoint(text: &str, mut found: Vec<Match<'_>>) -> Vec<Entity> {
         let value = &text[start..end];
         chars = first + value.chars().count();
         taken = end;
-        entities.push(Entity::new(name, value, first, chars));
+        entities.push(Entity { normalised, ..Entity::new(name, value, first, chars) });
     }
     entities
 }

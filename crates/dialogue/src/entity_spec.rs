@@ -22,7 +22,8 @@ pub struct EntityRule {
     /// The kind of value, which a parser of botops finds and normalises.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<EntityType>,
-    /// The regular expression of an `order_number`; the value is group 1, or the whole match without one.
+    /// A regular expression that finds values too; the value is group 1, or the whole match without one. An `order_number`
+    /// needs it; what it finds for another type may have no normalised value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     /// A name to the other ways to write it; the name is the normalised value.
@@ -40,6 +41,9 @@ pub struct EntityRule {
     /// The order of day and month in a date such as 03/04; by default the day is first, and last in `en-US`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_order: Option<DateOrder>,
+    /// The side of the message on which a date without its year or week is; by default the nearest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefer: Option<Prefer>,
 }
 
 /// The kinds of typed values.
@@ -74,6 +78,19 @@ pub enum DateOrder {
     DayFirst,
     /// 03/04 is the fourth of March.
     MonthFirst,
+}
+
+/// The choice among the dates that a text such as `31 October` may mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prefer {
+    /// The nearest date; a day of the week alone is the coming one.
+    #[default]
+    Nearest,
+    /// The next date, as of a delivery.
+    Future,
+    /// The last date, as of a payment.
+    Past,
 }
 
 impl EntityType {

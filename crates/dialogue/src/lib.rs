@@ -1,7 +1,7 @@
-//! Dialogue: entities found by pattern, turns with slots, questions and actions, responses made from templates.
+//! Dialogue: entities found by patterns, parsers and lists of names, turns with slots, questions and actions, responses made from templates.
 //!
 //! Input: a [`DialogueSpec`] as written, then utterances with their intents. Output: the entities of an
-//! utterance, and the response. The crate is pure and safe on any text: the number and size of patterns are limited, one
+//! utterance, and the response. The crate is pure and safe on any text: the number and size of patterns and lists are limited, one
 //! search takes time linear in the length of the text, and the number of searches is limited.
 
 mod action;
@@ -30,12 +30,13 @@ mod story_spec;
 mod template;
 mod texts;
 mod turn;
+mod typed;
 mod words;
 
 pub use call_method::CallMethod;
 pub use dialogue::Dialogue;
 pub use entities::{Entities, Entity};
-pub use entity_spec::{DateOrder, EntityRule, EntitySpec, EntityType};
+pub use entity_spec::{DateOrder, EntityRule, EntitySpec, EntityType, Prefer};
 pub use intent_spec::{ActionSpec, IntentSpec, Meaning};
 pub use moment::Moment;
 pub use response_spec::{ButtonSpec, Condition, ResponseSpec, TextsSpec, VariantSpec};

@@ -8,6 +8,7 @@ mod actions;
 mod conversations;
 mod data;
 mod drift;
+mod entities;
 mod entry;
 mod evaluation;
 mod interfaces;
@@ -33,6 +34,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
     [
         usage::ENTRIES,
         limits::USAGE,
+        entities::ENTRIES,
         turns::ENTRIES,
         tagger::ENTRIES,
         data::ENTRIES,
