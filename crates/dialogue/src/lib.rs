@@ -6,6 +6,7 @@
 
 mod action;
 mod answers;
+mod branches;
 mod call_method;
 mod dialogue;
 mod entities;
@@ -19,6 +20,7 @@ mod plan;
 mod press;
 mod reference;
 mod response_spec;
+mod review;
 mod rules_spec;
 mod sentences;
 mod slot_spec;
@@ -26,6 +28,8 @@ mod slots;
 mod spec;
 mod state;
 mod step;
+mod stories;
+mod story_check;
 mod story_spec;
 mod template;
 mod texts;
@@ -45,11 +49,16 @@ pub use slot_spec::{SlotSpec, SourceSpec};
 pub use spec::DialogueSpec;
 pub use state::{Awaited, DialogueState, HandOffReason, HandedOff, SlotValue};
 pub use step::{ActionCall, ActionOutcome, Button, Effect, HandOffCall, Reply, Step, Understood};
+pub use stories::{Classifier, Coverage, Difference, Heard, StoryOutcome, StoryReport};
 pub use story_spec::{CallSpec, OutcomeSpec, StorySpec, TurnSpec};
 
 #[cfg(test)]
 mod state_tests;
 #[cfg(test)]
+mod story_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turn_properties;
 #[cfg(test)]
 mod turn_tests;

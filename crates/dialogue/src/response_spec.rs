@@ -77,6 +77,15 @@ impl ResponseSpec {
         }
     }
 
+    /// Returns the buttons of all variants.
+    pub(crate) fn buttons(&self) -> impl Iterator<Item = &ButtonSpec> {
+        let variants = match self {
+            Self::Text(_) => &[][..],
+            Self::Variants(variants) => variants,
+        };
+        variants.iter().flat_map(|variant| &variant.buttons)
+    }
+
     /// Returns whether it is one template.
     pub(crate) fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))

@@ -91,3 +91,24 @@ pub struct SentencesSpec {
     #[serde(skip_serializing_if = "TextsSpec::is_empty")]
     pub no: TextsSpec,
 }
+
+impl SentencesSpec {
+    /// Returns the sentences with their keys.
+    pub(crate) fn all(&self) -> [(&'static str, &TextsSpec); 13] {
+        [
+            ("cancelled", &self.cancelled),
+            ("clarify", &self.clarify),
+            ("declined", &self.declined),
+            ("invalid", &self.invalid),
+            ("given_up", &self.given_up),
+            ("refused", &self.refused),
+            ("failed", &self.failed),
+            ("unknown", &self.unknown),
+            ("under_way", &self.under_way),
+            ("handed_off", &self.handed_off),
+            ("waiting", &self.waiting),
+            ("yes", &self.yes),
+            ("no", &self.no),
+        ]
+    }
+}

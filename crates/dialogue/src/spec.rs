@@ -8,8 +8,7 @@ use crate::{
     slot_spec::SlotSpec,
     story_spec::StorySpec,
 };
-use botops_findings::{Fault, Finding, Place, Severity};
-use botops_text::display;
+use botops_findings::{Fault, Place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -62,58 +61,6 @@ pub struct DialogueSpec {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-impl DialogueSpec {
-    /// Returns those of `intents` without a response, in their order: all of them if there is no response at all.
-    #[must_use]
-    pub fn unanswered<'a>(&self, intents: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-        let has_none = |intent: &&str| self.responses.get(*intent).is_none_or(BTreeMap::is_empty);
-        intents.into_iter().filter(has_none).collect()
-    }
-
-    /// Returns warnings about `intents` without a response (`BOT-1050`), and about responses to other intents
-    /// (`BOT-1051`); none if there is no response at all, because such a model only classifies.
-    #[must_use]
-    pub fn findings(&self, intents: &[&str]) -> Vec<Finding> {
-        if self.responses.is_empty() {
-            return Vec::new();
-        }
-        let silent = self.unanswered(intents.iter().copied());
-        let unused: Vec<&str> = self
-            .responses
-            .keys()
-            .map(String::as_str)
-            .filter(|name| !intents.contains(name))
-            .collect();
-        let finding = |code: &'static str, names: &[&str], message: String, help: &'static str| {
-            (!names.is_empty()).then(|| Finding::new(code, Severity::Warning, message, help))
-        };
-        let first = finding(
-            "BOT-1050",
-            &silent,
-            format!("the dialogue has no response to {}: `response` is null then", listed(&silent)),
-            "add them under `responses`, or let the caller of the API answer",
-        );
-        let second = finding(
-            "BOT-1051",
-            &unused,
-            format!("the dialogue has responses to {}, no intent of the model", listed(&unused)),
-            "correct the name, add training records, or remove the response",
-        );
-        first.into_iter().chain(second).collect()
-    }
-}
-
-/// Returns the first names in backticks, and the number of the others.
-fn listed(names: &[&str]) -> String {
-    const SHOWN: usize = 5;
-    let shown: Vec<String> =
-        names.iter().take(SHOWN).map(|name| format!("`{}`", display(name, 60))).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }
 
 /// Returns a fault of the spec at `key`.

@@ -170,6 +170,11 @@ impl Words {
         !self.person.is_empty() && self.person.contains(&simple(text))
     }
 
+    /// Returns whether there are words that ask for a person.
+    pub(crate) fn has_person(&self) -> bool {
+        !self.person.is_empty()
+    }
+
     /// Returns yes or no, if `text` has at most 5 words and means one of them clearly.
     ///
     /// It is yes if all words are words for yes, or polite ones beside them, because an action may follow that cannot be
