@@ -89,6 +89,7 @@ async fn serve(folder: &Path) -> Outcome<()> {
             webhooks: Vec::new(),
             public: botops_serving::PublicSettings::default(),
             conversations: None,
+            actions: None,
             listeners: ListenerSettings { limits, tls, ..ListenerSettings::default() },
         };
         let rows: Vec<(String, &str)> = ["invoice", "parcel", "login"]

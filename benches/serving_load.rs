@@ -69,6 +69,7 @@ fn run() -> Outcome<u64> {
         webhooks: Vec::new(),
         public: botops_serving::PublicSettings::default(),
         conversations: None,
+        actions: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(threads)?)

@@ -40,6 +40,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             webhooks: Vec::new(),
             public: botops_serving::PublicSettings::default(),
             conversations: None,
+            actions: None,
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await
     });

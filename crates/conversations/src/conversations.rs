@@ -85,6 +85,15 @@ impl Conversations {
         Ok(head)
     }
 
+    /// Returns the end of a conversation as it is stored now, whatever this process saw last.
+    ///
+    /// # Errors
+    /// As [`Self::head`].
+    pub async fn stored_head(&self, named: &Named) -> Result<Head> {
+        self.heads.forget(named.conversation);
+        self.head(named).await
+    }
+
     async fn head_of(&self, last: Option<Row>) -> Result<Head> {
         let Some(row) = last else { return Ok(Head::default()) };
         let (last, at, open) = (Some((row.number, row.turn)), Some(row.at), row.open);
@@ -261,6 +270,28 @@ impl Conversations {
         })?;
         let turn = Some(Turn::from_bytes(&body)?);
         Ok(StoredTurn { row, turn })
+    }
+
+    /// Returns turn `number` of a conversation, as it is stored now.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn turn(&self, named: &Named, number: i64) -> Result<Option<StoredTurn>> {
+        Ok(self.turns(named.conversation, number, 1).await?.into_iter().next())
+    }
+
+    /// Returns the last `limit` turns of a conversation that ends with the turn `last`, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn last_turns(
+        &self,
+        named: &Named,
+        last: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredTurn>> {
+        let from = last.saturating_add(1).saturating_sub(i64::from(limit)).max(0);
+        self.turns(named.conversation, from, limit).await
     }
 
     /// Returns at most `limit` turns of a conversation from number `from`, in their order.

@@ -23,6 +23,12 @@ impl Head {
         self.last.map_or(0, |(number, _)| number + 1)
     }
 
+    /// Returns the number and the id of the last turn; `None` for a new conversation.
+    #[must_use]
+    pub fn last(&self) -> Option<(i64, Id)> {
+        self.last
+    }
+
     /// Returns the slots after the last turn; null if there are none.
     #[must_use]
     pub fn slots(&self) -> &Value {

@@ -7,6 +7,7 @@ use crate::{
     disagreements::KeptDisagreements,
     metrics::Metrics,
     observe::Observer,
+    outgoing::Outgoing,
     rate_limit::RateLimiting,
     request_id::RequestIds,
     request_log::RequestLogger,
@@ -20,7 +21,7 @@ use botops_access::FeedbackTokens;
 use chrono::TimeDelta;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -79,6 +80,10 @@ pub(super) struct App {
     pub(super) is_inside: AtomicBool,
     /// The conversations; `None` for a server that keeps none.
     pub(super) conversations: Option<ConversationSettings>,
+    /// The calls that dialogues ask for.
+    pub(super) outgoing: Arc<Outgoing>,
+    /// This state, for work that outlives a request.
+    pub(super) me: Weak<Self>,
     /// Whether the public listener serves the chat page.
     pub(super) chat_page: bool,
 }
@@ -93,6 +98,16 @@ pub(super) struct Degradation {
 }
 
 impl App {
+    /// Shares the state that `make` makes.
+    pub(super) fn share(make: impl FnOnce(Weak<Self>) -> Self) -> Arc<Self> {
+        Arc::new_cyclic(|me| make(me.clone()))
+    }
+
+    /// Returns this state, for work that outlives a request.
+    pub(super) fn shared(&self) -> Arc<Self> {
+        self.me.upgrade().expect("whoever holds a reference keeps the state")
+    }
+
     /// Notes a problem with which the server runs all the same; the log, the metrics and the readiness report it.
     pub(super) fn degrade(&self, code: &'static str, problem: String) {
         self.log.event(self.clock.now(), "error", "degraded", format!("{code}: {problem}"));

@@ -70,11 +70,11 @@ impl<'a> Attempt<'a> {
         Refusal(internal().into(), Some(self.choice.arm))
     }
 
-    /// Returns the token with which feedback on `prediction` comes back, of which [`Self::predicted`] said `judged`; `None`
-    /// if the name of its intent is longer than 256 bytes.
+    /// Returns the token with which feedback on an answer comes back: on its `intent`, and whether it was the fallback.
+    /// [`Self::predicted`] said `judged`. `None` if the name of the intent is longer than 256 bytes.
     pub(super) fn feedback_token(
         &self,
-        prediction: &Prediction,
+        (intent, fallback): (&str, bool),
         judged: Option<JudgedUnit>,
     ) -> Option<String> {
         let app = self.exchange.app;
@@ -83,8 +83,8 @@ impl<'a> Attempt<'a> {
             request: self.exchange.id.bytes(),
             conversation: judged.map(|(unit, ..)| unit).or_else(unit),
             place: judged.map(|(_, rollout, slot)| (rollout, slot)),
-            intent: (&*self.choice.served.intents[prediction.intent]).into(),
-            fallback: prediction.fallback,
+            intent: intent.into(),
+            fallback,
             expires: app
                 .clock
                 .now()

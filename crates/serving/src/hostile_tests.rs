@@ -48,6 +48,7 @@ fn settings(admin: bool) -> ServerSettings {
         webhooks: Vec::new(),
         public: super::PublicSettings::default(),
         conversations: None,
+        actions: Some(crate::ActionSettings::default()),
     }
 }
 

@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::Response,
 };
-use botops_conversations::{Head, Named, Recorded, StoredTurn, Turn};
+use botops_conversations::{Head, Id, Named, Recorded, StoredTurn, Turn};
 use botops_findings::{Fault, FaultKind};
 use std::{
     sync::Arc,
@@ -74,31 +74,37 @@ fn name(field: Field) -> &'static str {
 
 /// The turn of a message, before it is stored.
 pub(super) struct NewTurn<'a> {
-    settings: &'a ConversationSettings,
-    named: Named,
-    message_id: Option<&'a str>,
+    pub(super) settings: &'a ConversationSettings,
+    pub(super) named: Named,
+    pub(super) message_id: Option<&'a str>,
     /// The end of the conversation; `None` if the store failed, and the message is answered all the same.
-    head: Option<Head>,
+    pub(super) head: Option<Head>,
+    /// How often it was appended.
+    tries: usize,
+    /// When it was appended first.
+    begun: Option<(Instant, i64)>,
 }
 
 /// The begin of a turn.
 pub(super) enum Begun<'a> {
     /// It is not stored: there is no conversation, or the server keeps none.
     Unkept,
-    /// The message was answered before, by the turn `number`, with this body.
-    Again { number: i64, body: Vec<u8> },
+    /// The message came before, and its turn is stored.
+    Known(NewTurn<'a>, Box<StoredTurn>),
     /// It is stored before it is answered.
     New(NewTurn<'a>),
 }
 
-/// The outcome of storing a turn.
-pub(super) enum Stored {
-    /// It is stored, as turn `number` of its conversation.
-    Yes { number: i64 },
+/// The outcome of appending a turn.
+pub(super) enum Appended {
+    /// It is stored, as turn `number` of its conversation, under this id.
+    Written { number: i64, id: Id },
     /// It is not, and the message is answered all the same.
-    No,
-    /// The message was answered before, by the turn `number`, with this body.
-    Again { number: i64, body: Vec<u8> },
+    Lost,
+    /// The message came before, and its turn is stored.
+    Known(Box<StoredTurn>),
+    /// Another turn came first: the end of the conversation is another one now.
+    Moved,
 }
 
 impl<'a> NewTurn<'a> {
@@ -134,65 +140,78 @@ impl<'a> NewTurn<'a> {
             };
             Ok((head, known))
         };
-        let new = |head| Begun::New(Self { settings, named, message_id: ids.message, head });
+        let new =
+            |head| Self { settings, named, message_id: ids.message, head, tries: 0, begun: None };
         match read.await {
-            Ok((_, Some(known))) => {
-                app.metrics.turns.repeated.inc();
-                let (number, body) = answered(known);
-                Ok(Begun::Again { number, body })
-            }
-            Ok((head, None)) => Ok(new(Some(head))),
+            Ok((head, Some(known))) => Ok(Begun::Known(new(Some(head)), Box::new(known))),
+            Ok((head, None)) => Ok(Begun::New(new(Some(head)))),
             Err(fault) => {
                 failed(app, settings, fault)?;
-                Ok(new(None))
+                Ok(Begun::New(new(None)))
             }
         }
     }
 
-    /// Stores the turn that `make` makes of the slots before it.
+    /// Reads the end of the conversation from the store again.
+    ///
+    /// # Errors
+    /// `BOT-6120` (503) the store failed.
+    pub(super) async fn look_again(&mut self, app: &App) -> Result<(), Problem> {
+        match self.settings.conversations.stored_head(&self.named).await {
+            Ok(head) => self.head = Some(head),
+            Err(fault) => self.give_up(app, fault)?,
+        }
+        Ok(())
+    }
+
+    /// Goes on without the store, if the server answers all the same.
+    ///
+    /// # Errors
+    /// `BOT-6120` (503) if it does not.
+    pub(super) fn give_up(&mut self, app: &App, fault: Fault) -> Result<(), Problem> {
+        failed(app, self.settings, fault)?;
+        self.head = None;
+        Ok(())
+    }
+
+    /// Appends `turn` to the end of the conversation. `open` says that a call of the turn is under way.
     ///
     /// # Errors
     /// `BOT-6121`, `BOT-6122` (409) others came first again and again, `BOT-6128` (422) it is too large, `BOT-6120` (503)
     /// the store failed.
-    pub(super) async fn store(
-        self,
-        exchange: &Exchange<'_>,
-        make: impl Fn(&Head) -> Turn,
-    ) -> Result<Stored, Problem> {
-        let Self { settings, named, message_id, head } = self;
-        let app = exchange.app;
-        let Some(mut head) = head else { return Ok(Stored::No) };
-        let at = app.clock.now().timestamp_millis();
-        let begun = Instant::now();
-        for _ in 0..TRIES {
-            let turn = Turn { message_id: message_id.map(str::to_owned), ..make(&head) };
-            match settings.conversations.append(&named, &head, (&turn, false, at)).await {
-                Ok(Recorded::Written(_)) => {
-                    app.metrics.turns.stored.inc();
-                    app.metrics.turns.seconds.observe(begun.elapsed().as_secs_f64());
-                    return Ok(Stored::Yes { number: head.next() });
-                }
-                Ok(Recorded::Known(known)) => {
-                    app.metrics.turns.repeated.inc();
-                    let (number, body) = answered(*known);
-                    return Ok(Stored::Again { number, body });
-                }
-                Ok(Recorded::Moved(moved)) => head = *moved,
-                Err(fault) => {
-                    failed(app, settings, fault)?;
-                    return Ok(Stored::No);
-                }
+    pub(super) async fn append(
+        &mut self,
+        app: &App,
+        turn: &Turn,
+        open: bool,
+    ) -> Result<Appended, Problem> {
+        let Some(head) = &self.head else { return Ok(Appended::Lost) };
+        let (begun, at) =
+            *self.begun.get_or_insert_with(|| (Instant::now(), app.clock.now().timestamp_millis()));
+        self.tries += 1;
+        if self.tries > TRIES {
+            let message = "others spoke in this conversation at the same time, again and again";
+            return Err(Fault::conflict("BOT-6122", message).hint("send the message again").into());
+        }
+        let number = head.next();
+        let of = &self.settings.conversations;
+        match of.append(&self.named, head, (turn, open, at)).await {
+            Ok(Recorded::Written(id)) => {
+                app.metrics.turns.stored.inc();
+                app.metrics.turns.seconds.observe(begun.elapsed().as_secs_f64());
+                Ok(Appended::Written { number, id })
+            }
+            Ok(Recorded::Known(known)) => Ok(Appended::Known(known)),
+            Ok(Recorded::Moved(moved)) => {
+                self.head = Some(*moved);
+                Ok(Appended::Moved)
+            }
+            Err(fault) => {
+                self.give_up(app, fault)?;
+                Ok(Appended::Lost)
             }
         }
-        let message = "others spoke in this conversation at the same time, again and again";
-        Err(Fault::conflict("BOT-6122", message).hint("send the message again").into())
     }
-}
-
-/// Returns the number and the answer of a turn that was stored before.
-fn answered(known: StoredTurn) -> (i64, Vec<u8>) {
-    let body = known.turn.map(|turn| turn.answer.into_bytes());
-    (known.row.number, body.unwrap_or_default())
 }
 
 /// Marks the answer to a message whose turn is lost.
@@ -204,7 +223,11 @@ pub(super) fn mark_unstored(response: &mut Response) {
 ///
 /// # Errors
 /// The fault itself if it is the request's; `BOT-6120` (503) if the store failed and the server refuses.
-fn failed(app: &App, settings: &ConversationSettings, fault: Fault) -> Result<(), Problem> {
+pub(super) fn failed(
+    app: &App,
+    settings: &ConversationSettings,
+    fault: Fault,
+) -> Result<(), Problem> {
     if matches!(fault.code(), "BOT-6121" | "BOT-6128") {
         return Err(fault.into());
     }

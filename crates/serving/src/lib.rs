@@ -58,6 +58,7 @@ mod disagreements;
 mod exchange;
 mod feedback;
 mod generations;
+mod handoffs;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
@@ -74,9 +75,11 @@ mod metrics;
 mod observe;
 mod open_inference;
 mod open_inference_tensors;
+mod open_turns;
 mod openapi;
 #[cfg(test)]
 mod openapi_check;
+mod outgoing;
 mod pointer;
 mod predict;
 mod predict_lines;
@@ -112,8 +115,11 @@ mod sizes;
 mod tests;
 #[cfg(test)]
 mod tls_tests;
+mod turn_answer;
 mod turn_engine;
 mod turn_metrics;
+#[cfg(test)]
+mod turn_tests;
 mod unit_key;
 mod verdicts;
 mod webhook_metrics;
@@ -131,6 +137,7 @@ pub use cors::Origin;
 pub use deployment_rules::verify_deployments;
 pub use disagreements::{Disagreement, Disagreements, ShadowPrediction};
 pub use listener_settings::{ListenerSettings, MetricsAccess};
+pub use outgoing::ActionSettings;
 pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings};
 pub use rehearsal::rehearse;
 pub use replay::{ReplayTarget, replay};
@@ -167,6 +174,8 @@ pub struct ServerSettings {
     pub listeners: ListenerSettings,
     /// The conversations of `/v1/chat`: their turns are stored before they are answered. `None` keeps none.
     pub conversations: Option<ConversationSettings>,
+    /// The calls that dialogues may ask for. `None` makes no calls, and serves models that ask for some, as a rehearsal does.
+    pub actions: Option<ActionSettings>,
 }
 
 /// The source of settings that a running server reads again.

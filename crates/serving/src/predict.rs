@@ -245,7 +245,10 @@ fn respond<T>(
     }
     // One token for the request: of several texts, feedback is about the last.
     let last = predictions.last();
-    let feedback_token = last.and_then(|(last, _)| attempt.feedback_token(last, judged));
+    let feedback_token = last.and_then(|(last, _)| {
+        let intent = &*choice.served.intents[last.intent];
+        attempt.feedback_token((intent, last.fallback), judged)
+    });
     let classified = Classified { attempt, predictions, feedback_token };
     let body = write(&classified);
     let predictions: Vec<_> = classified.predictions.into_iter().map(|(it, _)| it).collect();

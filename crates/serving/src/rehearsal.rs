@@ -83,6 +83,7 @@ pub async fn rehearse(
         // A busy machine must not change the decision, so no message is refused.
         public: PublicSettings { max_queue_delay: A_DAY, ..PublicSettings::default() },
         conversations: Some(in_memory()),
+        actions: None,
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     // Nobody else can reach the server, so its feedback is trusted.

@@ -122,6 +122,11 @@ impl Served {
         &self.model
     }
 
+    /// Returns the address that its dialogue notifies of a hand-off, if there is one.
+    pub(super) fn hand_off_webhook(&self) -> Option<String> {
+        self.model.dialogue().handoff.as_ref()?.webhook.clone()
+    }
+
     /// Returns the language of `text`, one of those of the responses; `None` if there is no choice, the text does not
     /// tell, or is in another language.
     pub(super) fn guess_language(&self, text: &str) -> Option<GuessedLanguage> {

@@ -14,6 +14,7 @@ use super::{
     key_ring::KeyRing,
     metrics::Metrics,
     observe::Observer,
+    outgoing::Outgoing,
     public_api::routes,
     public_gate::{PublicGate, client_gate, warm},
     rate_limit::RateLimiting,
@@ -36,6 +37,7 @@ use botops_access::{FeedbackTokens, Identity, RequestLimits, TokenKeys};
 use botops_connections::{Certificates, Places, address, bind, bound, serve};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
+use botops_models::IntentModel;
 use botops_registry::{Deployed, Registry};
 use botops_rollout::Phase;
 use chrono::TimeDelta;
@@ -143,7 +145,8 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     running.control = Some(control);
     let canary = match source {
         Source::File { model, digest, name } => {
-            let model = Arc::from(model);
+            let model: Arc<IntentModel> = Arc::from(model);
+            app.outgoing.check(model.dialogue())?;
             let served =
                 in_background(move || Served::prepare(model, digest, name, None, None)).await?;
             app.slot.set(Arc::new(served), None);
@@ -157,7 +160,7 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
                     format!("`{pinned}` is a version of `{}`, not of `{model}`", version.model),
                 ));
             }
-            app.slot.set(Arc::new(load_version(&registry, version).await?), None);
+            app.slot.set(Arc::new(load_version(&registry, version, &app.outgoing).await?), None);
             None
         }
         Source::Registry { registry, model, pinned: None } => {
@@ -223,7 +226,7 @@ async fn follow_champion(
         let problem = format!("`{}` is the last verified champion: {fault}", version.reference());
         app.degrade(fault.code(), problem);
     }
-    let champion = Arc::new(load_version(&registry, version).await?);
+    let champion = Arc::new(load_version(&registry, version, &app.outgoing).await?);
     // From here on, a store that vanishes is noticed, and not created again.
     if let Err(fault) = registry.store().identify().await {
         app.degrade(fault.code(), fault.message().to_owned());
@@ -242,7 +245,8 @@ async fn follow_champion(
     }
     let replication = &settings.replication;
     let champions = registry.champions(model).await.unwrap_or_default();
-    let versions: Arc<dyn Versions> = Arc::new(RegistryVersions::new(registry, model));
+    let versions: Arc<dyn Versions> =
+        Arc::new(RegistryVersions::new(registry, model, Arc::clone(&app.outgoing)));
     let others = match journal.damage() {
         None => others_in_use(app, &versions, environment.model(model)).await,
         Some(_) => Vec::new(),
@@ -328,7 +332,13 @@ pub(super) fn new_app(
         dropped: metrics.shadow_dropped.clone(),
         kept: Arc::clone(&disagreements),
     };
-    Ok(Arc::new(App {
+    let outgoing = match &settings.actions {
+        Some(actions) => Outgoing::new(actions)?,
+        None => Outgoing::none(),
+    };
+    let ids = RequestIds::new()?;
+    let tokens = FeedbackTokens::new(token_keys, &settings.environment, model)?;
+    Ok(App::share(|me| App {
         model: model.to_owned(),
         shadow: ShadowQueue::start(shadow_capacity, Arc::clone(&turns), counts),
         disagreements,
@@ -338,7 +348,7 @@ pub(super) fn new_app(
         observer,
         unit_key,
         clock,
-        ids: RequestIds::new()?,
+        ids,
         slow_bound: AtomicU64::new(0),
         degraded: Mutex::default(),
         turns,
@@ -350,11 +360,13 @@ pub(super) fn new_app(
         long_queue: QueueControl::new(max_queue_delay, n_long_turns),
         thread_delay: ThreadDelay::new(max_queue_delay),
         open_metrics: settings.listeners.metrics == MetricsAccess::Open,
-        tokens: FeedbackTokens::new(token_keys, &settings.environment, model)?,
+        tokens,
         token_lifetime,
         is_inside: AtomicBool::new(false),
         conversations: settings.conversations.clone(),
         chat_page: settings.listeners.chat_page,
+        outgoing: Arc::new(outgoing),
+        me,
     }))
 }
 

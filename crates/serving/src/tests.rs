@@ -42,6 +42,7 @@ pub(super) fn settings() -> ServerSettings {
         webhooks: Vec::new(),
         public: super::PublicSettings::default(),
         conversations: None,
+        actions: Some(crate::ActionSettings::default()),
     }
 }
 

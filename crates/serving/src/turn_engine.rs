@@ -3,26 +3,40 @@
 //! [`answer`] checks the message, reads its conversation, classifies, decides, stores the turn, and counts the answer. Who
 //! calls it only reads the message from its transport, and writes the answer or the refusal to it. A refusal is not counted
 //! here: the transport does that when it writes it, see [`Exchange::count_refusal`].
+//!
+//! A plain dialogue answers each message alone. Any other one decides on the state that the last turn left: it is read with
+//! the end of the conversation, and stored with the turn. When another turn came first, it decides again, on the new state.
 
 use crate::{
     admission::by_conversation,
     attempt::{Attempt, Refusal},
     exchange::{Exchange, MAX_ID_BYTES, ShownVersion, check_conversation, unfit},
-    kept_turns::{Begun, Ids, NewTurn, Stored},
+    handoffs::{self, HandOff},
+    kept_turns::{Appended, Begun, Ids, NewTurn},
     metrics::arm_name,
+    open_turns::{self, Ended, OpenTurn},
     pointer::Field,
-    problem::Problem,
-    request_id::RequestId,
+    problem::{Problem, internal},
+    turn_answer::Answer,
 };
-use botops_conversations::Turn;
-use botops_dialogue::{Entities, Entity, Moment};
+use botops_conversations::{Id, Named, StoredTurn, Turn};
+use botops_dialogue::{
+    ActionCall, ActionOutcome, DialogueState, Effect, Entities, Entity, Moment, Step, Understood,
+};
+use botops_findings::Result as FaultResult;
 use botops_models::Prediction;
 use botops_text::Language;
-use serde::Serialize;
-use std::time::{Duration, Instant};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The longest time of the search for entities in one message. The patterns of a support bot take microseconds.
 pub(super) const ENTITY_TIME: Duration = Duration::from_millis(50);
+/// The number of intents that a dialogue of several turns looks at.
+const RANKED: usize = 5;
 /// The longest payload of a button, in bytes.
 const MAX_BUTTON_BYTES: usize = 4 * MAX_ID_BYTES;
 
@@ -74,120 +88,244 @@ fn check(exchange: &Exchange<'_>, message: &Message<'_>) -> Result<(), Problem> 
     }
 }
 
+/// A message as the model and the parsers understood it.
+struct Heard<'m> {
+    message: &'m Message<'m>,
+    at: DateTime<Utc>,
+    prediction: Prediction,
+    /// The likeliest intents with their probabilities; empty for a plain dialogue.
+    ranking: Vec<(usize, f64)>,
+    entities: Vec<Entity>,
+    entities_cut: bool,
+    language: Option<Language<'m>>,
+    /// The time of the request until it was understood.
+    duration: Duration,
+    /// The token for feedback on the answer.
+    feedback_token: Option<String>,
+}
+
+/// The decision on a message.
+struct Decided {
+    answer: Answer,
+    /// The slots to store; `None` for those of the turn before.
+    slots: Option<Value>,
+    /// The state before a call.
+    state: DialogueState,
+    effect: Option<Effect>,
+}
+
+impl Decided {
+    /// Returns whether the turn is stored as open: something is to be done, and its end to be stored.
+    fn is_open(&self) -> bool {
+        match &self.effect {
+            Some(Effect::Call(_)) => true,
+            Some(Effect::HandOff(call)) => call.webhook.is_some(),
+            None => false,
+        }
+    }
+}
+
+/// A turn that is stored.
+struct Placed {
+    named: Named,
+    /// Its number and its id.
+    at: (i64, Id),
+    turn: Turn,
+}
+
 /// Answers `message`, and counts the answer.
 ///
 /// # Errors
-/// 422 if the message cannot be used, 429 if its conversation sends too many, 409 if its id was used for another text, 503 if
-/// the store failed or the server is overloaded. The caller counts the refusal.
+/// 422 if the message cannot be used, 429 if its conversation sends too many, 409 if its id was used for another text or an
+/// action of the message before is under way, 503 if the store failed or the server is overloaded. The caller counts the
+/// refusal.
 pub(super) async fn answer(
     exchange: &Exchange<'_>,
     message: &Message<'_>,
 ) -> Result<TurnAnswer, Refusal> {
     check(exchange, message)?;
-    let Message { ids, text, language, .. } = *message;
+    let Message { ids, text, .. } = *message;
     by_conversation(exchange, ids.conversation).await?;
 
     let routing = exchange.routing()?;
-    let kept = match NewTurn::begin(exchange, ids, text).await? {
-        Begun::Again { number, body } => return Ok(repeated(exchange, number, body)),
+    let mut kept = match NewTurn::begin(exchange, ids, text).await? {
         Begun::Unkept => None,
-        Begun::New(turn) => Some(turn),
+        Begun::New(new) => Some(new),
+        Begun::Known(mut new, known) => {
+            let attempt = Attempt::new(exchange, &routing, ids.conversation);
+            return Ok(repeated(&attempt, &mut new, *known, ids).await?);
+        }
     };
     let attempt = Attempt::new(exchange, &routing, ids.conversation);
-    let work = || respond(&attempt, text, language);
     let served = attempt.choice.served;
+    if let (Some(new), false) = (&mut kept, served.dialogue.is_plain()) {
+        prepare(&attempt, new, ids).await?;
+    }
+    let work = || {
+        let mut heard = hear(&attempt, message)?;
+        let mut decided = decide(&attempt, &heard, kept.as_ref())?;
+        let judged = attempt.predicted(&counted(&heard, &decided), heard.duration);
+        let judged_answer = (decided.answer.intent.as_str(), decided.answer.fallback);
+        heard.feedback_token = attempt.feedback_token(judged_answer, judged);
+        decided.answer.feedback_token.clone_from(&heard.feedback_token);
+        Ok::<_, Refusal>((heard, decided))
+    };
     let n_bytes = cost_in_bytes(text, served.dialogue.n_patterns());
     // The latency that the judge compares ends here, for both arms: the store is the same for both.
-    let made = exchange.take_turn(served.speed(), n_bytes, work).await??;
-    let arm = attempt.choice.arm;
-    let (number, is_lost) = match kept {
-        None => (None, false),
-        Some(kept) => {
-            let stored =
-                kept.store(exchange, |head| turn(&attempt, (text, &made), head.slots())).await;
-            match stored.map_err(|problem| Refusal(problem, Some(arm)))? {
-                Stored::Yes { number } => (Some(number), false),
-                Stored::No => (None, true),
-                Stored::Again { number, body } => return Ok(repeated(exchange, number, body)),
+    let (heard, mut decided) = exchange.take_turn(served.speed(), n_bytes, work).await??;
+    let arm = Some(attempt.choice.arm);
+    let refuse = |problem| Refusal(problem, arm);
+    let mut is_lost = false;
+    let placed = loop {
+        let Some(new) = &mut kept else { break None };
+        let turn = turn(&attempt, &heard, &decided, new);
+        match new.append(exchange.app, &turn, decided.is_open()).await.map_err(refuse)? {
+            Appended::Written { number, id } => {
+                break Some(Placed { named: new.named, at: (number, id), turn });
+            }
+            Appended::Lost => {
+                is_lost = true;
+                break None;
+            }
+            Appended::Known(known) => {
+                return repeated(&attempt, new, *known, ids).await.map_err(refuse);
+            }
+            Appended::Moved if served.dialogue.is_plain() => {}
+            Appended::Moved => {
+                prepare(&attempt, new, ids).await.map_err(refuse)?;
+                decided = decide(&attempt, &heard, Some(new)).map_err(refuse)?;
             }
         }
     };
-    attempt.mirror([(text, &made.prediction)]);
-    let Made { body, prediction, duration, .. } = made;
-    let shown = exchange.count_answer(&attempt.choice, 1, &prediction, duration);
+    attempt.mirror([(text, &heard.prediction)]);
+    let counted = counted(&heard, &decided);
+    let number = placed.as_ref().map(|placed| placed.at.0);
+    let body = match placed {
+        None => alone(&attempt, decided).write().body,
+        Some(placed) => {
+            let client_id = ids.conversation.unwrap_or_default().to_owned();
+            let done = carry_out(&attempt, decided, placed, client_id).await.map_err(refuse)?;
+            is_lost = done.0;
+            done.1
+        }
+    };
+    let shown = exchange.count_answer(&attempt.choice, 1, &counted, heard.duration);
     Ok(TurnAnswer { body, number, is_lost, shown })
 }
 
+/// Returns the prediction as it is counted: in a dialogue of several turns, an answer to a question of the bot is understood
+/// though the model declines.
+fn counted(heard: &Heard<'_>, decided: &Decided) -> Prediction {
+    Prediction { fallback: decided.answer.fallback, ..heard.prediction }
+}
+
+/// Ends what the turns before left open.
+async fn prepare(
+    attempt: &Attempt<'_>,
+    new: &mut NewTurn<'_>,
+    ids: Ids<'_>,
+) -> Result<(), Problem> {
+    let (app, served) = (attempt.exchange.app.shared(), attempt.choice.served);
+    let client_id = ids.conversation.unwrap_or_default();
+    open_turns::recover_last(&app, (served, client_id), new).await?;
+    match state(new) {
+        Ok(state) if state.handed_off.is_some() => {
+            open_turns::hand_off_again(&app, (served, client_id), new).await;
+        }
+        Ok(_) => {}
+        Err(fault) => new.give_up(&app, fault)?,
+    }
+    Ok(())
+}
+
 /// Returns the answer that the same message got before.
-fn repeated(exchange: &Exchange<'_>, number: i64, body: Vec<u8>) -> TurnAnswer {
+async fn repeated(
+    attempt: &Attempt<'_>,
+    new: &mut NewTurn<'_>,
+    known: StoredTurn,
+    ids: Ids<'_>,
+) -> Result<TurnAnswer, Problem> {
+    let (exchange, served) = (attempt.exchange, attempt.choice.served);
+    let known = match served.dialogue.is_plain() {
+        true => known,
+        false => {
+            let app = exchange.app.shared();
+            let client_id = ids.conversation.unwrap_or_default();
+            open_turns::recover(&app, (served, client_id), new, known).await?
+        }
+    };
+    exchange.app.metrics.turns.repeated.inc();
     exchange.count_repeat();
-    TurnAnswer { body, number: Some(number), is_lost: false, shown: None }
+    let body = known.turn.map(|turn| turn.answer.into_bytes()).unwrap_or_default();
+    Ok(TurnAnswer { body, number: Some(known.row.number), is_lost: false, shown: None })
 }
 
-/// An answer that is made, and not given yet.
-struct Made {
-    body: Vec<u8>,
-    /// The answer to store; `None` if it is the body. Whoever sends the message again may not see versions.
-    kept: Option<Vec<u8>>,
-    prediction: Prediction,
-    duration: Duration,
-    entities: Vec<Entity>,
-    /// The language of the response.
-    language: Option<String>,
+/// Carries out what the dialogue asks for, once the turn is stored. Returns whether the end could not be stored, and the body
+/// of the answer.
+async fn carry_out(
+    attempt: &Attempt<'_>,
+    decided: Decided,
+    placed: Placed,
+    client_id: String,
+) -> Result<(bool, Vec<u8>), Problem> {
+    let Decided { answer, state, effect, .. } = decided;
+    let Some(effect) = effect else {
+        let body = match answer.shows_version() {
+            true => answer.write().body,
+            false => placed.turn.answer.into_bytes(),
+        };
+        return Ok((false, body));
+    };
+    let app = attempt.exchange.app.shared();
+    let Placed { named, at, turn } = placed;
+    let call = match effect {
+        Effect::Call(call) => call,
+        Effect::HandOff(call) => {
+            handoffs::deliver(&app, HandOff { client_id, named, at, call, turn });
+            return Ok((false, answer.write().body));
+        }
+    };
+    let served = Arc::clone(attempt.choice.served);
+    let conversation = (client_id, named);
+    let open = OpenTurn { app, served, conversation, at, call, state, answer, turn };
+    // A client that goes away does not end the call, and its outcome is stored all the same.
+    let ended = tokio::spawn(open.finish()).await.map_err(|_| Problem::from(internal()))??;
+    Ok(match ended {
+        Ended::Stored(bodies) => (false, bodies.body),
+        Ended::Lost(bodies) => (true, bodies.body),
+        Ended::Before(stored) => {
+            let body = stored.turn.map(|turn| turn.answer.into_bytes());
+            (false, body.unwrap_or_default())
+        }
+    })
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
-    /// The id of this request, for feedback.
-    request_id: RequestId,
-    /// The most likely intent.
-    intent: &'a str,
-    /// Its probability, in [0, 1].
-    confidence: f64,
-    /// The entities in the message.
-    entities: &'a [Entity],
-    /// Whether some may be missing: a pattern matched 64 times, or the search took too long; left out if not.
-    #[serde(skip_serializing_if = "is_false")]
-    entities_cut: bool,
-    /// The response, in `language`; `null` if the intent was understood and the bot has no response to it.
-    response: Option<&'a str>,
-    /// The language of the response; `null` without one.
-    language: Option<&'a str>,
-    /// Whether the model declines to answer, so that `response` is the fallback.
-    fallback: bool,
-    /// The token that feedback on this answer carries; left out if the name of the intent is longer than 256 bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    feedback_token: Option<String>,
-    /// The version that answered, such as `support@3`; only for callers with the scope `read`, as all that follows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<&'a str>,
-    /// The digest of its model file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<&'a str>,
-    /// `primary` or `canary`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arm: Option<&'static str>,
+/// Returns the answer of a message whose turn is not stored: nothing is called for it.
+fn alone(attempt: &Attempt<'_>, decided: Decided) -> Answer {
+    let Decided { mut answer, state, effect, .. } = decided;
+    if let Some(Effect::Call(ActionCall { .. })) = effect {
+        let now = attempt.exchange.app.clock.now();
+        let dialogue = &attempt.choice.served.dialogue;
+        let Step { reply, .. } = dialogue.after_call(&state, &ActionOutcome::Failed, now);
+        answer.reply(reply, None);
+    }
+    answer.forget_conversation();
+    answer
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_false(value: &bool) -> bool {
-    !*value
-}
-
-/// Returns the turn to store. The slots stay as they are.
-fn turn(attempt: &Attempt<'_>, (text, made): (&str, &Made), slots: &serde_json::Value) -> Turn {
-    let served = attempt.choice.served;
-    let intent = &served.intents[made.prediction.intent];
+/// Returns the turn to store.
+fn turn(attempt: &Attempt<'_>, heard: &Heard<'_>, decided: &Decided, new: &NewTurn<'_>) -> Turn {
+    let (served, answer) = (attempt.choice.served, &decided.answer);
+    let before = || new.head.as_ref().map_or(Value::Null, |head| head.slots().clone());
     Turn {
-        message_id: None,
-        request_id: attempt.exchange.id.to_string(),
-        text: text.to_owned(),
-        answer: String::from_utf8(made.kept.as_ref().unwrap_or(&made.body).clone())
-            .expect("JSON is UTF-8"),
-        intent: (!made.prediction.fallback).then(|| intent.to_string()),
-        language: made.language.clone(),
-        entities: serde_json::to_value(&made.entities).expect("entities can be written as JSON"),
-        slots: slots.clone(),
+        message_id: new.message_id.map(str::to_owned),
+        request_id: answer.request_id.clone(),
+        text: heard.message.text.to_owned(),
+        answer: answer.write().kept(),
+        intent: (!answer.fallback).then(|| answer.intent.clone()),
+        language: answer.language.clone(),
+        entities: serde_json::to_value(&heard.entities).expect("entities can be written as JSON"),
+        slots: decided.slots.clone().unwrap_or_else(before),
         digest: served.digest_text.clone(),
         arm: arm_name(attempt.choice.arm).to_owned(),
     }
@@ -202,55 +340,118 @@ fn cost_in_bytes(text: &str, n_patterns: usize) -> usize {
     text.len().max(n_patterns * per_pattern / 8)
 }
 
-/// Answers `text`, in `language` if the request names one, else in the language of the text, if the bot speaks it.
-fn respond(attempt: &Attempt<'_>, text: &str, language: Option<&str>) -> Result<Made, Refusal> {
+/// Classifies the message, guesses its language if the request names none, and finds its entities.
+fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>, Refusal> {
     let Attempt { exchange, choice, .. } = attempt;
-    let served = choice.served;
+    let (served, text) = (choice.served, message.text);
     exchange.app.sizes.check_normal_forms("chat", &[text], TEXT, |_| TEXT)?;
-    let Ok((prediction, ())) = served.classify(text, |_, _| ()) else {
+    let is_plain = served.dialogue.is_plain();
+    let ranking = |prediction: &Prediction, proba: &[f64]| match is_plain {
+        true => Vec::new(),
+        false => {
+            let ranked = prediction.likeliest(proba, RANKED).into_iter();
+            ranked.map(|intent| (intent, proba[intent])).collect()
+        }
+    };
+    let Ok((prediction, ranking)) = served.classify(text, ranking) else {
         return Err(attempt.failed());
     };
-    let intent = &*served.intents[prediction.intent];
-    let language = match language {
+    let language = match message.language {
         Some(asked) => Some(Language::Declared(asked)),
         None => served.guess_language(text).map(Language::Guessed),
     };
-    let moment = Moment::new(exchange.app.clock.now(), language.map(Language::tag));
+    let at = exchange.app.clock.now();
+    let moment = Moment::new(at, language.map(Language::tag));
     let searched = Instant::now();
     let Entities { found: entities, cut: entities_cut } =
         served
             .dialogue
             .entities_while(text, &moment, Vec::new(), || searched.elapsed() < ENTITY_TIME);
-    let response = served.dialogue.respond(
-        (!prediction.fallback).then_some(intent),
-        language.map(Language::tag),
-        &entities,
-    );
     let duration = exchange.elapsed();
-    let judged = attempt.predicted(&prediction, duration);
-    let mut answer = Answer {
-        request_id: exchange.id,
-        intent,
-        confidence: prediction.confidence,
-        entities: &entities,
+    Ok(Heard {
+        message,
+        at,
+        prediction,
+        ranking,
+        entities,
         entities_cut,
-        response: response.as_ref().map(|(text, _)| text.as_str()),
-        language: response.as_ref().map(|(_, language)| language.as_str()),
-        fallback: prediction.fallback,
-        feedback_token: attempt.feedback_token(&prediction, judged),
-        model: exchange.shown(&*served.reference),
-        digest: exchange.shown(&*served.digest_text),
-        arm: exchange.shown(arm_name(choice.arm)),
+        language,
+        duration,
+        feedback_token: None,
+    })
+}
+
+/// Decides on the answer to a message that follows the end of its conversation, as `new` has it.
+///
+/// # Errors
+/// The state of the conversation cannot be read.
+fn decide(
+    attempt: &Attempt<'_>,
+    heard: &Heard<'_>,
+    new: Option<&NewTurn<'_>>,
+) -> Result<Decided, Problem> {
+    let Attempt { exchange, choice, .. } = attempt;
+    let served = choice.served;
+    let intent = &*served.intents[heard.prediction.intent];
+    let language = heard.language.map(Language::tag);
+    let understood = (!heard.prediction.fallback).then_some(intent);
+    let mut answer = Answer {
+        request_id: exchange.id.to_string(),
+        intent: intent.to_owned(),
+        confidence: heard.prediction.confidence,
+        entities: heard.entities.clone(),
+        entities_cut: heard.entities_cut,
+        response: None,
+        language: None,
+        fallback: heard.prediction.fallback,
+        feedback_token: heard.feedback_token.clone(),
+        model: exchange.shown(served.reference.to_string()),
+        digest: exchange.shown(served.digest_text.clone()),
+        arm: exchange.shown(arm_name(choice.arm).to_owned()),
+        buttons: Vec::new(),
+        slots: Default::default(),
+        state: None,
+        message_number: None,
     };
-    let written =
-        |answer: &Answer<'_>| serde_json::to_vec(answer).expect("an answer can be written as JSON");
-    let body = written(&answer);
-    let kept = answer.model.is_some().then(|| {
-        (answer.model, answer.digest, answer.arm) = (None, None, None);
-        written(&answer)
-    });
-    let language = response.map(|(_, language)| language);
-    Ok(Made { body, kept, prediction, duration, entities, language })
+    if served.dialogue.is_plain() {
+        let response = served.dialogue.respond(understood, language, &heard.entities);
+        (answer.response, answer.language) = response.unzip();
+        return Ok(Decided { answer, slots: None, state: DialogueState::default(), effect: None });
+    }
+    let head = new.and_then(|new| new.head.as_ref().map(|head| (new, head)));
+    let before = match head {
+        Some((new, _)) => state(new)?,
+        None => DialogueState::default(),
+    };
+    let ranking: Vec<(&str, f64)> =
+        heard.ranking.iter().map(|(intent, proba)| (&*served.intents[*intent], *proba)).collect();
+    let understood = Understood {
+        text: heard.message.text,
+        intent: understood,
+        confidence: heard.prediction.confidence,
+        ranking: &ranking,
+        entities: &heard.entities,
+        language,
+        guessed: matches!(heard.language, Some(Language::Guessed(_))),
+        button: heard.message.button,
+    };
+    // The same on every server: nothing else tells conversations apart.
+    let seed = new.map_or_else(String::new, |new| new.named.conversation.to_string());
+    let Step { state, reply, effect, .. } =
+        served.dialogue.turn(&before, &understood, heard.at, &seed);
+    answer.reply(reply, head.is_some().then_some(&state));
+    answer.message_number = head.map(|(_, head)| head.next());
+    Ok(Decided { answer, slots: Some(state.stored()), state, effect })
+}
+
+/// Returns the state of the conversation before `new`.
+///
+/// # Errors
+/// `BOT-1110` and `BOT-1111` if a newer botops wrote it, or it is damaged.
+fn state(new: &NewTurn<'_>) -> FaultResult<DialogueState> {
+    let Some(head) = &new.head else { return Ok(DialogueState::default()) };
+    let at = head.at().and_then(DateTime::from_timestamp_millis).unwrap_or_default();
+    DialogueState::read(head.slots(), at)
 }
 
 #[cfg(test)]

@@ -20,6 +20,20 @@ pub(crate) struct TurnMetrics {
     pub(crate) lost: Counter,
     /// Turns erased because they were old.
     pub(crate) expired: Counter,
+    /// Actions that were answered.
+    pub(crate) actions_answered: Counter,
+    /// Actions that the other side refused.
+    pub(crate) actions_refused: Counter,
+    /// Actions that were not called.
+    pub(crate) actions_failed: Counter,
+    /// Actions of which nobody knows the outcome.
+    pub(crate) actions_unknown: Counter,
+    /// Conversations handed to a person with a message.
+    pub(crate) hand_offs: Counter,
+    /// Messages of hand-offs that were delivered.
+    pub(crate) hand_offs_delivered: Counter,
+    /// Attempts to deliver one that failed.
+    pub(crate) hand_off_attempts_failed: Counter,
     /// The time that it takes to store a turn.
     pub(crate) seconds: Histogram,
 }
@@ -52,6 +66,33 @@ impl TurnMetrics {
                 "Messages that were answered though the store of conversations failed",
             ),
             expired: counter(registry, "turns_expired", "Turns erased because they were old"),
+            actions_answered: counter(registry, "actions_answered", "Actions that were answered"),
+            actions_refused: counter(
+                registry,
+                "actions_refused",
+                "Actions that the other side refused",
+            ),
+            actions_failed: counter(registry, "actions_failed", "Actions that were not called"),
+            actions_unknown: counter(
+                registry,
+                "actions_unknown",
+                "Actions of which nobody knows the outcome",
+            ),
+            hand_offs: counter(
+                registry,
+                "hand_offs",
+                "Conversations handed to a person with a message",
+            ),
+            hand_offs_delivered: counter(
+                registry,
+                "hand_offs_delivered",
+                "Messages of hand-offs that were delivered",
+            ),
+            hand_off_attempts_failed: counter(
+                registry,
+                "hand_off_attempts_failed",
+                "Attempts to deliver a hand-off that failed",
+            ),
             seconds,
         }
     }

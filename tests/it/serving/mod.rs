@@ -135,6 +135,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         webhooks: Vec::new(),
         public: botops_serving::PublicSettings::default(),
         conversations: None,
+        actions: None,
     }
 }
 

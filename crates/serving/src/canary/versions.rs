@@ -1,6 +1,6 @@
 //! The source of versions: a registry, or the two sides of a rehearsal.
 
-use crate::{Side, routing::Served};
+use crate::{Side, outgoing::Outgoing, routing::Served};
 use async_trait::async_trait;
 use botops_access::Policy;
 use botops_digest::Digest;
@@ -59,6 +59,7 @@ pub(crate) trait Versions: Send + Sync {
 pub(crate) struct RegistryVersions {
     registry: Registry,
     model: String,
+    outgoing: Arc<Outgoing>,
 }
 
 async fn within<T>(limit: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
@@ -71,14 +72,20 @@ async fn within<T>(limit: Duration, call: impl Future<Output = Result<T>>) -> Re
 /// Reads, verifies and tests the model file of `version`.
 ///
 /// # Errors
-/// Those of the registry and of the model file; `BOT-6011`.
-pub(crate) async fn load_version(registry: &Registry, version: Version) -> Result<Served> {
+/// Those of the registry and of the model file; `BOT-6011`; `BOT-6151` its dialogue calls an address that is not allowed.
+pub(crate) async fn load_version(
+    registry: &Registry,
+    version: Version,
+    outgoing: &Arc<Outgoing>,
+) -> Result<Served> {
+    let outgoing = Arc::clone(outgoing);
     let bytes = registry.file(&version, "model.botops").await?;
     let digest = Digest::of(&bytes);
     let (reference, manifest) = (version.reference(), version.manifest_digest);
     // Parsing and testing take milliseconds of CPU, so they do not run on a thread that answers requests.
     tokio::task::spawn_blocking(move || {
         let model = Arc::new(IntentModel::from_bytes(&bytes)?);
+        outgoing.check(model.dialogue())?;
         Served::prepare(model, digest, reference, Some(manifest), Some(version))
     })
     .await
@@ -87,8 +94,8 @@ pub(crate) async fn load_version(registry: &Registry, version: Version) -> Resul
 
 impl RegistryVersions {
     /// Makes the source of `model`.
-    pub(crate) fn new(registry: Registry, model: &str) -> Self {
-        Self { registry, model: model.to_owned() }
+    pub(crate) fn new(registry: Registry, model: &str, outgoing: Arc<Outgoing>) -> Self {
+        Self { registry, model: model.to_owned(), outgoing }
     }
 
     /// Reads a reference to a version of this model.
@@ -114,7 +121,8 @@ impl RegistryVersions {
 impl Versions for RegistryVersions {
     async fn load(&self, manifest: &Digest) -> Result<Served> {
         within(LOAD, async {
-            load_version(&self.registry, self.of_manifest(manifest).await?).await
+            let version = self.of_manifest(manifest).await?;
+            load_version(&self.registry, version, &self.outgoing).await
         })
         .await
     }

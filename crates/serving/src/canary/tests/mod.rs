@@ -177,6 +177,7 @@ impl Server {
             webhooks: Vec::new(),
             public: crate::PublicSettings::default(),
             conversations: None,
+            actions: Some(crate::ActionSettings::default()),
         };
         let app = new_app("m", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
         let versions = Arc::new(TwoVersions {
