@@ -43,6 +43,8 @@ pub(crate) struct Activity {
     taken_since: AtomicU64,
     /// Whether a message could be read in two ways.
     malformed: AtomicBool,
+    /// Whether the connection speaks another protocol from here on.
+    upgraded: AtomicBool,
 }
 
 /// The reason for which a connection is cut off.
@@ -93,6 +95,7 @@ impl Activity {
             blocked_since: AtomicU64::new(NEVER),
             taken_since: AtomicU64::new(0),
             malformed: AtomicBool::new(false),
+            upgraded: AtomicBool::new(false),
         }
     }
 
@@ -175,6 +178,16 @@ impl Activity {
     /// Returns whether a message could be read in two ways.
     pub(crate) fn is_malformed(&self) -> bool {
         self.malformed.load(Relaxed)
+    }
+
+    /// Notes that the connection speaks another protocol from here on: the rest of its bytes is no HTTP.
+    pub(super) fn upgrade(&self) {
+        self.upgraded.store(true, Relaxed);
+    }
+
+    /// Returns whether the connection speaks another protocol.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Relaxed)
     }
 
     /// Returns what is to happen with the connection at `now`.

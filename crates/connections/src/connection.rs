@@ -2,7 +2,7 @@
 
 use crate::{
     activity::{Activity, Verdict},
-    limits::{Place, Places},
+    limits::{ConnectionLimits, Place, Places},
     watched_stream::WatchedStream,
 };
 use axum::{
@@ -31,7 +31,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::watch,
+    sync::{mpsc, watch},
     time::{sleep_until, timeout},
 };
 use tower::Service as _;
@@ -87,21 +87,22 @@ pub trait Mark: Clone + Send + Sync + 'static {
 /// Serves the requests on `stream` until the client closes it, a limit is reached, or `stop` and the answers are written.
 pub(crate) async fn serve_connection<S, M>(
     stream: S,
-    (protocols, place): (&Protocols, Place),
+    protocols: &Protocols,
+    stay: Stay,
     routes: Router,
     mark: M,
-    mut stop: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     M: Mark,
 {
-    let places = Arc::clone(place.places());
-    let activity = Arc::new(Activity::begin(Instant::now()));
+    let places = Arc::clone(stay.place.places());
+    let activity = Arc::clone(&stay.activity);
+    let mut stop = stay.stop.clone();
     let stream = WatchedStream::new(stream, Arc::clone(&activity), places.limits.header_bytes);
-    let requests =
-        Requests { routes, mark, activity: Arc::clone(&activity), places: Arc::clone(&places) };
+    let requests = Requests { routes, mark, stay: stay.clone(), places: Arc::clone(&places) };
     let service = hyper::service::service_fn(move |request| requests.clone().answer(request));
-    let mut connection = pin!(protocols.serve_connection(TokioIo::new(stream), service));
+    let mut connection =
+        pin!(protocols.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut stopped = pin!(stop.wait_for(|stop| *stop));
     let mut timer = pin!(sleep_until(Instant::now().into()));
     let mut is_stopping = false;
@@ -137,7 +138,54 @@ pub(crate) async fn serve_connection<S, M>(
     } else if let Some(reason) = cut {
         metrics.cut(places.listener, reason);
     }
-    drop(place);
+    drop(stay);
+}
+
+/// The stay of a connection: its place, for as long as a clone of this is there. A request that asks for another protocol
+/// carries it, so that the connection keeps its place, and the listener waits for it, after the upgrade.
+#[derive(Clone)]
+pub struct Stay {
+    place: Arc<Place>,
+    activity: Arc<Activity>,
+    stop: watch::Receiver<bool>,
+    /// The listener waits until all of these are dropped.
+    _inside: mpsc::Sender<Infallible>,
+}
+
+impl Stay {
+    /// Begins the stay of a connection that has `place`, until `stop`.
+    pub(crate) fn begin(
+        place: Place,
+        stop: watch::Receiver<bool>,
+        inside: mpsc::Sender<Infallible>,
+    ) -> Self {
+        let activity = Arc::new(Activity::begin(Instant::now()));
+        Self { place: Arc::new(place), activity, stop, _inside: inside }
+    }
+
+    /// Waits until the server stops.
+    pub async fn stopped(&mut self) {
+        // A server that is gone has stopped, too.
+        let _ = self.stop.wait_for(|stop| *stop).await;
+    }
+
+    /// Returns whether the server stops.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Returns the limits of the listener.
+    #[must_use]
+    pub fn limits(&self) -> &ConnectionLimits {
+        &self.place.places().limits
+    }
+
+    /// Counts the connection as one that was cut off for `reason`.
+    pub fn cut(&self, reason: &'static str) {
+        let places = self.place.places();
+        places.keeper.metrics().cut(places.listener, reason);
+    }
 }
 
 /// The requests of one connection.
@@ -145,18 +193,21 @@ pub(crate) async fn serve_connection<S, M>(
 struct Requests<M> {
     routes: Router,
     mark: M,
-    activity: Arc<Activity>,
+    stay: Stay,
     places: Arc<Places>,
 }
 
 impl<M: Mark> Requests<M> {
     async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
-        self.activity.request_began();
-        let in_flight = InFlight(Arc::clone(&self.activity));
+        self.stay.activity.request_began();
+        let in_flight = InFlight(Arc::clone(&self.stay.activity));
         let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
         let mut request =
             request.map(|body| Body::new(Reading { body, is_read: Arc::clone(&is_read) }));
         self.mark.put(&mut request);
+        if request.headers().contains_key(header::UPGRADE) {
+            request.extensions_mut().insert(self.stay.clone());
+        }
         let limits = &self.places.limits;
         let response = if length(request.uri()) > limits.uri_bytes {
             self.refuse(too_long_uri(limits.uri_bytes))
@@ -170,6 +221,9 @@ impl<M: Mark> Requests<M> {
                 },
             }
         };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.stay.activity.upgrade();
+        }
         Ok(response.map(|body| Answer::new(body, in_flight)))
     }
 

@@ -6,6 +6,7 @@
 //! - [`serve`] accepts connections as long as there are [`Places`], in total and for each address
 //! - a connection is cut off when its client is too slow to send or to take, and its HTTP/1.1 is read strictly
 //! - [`Certificates`] are read again when their files change, without a connection lost
+//! - [`upgrade`] turns a connection into a WebSocket, which keeps its place
 //! - [`bound`] keeps descriptors for the administrators and for the store
 
 mod activity;
@@ -18,8 +19,9 @@ mod metrics;
 mod network;
 mod tls;
 mod watched_stream;
+mod websocket;
 
-pub use connection::Mark;
+pub use connection::{Mark, Stay};
 pub use descriptors::bound;
 pub use keeper::Keeper;
 pub use limits::{ConnectionLimits, Places};
@@ -27,3 +29,4 @@ pub use listening::{address, bind, serve, serve_socket};
 pub use metrics::ConnectionMetrics;
 pub use network::network;
 pub use tls::{Certificates, OverTls, TlsSettings, TlsVersion, check_certificate};
+pub use websocket::{End, NoHandshake, Received, Socket, SocketLimits, upgrade};

@@ -2,7 +2,7 @@
 
 use crate::{
     activity::Cut,
-    connection::{Mark, Protocols, protocols, serve_connection},
+    connection::{Mark, Protocols, Stay, protocols, serve_connection},
     limits::{Place, Places},
     tls::{Certificates, OverTls},
 };
@@ -195,9 +195,8 @@ impl Guest {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         M: Mark,
     {
-        let way = (&*self.protocols, self.place);
-        serve_connection(stream, way, self.routes, mark, self.stop).await;
-        drop(self.inside);
+        let stay = Stay::begin(self.place, self.stop, self.inside);
+        serve_connection(stream, &self.protocols, stay, self.routes, mark).await;
     }
 
     async fn serve_tls(mut self, stream: TcpStream, peer: SocketAddr, tls: Arc<Certificates>) {

@@ -50,9 +50,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         }
         let n_before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        let is_http2 = this.reader.is_http2();
+        let is_other = this.reader.is_http2() || this.activity.is_upgraded();
         let bytes = &buffer.filled()[n_before..];
-        if bytes.is_empty() || is_http2 {
+        if bytes.is_empty() || is_other {
             return Poll::Ready(Ok(()));
         }
         match this.reader.read(bytes) {

@@ -83,7 +83,7 @@ pub(crate) const NEVER: [(&str, &str, &str); 13] = [
 ];
 
 /// Crates from outside, and the only rooms whose manifests may name them.
-pub(crate) const OWNERS: [(&str, &[&str]); 49] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 50] = [
     ("sha2", &["digest"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
@@ -120,6 +120,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 49] = [
     ("base64", &["access", "console", "conversations", "http", "rollout", "serving"]),
     ("rustls", &["connections", "http"]),
     ("tokio-rustls", &["connections"]),
+    ("tokio-tungstenite", &["connections", "serving"]),
     ("hyper", &["connections", "serving"]),
     ("hyper-util", &["connections", "serving", TOP]),
     ("rustix", &["connections", "serving", TOP]),
