@@ -1,6 +1,7 @@
 //! The state that all requests of a server share.
 
 use crate::{
+    WebSocketSettings,
     clock::Clock,
     conversation_settings::ConversationSettings,
     cors::Cors,
@@ -78,6 +79,8 @@ pub(super) struct App {
     pub(super) token_lifetime: TimeDelta,
     /// Whether all callers are inside, as in a rehearsal: their feedback is that of the system.
     pub(super) is_inside: AtomicBool,
+    /// The WebSockets.
+    pub(super) websockets: WebSocketSettings,
     /// The conversations; `None` for a server that keeps none.
     pub(super) conversations: Option<ConversationSettings>,
     /// The calls that dialogues ask for.

@@ -126,7 +126,10 @@ impl Cors {
     ) -> Result<Option<Response>, Problem> {
         let asks = headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         match page {
-            Page::Foreign if asks || !method.is_safe() => Err(not_listed()),
+            // Browsers let every page open a WebSocket, and do not ask first.
+            Page::Foreign if asks || !method.is_safe() || headers.contains_key(header::UPGRADE) => {
+                Err(not_listed())
+            }
             Page::Listed(_) if asks && method == Method::OPTIONS => {
                 let mut response = StatusCode::NO_CONTENT.into_response();
                 let headers = response.headers_mut();

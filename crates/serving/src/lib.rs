@@ -124,6 +124,10 @@ mod unit_key;
 mod verdicts;
 mod webhook_metrics;
 mod webhooks;
+mod websocket;
+mod websocket_metrics;
+#[cfg(test)]
+mod websocket_tests;
 #[cfg(test)]
 mod wire_tests;
 
@@ -139,6 +143,7 @@ pub use disagreements::{Disagreement, Disagreements, ShadowPrediction};
 pub use listener_settings::{ListenerSettings, MetricsAccess};
 pub use outgoing::ActionSettings;
 pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings};
+pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings, WebSocketSettings};
 pub use rehearsal::rehearse;
 pub use replay::{ReplayTarget, replay};
 pub use server::{Running, check_access, start};

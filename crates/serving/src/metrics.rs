@@ -3,8 +3,10 @@
 //! The request path only adds to atomics, and every label has a fixed set of values.
 
 use crate::limit_metrics::LimitMetrics;
+
 use crate::turn_metrics::TurnMetrics;
 use crate::webhook_metrics::WebhookMetrics;
+use crate::websocket_metrics::WebSocketMetrics;
 use botops_connections::ConnectionMetrics;
 use botops_rollout::{Arm, Evidence};
 use prometheus_client::{
@@ -186,6 +188,8 @@ pub(super) struct Metrics {
     pub(super) limits: Arc<LimitMetrics>,
     /// The turns of conversations.
     pub(super) turns: TurnMetrics,
+    /// The WebSockets.
+    pub(super) websockets: WebSocketMetrics,
 }
 
 /// Returns the name of an arm in labels.
@@ -278,6 +282,7 @@ impl Metrics {
         let connections = ConnectionMetrics::new(&mut registry);
         let limits = Arc::new(LimitMetrics::register(&mut registry));
         let turns = TurnMetrics::register(&mut registry);
+        let websockets = WebSocketMetrics::register(&mut registry);
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {
             let arm = arm_name(arm);
             let labels = ArmLabels { model: Arc::clone(&model), arm };
@@ -314,6 +319,7 @@ impl Metrics {
             connections,
             limits,
             turns,
+            websockets,
         }
     }
 

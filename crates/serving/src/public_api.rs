@@ -13,6 +13,7 @@ use super::{
     public_gate::{PublicGate, PublicRight, admitted},
     rasa::parse_message,
     readiness::{health, metrics, readiness},
+    websocket::websocket,
 };
 use axum::{
     Router,
@@ -89,6 +90,7 @@ fn handler(endpoint: &PublicEndpoint) -> MethodRouter<Arc<App>> {
         PublicCall::V2ModelReady => on(method, open_inference::model_ready),
         PublicCall::V2Infer => on(method, open_inference::infer),
         PublicCall::RasaParse => on(method, parse_message),
+        PublicCall::WebSocket => on(method, websocket),
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) enum PublicCall {
     V2Infer,
     /// Classifies a text (Rasa).
     RasaParse,
+    /// Answers messages over a WebSocket.
+    WebSocket,
 }
 
 /// An endpoint: a method, a path, and who may call it.
@@ -62,12 +64,20 @@ const fn send(
     PublicEndpoint { method: &Method::POST, path, call, name, any_of }
 }
 
+const fn connect(
+    path: &'static str,
+    (call, name): (PublicCall, &'static str),
+    any_of: &'static [Scope],
+) -> PublicEndpoint {
+    PublicEndpoint { method: &Method::GET, path, call, name, any_of }
+}
+
 const fn look(path: &'static str, (call, name): (PublicCall, &'static str)) -> PublicEndpoint {
     PublicEndpoint { method: &Method::GET, path, call, name, any_of: &[] }
 }
 
 /// Every endpoint of the public API.
-pub(super) const ENDPOINTS: [PublicEndpoint; 19] = [
+pub(super) const ENDPOINTS: [PublicEndpoint; 20] = [
     send("/v1/predict", (PublicCall::Predict, "predict"), &[Scope::Predict]),
     send("/v1/chat", (PublicCall::Chat, "chat"), &[Scope::Chat]),
     send("/v1/feedback", (PublicCall::Feedback, "feedback"), &[Scope::Feedback, Scope::Review]),
@@ -91,6 +101,7 @@ pub(super) const ENDPOINTS: [PublicEndpoint; 19] = [
         &[Scope::Predict],
     ),
     send("/model/parse", (PublicCall::RasaParse, "predict"), &[Scope::Predict]),
+    connect("/v1/ws", (PublicCall::WebSocket, "chat"), &[Scope::Chat]),
 ];
 
 impl PublicEndpoint {
@@ -122,7 +133,8 @@ mod tests {
         let mut seen = BTreeSet::new();
         for endpoint in &ENDPOINTS {
             assert!(seen.insert((endpoint.method.as_str(), endpoint.path)), "{}", endpoint.path);
-            assert_eq!(endpoint.any_of.is_empty(), endpoint.method == Method::GET);
+            let is_look = endpoint.method == Method::GET && endpoint.call != PublicCall::WebSocket;
+            assert_eq!(endpoint.any_of.is_empty(), is_look);
             assert!(endpoint.any_of.iter().all(|scope| scope.is_of_clients()), "{}", endpoint.path);
         }
     }

@@ -7,11 +7,11 @@ use crate::{
     exchange::Exchange,
     key_ring::KeyRing,
     problem::{Challenge, Problem},
-    public_endpoints::PublicEndpoint,
+    public_endpoints::{PublicCall, PublicEndpoint},
 };
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
@@ -21,6 +21,9 @@ use botops_access::{
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use std::{sync::Arc, time::Instant};
+
+/// The begin of a subprotocol that is a bearer token.
+const BEARER_PROTOCOL: &[u8] = b"botops.bearer.";
 
 /// The check of requests of the public API.
 pub(super) struct PublicGate {
@@ -116,10 +119,10 @@ impl PublicGate {
         }
     }
 
-    /// Finds out who a request with `headers` is from.
-    async fn caller(&self, headers: &HeaderMap) -> Result<PublicCaller, Refused> {
+    /// Finds out who a request with these credentials is from.
+    async fn caller(&self, sent: Option<&Credentials>) -> Result<PublicCaller, Refused> {
         let (now, instant) = (self.app.clock.now(), Instant::now());
-        let sent = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
+        let sent = sent.map(|sent| sent.0.as_bytes());
         if let (Some(_), Some(ring)) = (sent, &self.ring) {
             ring.refresh_if_old(instant).await;
         }
@@ -127,6 +130,24 @@ impl PublicGate {
             Looked::Caller(caller) => Ok(caller),
             Looked::Token(token) => self.clients.verify(token, now, instant).await,
         }
+    }
+}
+
+/// The credentials of a request: a value of `Authorization`.
+#[derive(Clone)]
+pub(super) struct Credentials(HeaderValue);
+
+impl Credentials {
+    /// Returns the credentials in `headers`. With `is_socket`, those of a browser, which can give a WebSocket only names of
+    /// subprotocols: one that begins with `botops.bearer.`.
+    fn of(headers: &HeaderMap, is_socket: bool) -> Option<Self> {
+        if let Some(sent) = headers.get(header::AUTHORIZATION) {
+            return Some(Self(sent.clone()));
+        }
+        let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter(|_| is_socket);
+        let mut offered = offered.flat_map(|it| it.as_bytes().split(|byte| *byte == b','));
+        let token = offered.find_map(|it| it.trim_ascii().strip_prefix(BEARER_PROTOCOL))?;
+        HeaderValue::from_bytes(&[b"Bearer ", token].concat()).ok().map(Self)
     }
 }
 
@@ -143,9 +164,9 @@ impl PublicRight {
         Arc::new(Self { gate, endpoint, any_of: ScopeSet::of(endpoint.any_of) })
     }
 
-    /// Returns the caller of a request with `headers`, if it may call the endpoint.
-    async fn admit(&self, headers: &HeaderMap) -> Result<PublicCaller, Problem> {
-        let found = self.gate.caller(headers).await;
+    /// Returns the caller of a request with these credentials, if it may call the endpoint.
+    pub(super) async fn admit(&self, sent: Option<&Credentials>) -> Result<PublicCaller, Problem> {
+        let found = self.gate.caller(sent).await;
         if self.endpoint.any_of.is_empty() {
             // Nobody needs credentials here, so wrong ones do no harm: they show nothing.
             return Ok(found.unwrap_or_else(|_| PublicCaller::anonymous(ScopeSet::NONE)));
@@ -199,10 +220,20 @@ fn unauthorized(refused: &Refused) -> Problem {
 /// Lets a request pass whose caller has a scope of the endpoint; from here on it carries its [`PublicCaller`].
 pub(super) async fn admitted(
     State(right): State<Arc<PublicRight>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    match right.admit(request.headers()).await {
+    let is_socket = right.endpoint.call == PublicCall::WebSocket;
+    let sent = Credentials::of(request.headers(), is_socket);
+    let admitted = right.admit(sent.as_ref()).await;
+    if is_socket {
+        // They are checked again while the socket is open.
+        request.extensions_mut().insert(Arc::clone(&right));
+        if let Some(sent) = sent {
+            request.extensions_mut().insert(sent);
+        }
+    }
+    match admitted {
         Ok(caller) => pass_on(&right.gate.app, right.endpoint.name, caller, request, next).await,
         Err(problem) => Exchange::begin(&right.gate.app, right.endpoint.name).refuse(problem, None),
     }

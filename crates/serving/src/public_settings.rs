@@ -20,6 +20,30 @@ pub struct PublicSettings {
     pub max_queue_delay: Duration,
     /// The other web sites whose pages may call the server.
     pub cors_origins: Vec<Origin>,
+    /// The WebSockets.
+    pub websockets: WebSocketSettings,
+}
+
+/// The WebSockets of `/v1/ws`. The largest message is the largest body of `/v1/chat`, and a client has the `write_timeout` of
+/// its connection to take an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSocketSettings {
+    /// The time after which a client that sends nothing gets a ping; after twice that time it is gone.
+    pub ping: Duration,
+    /// The longest time without a message.
+    pub idle: Duration,
+    /// How often the credentials of an open socket are checked again, besides with each message.
+    pub check: Duration,
+}
+
+impl Default for WebSocketSettings {
+    fn default() -> Self {
+        Self {
+            ping: Duration::from_secs(30),
+            idle: Duration::from_secs(60 * 60),
+            check: Duration::from_secs(10),
+        }
+    }
 }
 
 /// The default of [`PublicSettings::max_queue_delay`]: a person does not notice it, and a burst fits in.
@@ -34,6 +58,7 @@ impl Default for PublicSettings {
             sizes: Sizes::default(),
             max_queue_delay: MAX_QUEUE_DELAY,
             cors_origins: Vec::new(),
+            websockets: WebSocketSettings::default(),
         }
     }
 }

@@ -61,7 +61,6 @@ pub(super) struct TurnAnswer {
     /// The answer: a JSON object.
     pub(super) body: Vec<u8>,
     /// The number of the turn in its conversation, from 0; `None` if it is not stored.
-    #[expect(dead_code, reason = "for transports that number their messages")]
     pub(super) number: Option<i64>,
     /// Whether the server keeps conversations and could not store this turn.
     pub(super) is_lost: bool,

@@ -3,7 +3,9 @@
 use super::placed::named;
 use botops_access::{OnSharedFailure, Rate, RateSpec, RouteRates, TrustedProxies};
 use botops_findings::{Fault, Result};
-use botops_serving::{MAX_QUEUE_DELAY, Origin, PublicSettings, SharedSettings, Sizes};
+use botops_serving::{
+    MAX_QUEUE_DELAY, Origin, PublicSettings, SharedSettings, Sizes, WebSocketSettings,
+};
 use botops_workspace::{RouteLimitsSpec, Setting, Workspace};
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
@@ -32,6 +34,7 @@ pub(super) fn of(workspace: &Workspace, listen: SocketAddr) -> Result<PublicSett
         sizes: sizes(workspace)?,
         max_queue_delay: max_queue_delay(workspace)?,
         cors_origins: list::<Origin>(workspace, "server.cors.origins", &workspace.cors_origins)?,
+        websockets: WebSocketSettings::default(),
     })
 }
 

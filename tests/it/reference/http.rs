@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs};
 type Route = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The public listener.
-const PUBLIC: [Route; 19] = [
+const PUBLIC: [Route; 20] = [
     (
         "POST",
         "/v1/predict",
@@ -89,6 +89,13 @@ const PUBLIC: [Route; 19] = [
         "rasa.rs:ParseRequest",
         "rasa.rs:ParseAnswer",
         "The intent and the entities of one text, in the shape of Rasa",
+    ),
+    (
+        "GET",
+        "/v1/ws",
+        "WebSocket frames",
+        "WebSocket frames",
+        "The messages and answers of `/v1/chat` over a WebSocket",
     ),
 ];
 
@@ -331,7 +338,7 @@ fn public() -> BTreeSet<(String, String)> {
     let source = fs::read_to_string(path).unwrap();
     let table = source.split("const ENDPOINTS").nth(1).unwrap();
     let table = &table[..table.find("];").unwrap()];
-    let row = Regex::new(r#"(send|look)\(\s*"([^"]+)""#).unwrap();
+    let row = Regex::new(r#"(send|look|connect)\(\s*"([^"]+)""#).unwrap();
     let method = |word: &str| if word == "send" { "POST" } else { "GET" };
     let found = row.captures_iter(table);
     found.map(|found| (method(&found[1]).to_owned(), found[2].to_owned())).collect()

@@ -28,4 +28,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a request of another protocol asks for something that the server does not have",
         explanation: "The model has one input tensor, `text`, of the data type `BYTES`, and the outputs `intent`, `confidence`, `fallback` and `probabilities`. A tensor may come as JSON or as bytes after the JSON, with `binary_data_size`. Parameters that the server does not know are refused, because they could not have an effect.",
     },
+    Entry {
+        code: "BOT-6174",
+        kind: Some(FaultKind::Usage),
+        title: "a request is no WebSocket handshake",
+        explanation: "`/v1/ws` takes the handshake of RFC 6455: `GET` over HTTP/1.1 with `Connection: upgrade`, `Upgrade: websocket`, `Sec-WebSocket-Version: 13` and a `Sec-WebSocket-Key`. A proxy in front of the server must pass `Upgrade` on. HTTP status 426 for a request that asks for none, 400 for one that is malformed.",
+    },
+    Entry {
+        code: "BOT-6175",
+        kind: Some(FaultKind::Usage),
+        title: "a frame of a WebSocket comes out of turn",
+        explanation: "The first frame is `hello`, once, with `conversation_id`, `user_id` and `resume_from` as far as they are wanted; then come frames `message`. At most 1,000 turns are sent again after `resume_from`. The socket stays open.",
+    },
 ];
