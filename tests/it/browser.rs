@@ -88,7 +88,7 @@ impl Browser {
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--disable-sync".to_owned(),
-            "--host-resolver-rules=MAP * ~NOTFOUND".to_owned(),
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1".to_owned(),
             "--proxy-server=127.0.0.1:9".to_owned(),
             format!("--user-data-dir={}", browser._profile.path().join("profile").display()),
         ];
@@ -121,13 +121,23 @@ impl Browser {
 
     /// Opens the file at `path` as it looks in `view`.
     pub(crate) fn open(&self, path: &Path, view: View) {
+        self.show(&format!("file://{}", path.display()), view);
+    }
+
+    /// Opens the page at `url`, on this machine, as it looks in `view` to a reader of `language`.
+    pub(crate) fn go(&self, url: &str, view: View, language: &str) {
+        let agent = json!({"userAgent": "a browser of a test", "acceptLanguage": language});
+        self.devtools("Emulation.setUserAgentOverride", agent);
+        self.show(&format!("{}/", url.trim_end_matches('/')), view);
+    }
+
+    fn show(&self, url: &str, view: View) {
         let size =
             json!({"width": view.width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", size);
         let scheme = if view.is_dark { "dark" } else { "light" };
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
         self.devtools("Emulation.setEmulatedMedia", json!({"media": "", "features": features}));
-        let url = format!("file://{}", path.display());
         self.request(&format!("{}/url", self.session), json!({"url": url}));
         // On a busy machine the driver answers while the page is still parsed: rows without cells, no script yet.
         let began = Instant::now();
@@ -141,6 +151,47 @@ impl Browser {
     pub(crate) fn run(&self, script: &str) -> Value {
         let body = json!({"script": script, "args": []});
         self.request(&format!("{}/execute/sync", self.session), body)
+    }
+
+    /// Runs a function body in the page, whose last argument is a function that takes the result.
+    pub(crate) fn run_async(&self, script: &str) -> Value {
+        let body = json!({"script": script, "args": []});
+        self.request(&format!("{}/execute/async", self.session), body)
+    }
+
+    /// Waits until an expression is true in the page, and shows its text if that takes longer than a minute.
+    pub(crate) fn until(&self, expression: &str) {
+        let began = Instant::now();
+        while self.run(&format!("return !!({expression});")) != json!(true) {
+            let text = || self.run("return document.body.innerText;");
+            assert!(began.elapsed() < Duration::from_secs(60), "never: {expression}\n{}", text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Inserts a text at the cursor, as a keyboard does.
+    pub(crate) fn insert(&self, text: &str) {
+        self.devtools("Input.insertText", json!({"text": text}));
+    }
+
+    /// Presses and releases a key, by its name and its number.
+    pub(crate) fn press(&self, key: &str, number: u32) {
+        let mut stroke = json!({"key": key, "code": key, "windowsVirtualKeyCode": number});
+        if key == "Enter" {
+            stroke["text"] = json!("\r");
+        }
+        for kind in ["keyDown", "keyUp"] {
+            stroke["type"] = json!(kind);
+            self.devtools("Input.dispatchKeyEvent", stroke.clone());
+        }
+    }
+
+    /// Takes the network away from the page, or gives it back.
+    pub(crate) fn offline(&self, is_offline: bool) {
+        let conditions = json!({
+            "offline": is_offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+        });
+        self.devtools("Network.emulateNetworkConditions", conditions);
     }
 
     /// Returns the new lines of the console: errors, warnings, refusals by the policy of the page.

@@ -6,7 +6,9 @@
 )]
 
 mod architecture;
+mod bot;
 mod browser;
+mod chat_page;
 mod codes;
 mod confidence;
 mod conversations;

@@ -90,15 +90,17 @@ function pause(tries) {
 function waitFor(milliseconds, name) {
   return new Promise((resolve) => {
     const until = Date.now() + milliseconds;
-    const show = () => showStatus(name, Math.max(1, Math.ceil((until - Date.now()) / 1000)), true);
+    const show = () => showCountdown(Math.max(1, Math.ceil((until - Date.now()) / 1000)));
     const ticks = setInterval(show, 1000);
     const timer = setTimeout(() => wake(), milliseconds);
     wake = () => {
       clearInterval(ticks);
       clearTimeout(timer);
       wake = () => {};
+      showCountdown();
       resolve();
     };
+    showStatus(name);
     show();
   });
 }

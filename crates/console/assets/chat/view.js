@@ -18,7 +18,7 @@ function showTexts() {
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", button.dataset.language === language);
   }
-  showStatus(...status);
+  showStatus(status);
   // Old messages are not news: a screen reader does not read them again.
   at("log").setAttribute("aria-live", "off");
   at("messages").replaceChildren();
@@ -30,12 +30,17 @@ function label(element, text) {
   element.setAttribute("aria-label", text);
 }
 
-let status = [];
-function showStatus(name, value, canTryNow = false) {
-  status = name ? [name, value, canTryNow] : [];
-  const text = name ? say(name, value) : "";
+let status = null;
+function showStatus(name = null) {
+  status = name;
+  const text = name ? say(name) : "";
   if (at("status").textContent !== text) at("status").textContent = text;
-  at("again").hidden = !canTryNow;
+}
+
+// Shows the seconds until the next try. Screen readers are told once that there is one.
+function showCountdown(seconds) {
+  at("countdown").textContent = seconds ? `${seconds} s` : "";
+  at("again").hidden = !seconds;
 }
 
 function showTyping(isTyping) {
@@ -161,6 +166,7 @@ function askForKey(why) {
   showStatus(why);
   at("key-form").hidden = false;
   at("key").value = "";
+  scrollDown();
   at("key").focus();
   if (!keyGiven) {
     keyGiven = {};
