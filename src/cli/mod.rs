@@ -8,6 +8,7 @@ mod outcome;
 pub(crate) mod session;
 pub(crate) mod terminal;
 
+mod chat;
 mod conversations;
 mod data;
 mod db;
@@ -55,6 +56,7 @@ From a file of utterances to a canaried, served chatbot model, and back every we
   botops run pipelines/weekly.yaml             the main job: validate to promote
   botops train train.csv --test test.csv       train a model and evaluate it
   botops predict intents.botops \"where is my parcel?\"
+  botops chat intents.botops                   talk to it in the terminal
   botops serve intents.botops
 
 As a file, - is standard input or standard output.
@@ -87,6 +89,8 @@ enum Verb {
     Gate(gate::Args),
     /// Classify utterances
     Predict(predict::Args),
+    /// Talk to a model, or to a server
+    Chat(chat::Args),
     /// Compare current data with a reference
     Drift(drift::Args),
     /// Register a model as a new version
@@ -234,6 +238,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Evaluate(args) => evaluate::run(&args, context),
         Verb::Gate(args) => gate::run(&args, context),
         Verb::Predict(args) => predict::run(&args, context),
+        Verb::Chat(args) => chat::run(&args, context),
         Verb::Drift(args) => drift::run(&args, context),
         Verb::Push(args) => push::run(&args, context),
         Verb::Promote(args) => promote::run(&args, context),

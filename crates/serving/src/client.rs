@@ -476,13 +476,13 @@ fn of_model(status: RolloutStatus, model: &str) -> Result<RolloutStatus> {
 }
 
 /// Returns the fault of a problem document.
-fn fault_of(status: u16, body: &[u8]) -> Fault {
+pub(super) fn fault_of(status: u16, body: &[u8]) -> Fault {
     let Ok(document) = serde_json::from_slice::<problem::Document>(body) else {
         return Fault::internal(
             "BOT-6035",
             format!("the server answered {status}, but not with a problem of botops"),
         )
-        .hint("is this the address of the admin API?");
+        .hint("is this the address of a botops server?");
     };
     let fault = match catalogue::find(&document.code) {
         Some(entry) => Fault::of_code(entry.code, document.detail),

@@ -43,6 +43,7 @@ mod canary;
 #[cfg(test)]
 mod champion_tests;
 mod chat;
+mod chat_client;
 mod chat_page;
 mod client;
 mod client_orders;
@@ -134,6 +135,7 @@ mod wire_tests;
 pub use admin_openapi::admin_openapi;
 pub use botops_connections::{ConnectionLimits, TlsSettings, TlsVersion, check_certificate};
 pub use canary::{EndedRollout, Restored};
+pub use chat_client::{ChatClient, ChatMessage};
 pub use client::{AdminClient, FreezeRequest, StartOptions};
 pub use client_orders::ShadowOrder;
 pub use conversation_settings::{ConversationSettings, OnStoreFailure};

@@ -1,16 +1,16 @@
 //! Utterances on standard input, one on each line.
 
 use super::classification::Request;
-use botops_findings::{Fault, Place, Result};
-use std::io::{BufRead as _, BufReader, Read};
+use crate::cli::session::input_lines::InputLines;
+use botops_findings::{Fault, Result};
+use std::io::Read;
 
 /// The most lines that are classified together.
 const MOST_LINES: usize = 1_024;
 
 /// Lines that are read as they arrive.
 pub(super) struct Lines<R> {
-    input: BufReader<R>,
-    line: u64,
+    input: InputLines<R>,
     /// The fault of the line after those that were returned last.
     failed: Option<Fault>,
 }
@@ -18,7 +18,7 @@ pub(super) struct Lines<R> {
 impl<R: Read> Lines<R> {
     /// Makes a reader of `input`.
     pub(super) fn of(input: R) -> Self {
-        Self { input: BufReader::with_capacity(64 << 10, input), line: 0, failed: None }
+        Self { input: InputLines::of(input), failed: None }
     }
 
     /// Waits for the next utterance, and returns it with those that arrived with it; empty at the end. Blank lines are
@@ -29,7 +29,7 @@ impl<R: Read> Lines<R> {
         }
         let mut requests = Vec::new();
         loop {
-            let text = match self.next() {
+            let text = match self.input.next() {
                 Ok(Some(text)) => text,
                 Ok(None) => break,
                 Err(fault) if requests.is_empty() => return Err(fault),
@@ -41,8 +41,7 @@ impl<R: Read> Lines<R> {
             if !text.trim().is_empty() {
                 requests.push(Request { text, ..Request::default() });
             }
-            let has_more = self.input.buffer().contains(&b'\n');
-            if !requests.is_empty() && (!has_more || requests.len() >= MOST_LINES) {
+            if !requests.is_empty() && (!self.input.has_more() || requests.len() >= MOST_LINES) {
                 break;
             }
         }
@@ -59,37 +58,6 @@ impl<R: Read> Lines<R> {
             }
             requests.extend(arrived);
         }
-    }
-
-    /// Reads the next line, without its end, and the first without a byte-order mark; `None` at the end of the input.
-    fn next(&mut self) -> Result<Option<String>> {
-        self.line += 1;
-        let place = Place {
-            file: Some("standard input".to_owned()),
-            line: Some(self.line),
-            ..Place::default()
-        };
-        let mut bytes = Vec::new();
-        let n = match self.input.read_until(b'\n', &mut bytes) {
-            Ok(n) => n,
-            Err(error) => {
-                let fault = Fault::internal("BOT-1017", "standard input cannot be read");
-                return Err(fault.at(place).caused_by(error));
-            }
-        };
-        if n == 0 {
-            return Ok(None);
-        }
-        let mut text = String::from_utf8(bytes).map_err(|_| {
-            Fault::data("BOT-2104", "the line is not valid UTF-8")
-                .at(place)
-                .hint("convert it with `iconv -t UTF-8`")
-        })?;
-        text.truncate(text.trim_end_matches(['\n', '\r']).len());
-        if self.line == 1 && text.starts_with('\u{feff}') {
-            text.remove(0);
-        }
-        Ok(Some(text))
     }
 }
 

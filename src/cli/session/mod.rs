@@ -4,6 +4,7 @@ pub(crate) mod claimed;
 pub(crate) mod context;
 pub(crate) mod conversing;
 pub(crate) mod following;
+pub(crate) mod input_lines;
 pub(crate) mod interruption;
 pub(crate) mod judging;
 pub(crate) mod outputs;

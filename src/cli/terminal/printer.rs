@@ -80,6 +80,12 @@ impl Printer {
         }
     }
 
+    /// Writes a prompt to standard error, and leaves the cursor behind it.
+    pub(crate) fn prompt(&self, text: &str) {
+        let mut terminal = anstream::stderr();
+        let _ = write!(terminal, "{text}").and_then(|()| terminal.flush());
+    }
+
     /// Writes the findings of reading files to standard error, unless the answer is a JSON document.
     pub(crate) fn notices(&self, notices: &[Finding]) {
         const SAMPLES: usize = 5;
