@@ -1,0 +1,47 @@
+"""A typed client of a botops server: chat, predictions and feedback, sync and async."""
+
+from ._aio import AsyncClient, AsyncConversation
+from ._errors import (
+    ApiError,
+    BotopsError,
+    Conflict,
+    FieldError,
+    Forbidden,
+    InvalidRequest,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+    UnexpectedAnswer,
+)
+from ._sync import Client, Conversation
+from ._types import Answer, Button, Entity, Feedback, Health, Prediction, Predictions, Readiness, Score
+
+__all__ = [
+    "Answer",
+    "ApiError",
+    "AsyncClient",
+    "AsyncConversation",
+    "BotopsError",
+    "Button",
+    "Client",
+    "Conflict",
+    "Conversation",
+    "Entity",
+    "Feedback",
+    "FieldError",
+    "Forbidden",
+    "Health",
+    "InvalidRequest",
+    "Prediction",
+    "Predictions",
+    "RateLimited",
+    "Readiness",
+    "Score",
+    "Unauthorized",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "Unreachable",
+]
+
+__version__ = "0.1.0"
