@@ -94,9 +94,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
         match running.admin_url() {
             Some(url) => context.printer.say(&format!("admin API on {url}")),
-            None => context
-                .printer
-                .say("no admin API: BOTOPS_ADMIN_TOKEN is not set, there is no key and no issuer"),
+            None => context.printer.say(
+                "no admin API at an address: there is neither BOTOPS_ADMIN_TOKEN nor an issuer",
+            ),
         }
         if let Some(path) = &answer.admin_socket {
             context.printer.say(&format!("admin API on unix://{}", path.display()));

@@ -256,6 +256,55 @@ async fn every_endpoint_takes_the_identities_that_have_a_scope_of_its_row_and_no
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_a_credential_is_closed_until_a_key_is_made() {
+    let registry = Bench::new().await.registry;
+    let store = registry.store().clone();
+    let source = |pinned: Option<&str>| Source::Registry {
+        registry: registry.clone(),
+        model: "support".to_owned(),
+        pinned: pinned.map(str::to_owned),
+    };
+    let metrics = crate::MetricsAccess::Admin;
+    let listeners = crate::ListenerSettings { metrics, ..settings().listeners };
+    let closed = ServerSettings { admin_token: None, listeners, ..settings() };
+    let running = start(closed.clone(), source(None)).await.unwrap();
+    let at = running.admin_address().unwrap();
+    let note = running.notes().join("\n");
+    assert!(note.contains("nobody can log in to the admin API yet"), "{note}");
+    for (method, path, bearer) in [
+        ("GET", "/admin/v1/models", None),
+        ("POST", "/admin/v1/models/support/rollback", Some("")),
+        ("GET", "/metrics", Some(TOKEN)),
+    ] {
+        let answer = call(&running, method, path, bearer).await;
+        assert_eq!((answer.status, answer.code.as_str()), (401, "BOT-6033"), "{}", answer.text);
+    }
+    let mut log = KeyLog::open(&store, &closed.environment).unwrap();
+    let key = key(&mut log, "late", vec![Scope::Read]).await;
+    let begun = std::time::Instant::now();
+    loop {
+        let answer = call(&running, "GET", "/admin/v1/models", Some(key.expose())).await;
+        if answer.status == 200 {
+            break;
+        }
+        assert_eq!(answer.status, 401, "{}", answer.text);
+        assert!(begun.elapsed().as_secs() < 12, "refusals are answered later and later");
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    let beyond = call(&running, "POST", "/admin/v1/models/support/rollback", Some(key.expose()));
+    assert_eq!(beyond.await.status, 403, "a key has its scopes and no more");
+
+    // Another server for whose address somebody else was first runs without one, unless somebody could log in.
+    let nobody = ServerSettings { admin_listen: at, environment: "other".to_owned(), ..closed };
+    let second = start(nobody.clone(), source(Some("support@1"))).await.unwrap();
+    assert_eq!(second.admin_address(), None);
+    assert!(second.notes().iter().any(|note| note.contains("no admin API: the address")));
+    let somebody = ServerSettings { admin_token: Some(Secret::new(TOKEN)), ..nobody };
+    let fault = start(somebody, source(Some("support@1"))).await.err().unwrap();
+    assert_eq!(fault.code(), "BOT-6010");
+}
+
 #[test]
 fn the_table_has_a_row_for_each_path_that_the_hint_names() {
     let hint = super::problem::no_such_path(super::problem::Listener::Admin, "/x");

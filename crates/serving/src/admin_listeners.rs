@@ -20,7 +20,7 @@ use botops_connections::{
     Certificates, ConnectionLimits, Mark, Places, address, bind, serve, serve_socket,
 };
 use botops_digest::Digest;
-use botops_findings::Result;
+use botops_findings::{Fault, Result};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -32,14 +32,20 @@ use tokio::{
     task::JoinHandle,
 };
 
+/// The note of a server whose admin API refuses everybody.
+const NOBODY_YET: &str = "nobody can log in to the admin API yet; a key that `botops keys create --name NAME --role admin` makes is \
+                          accepted within 5 s";
+
 /// The most connections to the admin socket.
 const SOCKET_CONNECTIONS: usize = 32;
 
 /// The listeners of the admin API, bound and not served yet.
 pub(super) struct AdminListeners {
     logins: Logins,
-    /// Runs if someone can log in there.
+    /// Runs if someone can log in there, now or with a key that is made later.
     tcp: Option<(TcpListener, SocketAddr)>,
+    /// A fact that whoever started the server should know.
+    note: Option<String>,
     socket: Option<(UnixListener, SocketFile)>,
 }
 
@@ -71,8 +77,11 @@ impl Credentials {
 impl AdminListeners {
     /// Binds the listeners on the threads of `control`.
     ///
+    /// A server of a registry listens although nobody can log in yet: every request is refused with 401 until a key is made. If
+    /// its address cannot be had then, it runs without: a second server on one machine needs no settings.
+    ///
     /// # Errors
-    /// `BOT-6010` (exit 1) the address is in use; `BOT-1059` (exit 1) the socket cannot be made.
+    /// `BOT-6010` (exit 1) the address is in use, and somebody could log in there; `BOT-1059` (exit 1) the socket cannot be made.
     pub(super) async fn bind(
         Credentials { token, issuers }: Credentials,
         (app, keys): (&Arc<App>, Option<Arc<KeyRing>>),
@@ -89,15 +98,26 @@ impl AdminListeners {
         };
         let users = socket.as_ref().map(|(_, file)| file.users(access.socket_users.clone()));
         let logins = Logins { token, keys, issuers, users, clock: Arc::clone(&app.clock) };
-        let tcp = match logins.is_empty() {
-            true => None,
-            false => {
-                let listener = control.run(bind(settings.admin_listen)).await?;
-                let at = address(&listener)?;
-                Some((listener, at))
-            }
+        let bound = async {
+            let listener = control.run(bind(settings.admin_listen)).await?;
+            let at = address(&listener)?;
+            Ok::<_, Fault>((listener, at))
         };
-        Ok(Self { logins, tcp, socket })
+        let (tcp, note) = match (logins.is_empty(), logins.keys.is_some()) {
+            (false, _) => (Some(bound.await?), None),
+            // Keys are in a registry.
+            (true, false) => (None, None),
+            (true, true) => match bound.await {
+                Ok(bound) => (Some(bound), Some(NOBODY_YET.to_owned())),
+                Err(fault) => (None, Some(format!("no admin API: {fault}"))),
+            },
+        };
+        Ok(Self { logins, tcp, socket, note })
+    }
+
+    /// Returns a fact that whoever started the server should know.
+    pub(super) fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// Returns the address, if there is one.

@@ -142,6 +142,7 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     let listeners =
         AdminListeners::bind(credentials, (&app, keys.clone()), &settings, &control).await?;
     let admin = listeners.address();
+    running.notes.extend(listeners.note().map(str::to_owned));
     running.control = Some(control);
     let canary = match source {
         Source::File { model, digest, name } => {

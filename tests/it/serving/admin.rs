@@ -54,7 +54,14 @@ async fn every_admin_request_needs_the_token() {
 
     let source = Source::Registry { registry, model: "support".to_owned(), pinned: None };
     let running = start(settings(false), source).await.unwrap();
-    assert_eq!(running.admin_address(), None, "no token, no listener");
+    let url = format!("http://{}/admin/v1/models", running.admin_address().unwrap());
+    for bearer in [None, Some(TOKEN), Some("")] {
+        let mut request = http().get(&url);
+        if let Some(bearer) = bearer {
+            request = request.bearer_auth(bearer);
+        }
+        assert_eq!(request.send().await.unwrap().status(), 401, "nobody can log in: {bearer:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
