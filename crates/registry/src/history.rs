@@ -97,7 +97,7 @@ impl Registry {
             (None, Some(free)) => (free.at, free.actor.clone(), free.reason.clone()),
             (None, None) => registration(&past, &state, number),
         };
-        let known = Standing { state, champions: here, damage: None };
+        let known = Standing { state: state.into(), champions: here, damage: None };
         let version = self.load(model, &known, number).await?;
         let (since, actor, reason) = change;
         Ok(Resolution { version, since, actor, reason })

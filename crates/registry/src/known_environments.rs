@@ -1,19 +1,15 @@
 //! The deployment logs that a process has read, with their folds.
 
-use super::deployments::{Deployment, Environment, log_path};
+use super::{
+    deployments::{Deployment, Environment, log_path},
+    known_folds::KnownFolds,
+};
 use botops_findings::Result;
 use botops_store::{Appended, Entry, Folded, Store};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
-/// The deployment logs of a store that this process has read, each with its fold: opened once from the newest checkpoint,
-/// then only what was appended.
-pub(super) struct KnownEnvironments {
-    store: Store,
-    logs: Mutex<BTreeMap<String, Arc<Folded<Deployment, Environment>>>>,
-}
+/// The deployment logs of a store that this process has read.
+pub(super) struct KnownEnvironments(KnownFolds<Deployment, Environment>);
 
 /// A deployment log as it was read.
 pub(super) struct Followed {
@@ -24,7 +20,7 @@ pub(super) struct Followed {
 
 impl KnownEnvironments {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, logs: Mutex::default() }
+        Self(KnownFolds::new(store))
     }
 
     /// Reads what was appended to the log of the environment `name`.
@@ -45,10 +41,6 @@ impl KnownEnvironments {
 
     /// Returns the log of the environment `name`.
     pub(super) fn log(&self, name: &str) -> Arc<Folded<Deployment, Environment>> {
-        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = logs
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Folded::new(self.store.clone(), &log_path(name))));
-        Arc::clone(log)
+        self.0.log(&log_path(name))
     }
 }

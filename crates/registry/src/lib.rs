@@ -11,6 +11,7 @@
 //!   leaves nothing but blobs that no entry names
 //! - an **environment** is one log, `deployments/<environment>/log`: its entries alone decide the champion of each model in
 //!   it. It moves forward with a [`PassedGates`](botops_evaluation::PassedGates), and back with a [`FormerChampion`]
+//! - both logs are opened from their newest checkpoint, and then only what was appended is read
 //! - a change whose append finds a newer entry reads the log and checks its precondition again
 
 mod aliases;
@@ -23,6 +24,7 @@ mod former_champion;
 mod freezes;
 mod history;
 mod known_environments;
+mod known_folds;
 mod labels;
 mod move_rules;
 mod open_rollout;

@@ -42,7 +42,7 @@ impl Registry {
         let champions = Champions::of(model, &state, environment.model(model), inherits);
         let mut seen = BTreeSet::new();
         let latest_first: Vec<Digest> = champions.moves().iter().rev().map(|m| m.to).collect();
-        let known = Standing { state, champions, damage: None };
+        let known = Standing { state: state.into(), champions, damage: None };
         for manifest in latest_first.into_iter().filter(|manifest| seen.insert(*manifest)) {
             match self.objection(model, &known, &manifest).await? {
                 None => return Ok((self.load_manifest(model, &known, &manifest).await?, problem)),

@@ -1,7 +1,10 @@
 //! A registry over a store, in one environment.
 
-use super::{Event, deployments::DEFAULT_ENVIRONMENT, known_environments::KnownEnvironments};
-use botops_store::{KnownLogs, Store};
+use super::{
+    Event, deployments::DEFAULT_ENVIRONMENT, known_environments::KnownEnvironments,
+    known_folds::KnownFolds, state::State,
+};
+use botops_store::Store;
 use std::sync::Arc;
 
 /// A registry over a store.
@@ -11,7 +14,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Registry {
     pub(super) store: Store,
-    pub(super) logs: Arc<KnownLogs<Event>>,
+    pub(super) logs: Arc<KnownFolds<Event, State>>,
     pub(super) deployments: Arc<KnownEnvironments>,
     pub(super) environment: Arc<str>,
 }
@@ -21,7 +24,7 @@ impl Registry {
     #[must_use]
     pub fn open(store: Store) -> Self {
         Self {
-            logs: Arc::new(KnownLogs::new(store.clone())),
+            logs: Arc::new(KnownFolds::new(store.clone())),
             deployments: Arc::new(KnownEnvironments::new(store.clone())),
             environment: DEFAULT_ENVIRONMENT.into(),
             store,

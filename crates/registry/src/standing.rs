@@ -3,11 +3,12 @@
 use super::{CHAMPION, Champions, Registry, state::State};
 use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
+use std::sync::Arc;
 
 /// A model in an environment: the fold of its log, and its champions.
 pub(super) struct Standing {
     /// The fold of the model's log.
-    pub(super) state: State,
+    pub(super) state: Arc<State>,
     /// The champions; none if the deployment log is damaged.
     pub(super) champions: Champions,
     /// The fault of a damaged deployment log.

@@ -6,15 +6,16 @@ use super::{
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_store::{Appended, Entry, Log};
+use botops_store::{Appended, Entry, Fold, Log};
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The most attempts at a change while others write to the log. Each failed attempt means that another writer succeeded.
 pub(super) const MAX_CONFLICTS: u32 = 100;
 
 /// A version in the log. Its number is its position, from 1.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Registered {
     /// Digest of the manifest.
     pub(super) manifest: Digest,
@@ -25,7 +26,7 @@ pub(super) struct Registered {
 }
 
 /// An alias that is set, or was.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pointer {
     /// The manifest that it points to; `None` after its removal.
     pub(super) to: Option<Digest>,
@@ -38,7 +39,7 @@ pub(super) struct Pointer {
 }
 
 /// A move of the champion: of a deployment log, or of a model's log, in which older versions of botops wrote them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Move {
     /// The manifest that is champion from then on.
     pub(super) to: Digest,
@@ -52,8 +53,8 @@ pub(super) struct Move {
     pub(super) reason: String,
 }
 
-/// The fold of the entries of a model's log.
-#[derive(Debug, Default)]
+/// The fold of the entries of a model's log. Checkpoints hold it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
     /// The versions, by number.
     pub(super) versions: Vec<Registered>,
@@ -181,6 +182,14 @@ impl State {
     }
 }
 
+impl Fold<Event> for State {
+    const SCHEMA: &'static str = "botops.model_log/1";
+
+    fn apply(&mut self, entry: &Entry<Event>) {
+        Self::apply(self, &entry.payload);
+    }
+}
+
 /// Returns the path of the log of `model`.
 pub(super) fn path_of(model: &str) -> String {
     format!("models/{model}/log")
@@ -193,12 +202,12 @@ impl Registry {
     }
 
     /// Returns the state of `model`; `None` if no version was ever registered under that name.
-    pub(super) async fn state(&self, model: &str) -> Result<Option<State>> {
+    pub(super) async fn state(&self, model: &str) -> Result<Option<Arc<State>>> {
         if !super::reference::is_name(model) {
             return Ok(None);
         }
-        let entries = self.logs.entries(&path_of(model)).await?;
-        Ok((!entries.is_empty()).then(|| State::of(&entries)))
+        let read = self.logs.log(&path_of(model)).read().await?;
+        Ok(read.last.is_some().then_some(read.state))
     }
 
     /// Appends the event that `decide` returns for the state, if any. Returns the state afterwards.
@@ -208,25 +217,21 @@ impl Registry {
         &self,
         model: &str,
         decide: impl Fn(&State) -> Result<Option<Event>>,
-    ) -> Result<State> {
-        let path = path_of(model);
-        let mut entries = self.logs.entries(&path).await?;
-        let mut state = State::of(&entries);
+    ) -> Result<Arc<State>> {
+        let log = self.logs.log(&path_of(model));
+        let mut read = log.read().await?;
         let mut retries = self.store.retries().begin_against(MAX_CONFLICTS);
         loop {
-            let Some(event) = decide(&state)? else { return Ok(state) };
-            if let Appended::Written(entry) = self.logs.append(&path, entries.last(), event).await?
-            {
-                state.apply(&entry.payload);
-                return Ok(state);
+            let Some(event) = decide(&read.state)? else { return Ok(read.state) };
+            if let Appended::Written(entry) = log.append(read.last.as_deref(), event).await? {
+                Arc::make_mut(&mut read.state).apply(&entry.payload);
+                return Ok(read.state);
             }
             if !retries.pause().await {
                 let message = format!("others keep writing to the log of `{model}`");
                 return Err(Fault::conflict("BOT-5014", message).hint("try again in a moment"));
             }
-            let known = entries.len();
-            entries = self.logs.entries(&path).await?;
-            entries[known..].iter().for_each(|entry| state.apply(&entry.payload));
+            read = log.read().await?;
         }
     }
 }

@@ -8,6 +8,7 @@ use botops_store::{Appended, Store};
 use std::sync::Arc;
 
 mod as_of;
+mod model_checkpoints;
 mod withdrawal;
 
 const MODEL: &str = "support";

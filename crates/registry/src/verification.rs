@@ -3,13 +3,13 @@
 use super::{
     Action, CHAMPION, Event, Manifest, Registry, Verification,
     move_rules::{VerifiedModel, about},
-    state::State,
+    state::{State, path_of},
     versions,
 };
 use botops_digest::Digest;
 use botops_evaluation::PassedGates;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
-use botops_store::{Entry, blob_path};
+use botops_store::{Entry, blob_path, contradictions};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,8 @@ impl Registry {
     /// - logs: the numbers have no gaps, the digest of each entry is right, and it links to the entry before. Aliases
     ///   move from where they were to a registered version, `champion` only with evidence about it
     /// - deployment logs: the champion of a model moves from where it was, to a registered version, with evidence that proves
-    ///   it. Each checkpoint is the fold of the entries from 1 on; no checkpoint is trusted
+    ///   it
+    /// - each checkpoint of a log is the fold of the entries from 1 on; no checkpoint is trusted
     /// - manifests: they can be read, are of this model, and match their digest
     /// - files and evidence: they exist, match their digest, and have the length in the manifest
     ///
@@ -124,6 +125,9 @@ impl Registry {
         // After a gap or an altered entry, intact later entries contradict the rest.
         if is_complete {
             self.check_moves(model, &inspection.entries, problems);
+            let (path, entries) = (path_of(model), &inspection.entries);
+            let wrong = contradictions::<_, State>(&self.store, &path, entries).await?;
+            problems.extend(wrong.iter().map(Fault::as_finding));
         }
         self.verify_files(model, &manifests, seen, problems).await?;
         self.verify_evidence(model, &inspection.entries, &manifests, seen, problems).await?;

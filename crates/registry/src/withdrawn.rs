@@ -15,8 +15,10 @@ pub struct Withdrawn {
 }
 
 /// The withdrawals of a version that are in force.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Marks {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) yanked: Option<Withdrawn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) deprecated: Option<Withdrawn>,
 }
