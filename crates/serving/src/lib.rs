@@ -144,7 +144,6 @@ pub use deployment_rules::verify_deployments;
 pub use disagreements::{Disagreement, Disagreements, ShadowPrediction};
 pub use listener_settings::{ListenerSettings, MetricsAccess};
 pub use outgoing::ActionSettings;
-pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings};
 pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings, WebSocketSettings};
 pub use rehearsal::rehearse;
 pub use replay::{ReplayTarget, replay};
