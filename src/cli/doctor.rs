@@ -236,6 +236,7 @@ fn protection(workspace: &Workspace) -> Vec<Setting> {
             list(&workspace.allowed_hosts.value),
             &workspace.allowed_hosts.origin,
         ),
+        shown("server.actions", list(&workspace.actions.value.allow), &workspace.actions.origin),
         shown(
             "server.cors.origins",
             list(&workspace.cors_origins.value),

@@ -143,7 +143,7 @@ pub use cors::Origin;
 pub use deployment_rules::verify_deployments;
 pub use disagreements::{Disagreement, Disagreements, ShadowPrediction};
 pub use listener_settings::{ListenerSettings, MetricsAccess};
-pub use outgoing::ActionSettings;
+pub use outgoing::{ActionSettings, check_actions};
 pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings, WebSocketSettings};
 pub use rehearsal::rehearse;
 pub use replay::{ReplayTarget, replay};

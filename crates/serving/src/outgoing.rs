@@ -39,6 +39,14 @@ pub struct ActionSettings {
     pub secrets: Vec<Secret>,
 }
 
+/// Checks the calls that dialogues may ask for.
+///
+/// # Errors
+/// `BOT-6150` (exit 2) a host, a network or a secret cannot be used.
+pub fn check_actions(settings: &ActionSettings) -> Result<()> {
+    Outgoing::new(settings).map(drop)
+}
+
 /// The calls of a server.
 pub(super) struct Outgoing {
     /// The client; `None` if no host may be called.

@@ -4,6 +4,7 @@
 //! precedence is flag > environment > profile > `botops.yaml` > default.
 
 mod access;
+mod actions;
 mod limits_spec;
 mod listeners;
 mod places;
@@ -13,6 +14,7 @@ mod settings;
 mod spec;
 
 pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
+pub use actions::{Actions, ActionsSpec};
 pub use limits_spec::{CorsSpec, RequestLimitsSpec, RouteLimitsSpec};
 pub use secret::{Secret, SecretSource};
 pub use settings::{

@@ -2,6 +2,7 @@
 
 use crate::{
     access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec},
+    actions::{Actions, ActionsSpec},
     places::Places,
     secret::{Secret, SecretSource},
     settings::{
@@ -197,6 +198,7 @@ impl Sources<'_> {
                 Vec::is_empty,
             ),
             chat_page: self.chat_page(),
+            actions: self.actions()?,
             root: self.root,
         })
     }
@@ -363,6 +365,26 @@ impl Sources<'_> {
             false => Origin::File(self.at_line(key)),
         };
         Setting { value, origin }
+    }
+
+    /// Returns the calls that dialogues may ask for, with the references of their secrets read and not resolved.
+    ///
+    /// # Errors
+    /// `BOT-1021` (exit 2) a secret is written out and not a reference.
+    fn actions(&self) -> Result<Setting<Actions>> {
+        let key = "server.actions";
+        let is_empty = |spec: &ActionsSpec| *spec == ActionsSpec::default();
+        let Setting { value, origin } = self.of_server(key, |server| &server.actions, is_empty);
+        let written = [("secret", &value.secret), ("second_secret", &value.second_secret)];
+        let secrets = written.into_iter().filter_map(|(name, reference)| {
+            let place = self.place(&format!("{key}.{name}"), &origin);
+            let reference = reference.as_deref()?;
+            let environment = &self.overrides.environment;
+            Some(SecretSource::parse(reference, &self.root, environment, place))
+        });
+        let secrets = secrets.collect::<Result<_>>()?;
+        let ActionsSpec { allow, allow_private, .. } = value;
+        Ok(Setting { value: Actions { allow, allow_private, secrets }, origin })
     }
 
     /// Returns the receivers of webhooks, with the references of their secrets read and not resolved.

@@ -1,8 +1,8 @@
 //! The settings in force, each with its origin.
 
 use crate::{
-    access::PublicAccess, limits_spec::RouteLimitsSpec, places::Places, secret::SecretSource,
-    spec::OidcSpec,
+    access::PublicAccess, actions::Actions, limits_spec::RouteLimitsSpec, places::Places,
+    secret::SecretSource, spec::OidcSpec,
 };
 use botops_findings::Place;
 use serde::Serialize;
@@ -190,6 +190,8 @@ pub struct Workspace {
     pub cors_origins: Setting<Vec<String>>,
     /// Whether the public listener serves a chat page (`server.chat_page`).
     pub chat_page: Setting<bool>,
+    /// The calls that dialogues may ask for (`server.actions`); their secrets are read when they are needed.
+    pub actions: Setting<Actions>,
 }
 
 impl Workspace {

@@ -1,6 +1,7 @@
 //! The contents of `botops.yaml`.
 
 use crate::access::AccessSpec;
+use crate::actions::ActionsSpec;
 use crate::limits_spec::{CorsSpec, RequestLimitsSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -98,6 +99,8 @@ pub struct ServerSpec {
     pub client_key: Option<String>,
     /// Whether the public listener serves a chat page at `/` (default `false`).
     pub chat_page: Option<bool>,
+    /// The calls that a dialogue may ask for: its actions and hand-offs.
+    pub actions: ActionsSpec,
 }
 
 /// The limits of connections and requests: the block `server.limits`. Durations are written as `10s`.

@@ -2,7 +2,10 @@
 //! run the same.
 
 use super::{
-    access, conversations, identity_key, listeners, placed::placed, protection, settings::webhooks,
+    access, conversations, identity_key, listeners,
+    placed::placed,
+    protection,
+    settings::{actions, webhooks},
 };
 use crate::cli::session::conversing;
 use botops_access::{Issuers, TokenKeys};
@@ -30,6 +33,7 @@ pub(crate) fn faults(workspace: &Workspace, listen: SocketAddr) -> Vec<Fault> {
     note(administrators(workspace));
     note(clients(workspace));
     note(receivers(workspace));
+    note(calls(workspace));
     note(certificate(workspace, "server.tls", &workspace.tls));
     note(certificate(workspace, "server.admin_tls", &workspace.admin_tls));
     note(identity_key::check(workspace));
@@ -111,6 +115,13 @@ fn receivers(workspace: &Workspace) -> Result<()> {
             .map_err(|fault| placed(workspace, &format!("{key}[{i}]"), setting, fault))?;
     }
     serving::check_webhooks(&specs).map_err(|fault| placed(workspace, key, setting, fault))
+}
+
+/// Checks the calls that dialogues may ask for.
+fn calls(workspace: &Workspace) -> Result<()> {
+    let (key, setting) = ("server.actions", &workspace.actions);
+    serving::check_actions(&actions(workspace)?)
+        .map_err(|fault| placed(workspace, key, setting, fault))
 }
 
 /// Checks the files of a certificate.

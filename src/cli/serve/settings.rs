@@ -4,8 +4,8 @@ use super::{access, flags::Args, identity_key, listeners, protection, token_key}
 use botops_access::Policy;
 use botops_findings::Result;
 use botops_registry::{Registry, read_policy};
-use botops_serving::{Replication, RequestLog, ServerSettings, WebhookSpec};
-use botops_workspace::{Webhook, Workspace};
+use botops_serving::{ActionSettings, Replication, RequestLog, ServerSettings, WebhookSpec};
+use botops_workspace::{Actions, Webhook, Workspace};
 
 /// Returns the settings of the server, of the flags and of the workspace.
 ///
@@ -28,6 +28,7 @@ pub(super) fn server_settings(args: &Args, workspace: &Workspace) -> Result<Serv
             feedback_lifetime: args.feedback_lifetime,
         },
         webhooks: webhooks(workspace)?,
+        actions: Some(actions(workspace)?),
         // Opened at the start, and not read again.
         conversations: None,
         request_log: if args.no_request_log {
@@ -53,6 +54,20 @@ pub(super) fn webhooks(workspace: &Workspace) -> Result<Vec<WebhookSpec>> {
         })
     };
     workspace.webhooks.value.iter().map(receiver).collect()
+}
+
+/// Returns the calls that dialogues may ask for, with their secrets.
+///
+/// # Errors
+/// `BOT-1021` (exit 2) a secret cannot be read.
+pub(super) fn actions(workspace: &Workspace) -> Result<ActionSettings> {
+    let Actions { allow, allow_private, secrets } = &workspace.actions.value;
+    let secrets = secrets.iter().filter_map(|it| it.resolve().transpose());
+    Ok(ActionSettings {
+        allow: allow.clone(),
+        allow_private: allow_private.clone(),
+        secrets: secrets.collect::<Result<_>>()?,
+    })
 }
 
 /// Reads the policy file of the workspace, for the environment of `registry`; `None` without one.
