@@ -70,6 +70,30 @@ fn a_difference_names_params_and_flips() {
 }
 
 #[test]
+fn a_difference_counts_the_records_of_the_training_data() {
+    let terminal = two_versions();
+    let without = json(&terminal, "registry diff @1 @2");
+    let data = &without["data"]["training_data"][0];
+    assert!(data["digest"].is_string() && data["records"].is_null(), "no snapshot: {data}");
+    assert!(!terminal.stdout("registry diff @1 @2").contains("records"));
+
+    terminal.write("set/data.csv", two_intents(30));
+    terminal.stdout("data snapshot set --name bot");
+    terminal.write("set/data.csv", two_intents(45));
+    terminal.stdout("data snapshot set --name bot");
+    terminal.stdout("train set/data.csv --out 3.botops");
+    terminal.stdout("push 3.botops --name bot");
+    let found = json(&terminal, "registry diff @1 @3");
+    let [old, new] = [0, 1].map(|side| &found["data"]["training_data"][side]);
+    assert_eq!((&old["file"], &old["records"]), (&"bot@1:data.csv".into(), &60.into()), "{found}");
+    assert_eq!((&new["file"], &new["records"]), (&"bot@2:data.csv".into(), &90.into()), "{found}");
+    let table = terminal.stdout("registry diff @1 @3");
+    let row = |name: &str| table.lines().find(|line| line.contains(name)).unwrap_or("").to_owned();
+    assert!(row("records").contains("60") && row("records").contains("90"), "{table}");
+    assert!(row("snapshot").contains("bot@1:data.csv"), "{table}");
+}
+
+#[test]
 fn a_renamed_intent_is_acknowledged() {
     let terminal = two_versions();
     terminal.write("renamed.csv", two_intents(30).replace(",order_status", ",parcels"));

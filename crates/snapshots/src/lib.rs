@@ -18,6 +18,7 @@
 mod chunks;
 mod file_list;
 mod file_stamps;
+mod holding;
 mod log;
 mod manifest;
 mod pulling;
@@ -27,6 +28,7 @@ mod taking;
 mod verification;
 
 pub use file_list::files_under;
+pub use holding::Held;
 pub use log::{Snapshot, SnapshotAction, SnapshotEvent, Snapshots};
 pub use manifest::{Chunk, Pack, SnapshotFile, SnapshotManifest};
 pub use pulling::Pulled;

@@ -6,15 +6,19 @@ use crate::cli::{
     session::context::Context,
     terminal::tables,
 };
-use botops_datasets::Presence;
+use botops_datasets::{self as datasets, Presence};
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, Comparison, Metric};
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_registry::{IntentChanges, MODEL_FILE, Reference, Registry, Version, intent_changes};
+use botops_snapshots::Held;
 use botops_text::shell_line;
 use serde::Serialize;
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -53,7 +57,23 @@ struct Answer {
     intents: IntentChanges,
     /// `a` is the champion in it, and `b` the challenger.
     predictions: Option<Comparison>,
+    /// The training data of `a` and of `b`; `None` where the version names none.
+    training_data: [Option<TrainingData>; 2],
 }
+
+/// The training data of a version.
+#[derive(Serialize)]
+struct TrainingData {
+    /// The digest of its bytes.
+    digest: Digest,
+    /// The file of the newest snapshot that has it, such as `support@3:train.csv`; `None` if no snapshot was found.
+    file: Option<String>,
+    /// The number of its records; `None` without a snapshot, or if the columns cannot be told.
+    records: Option<u64>,
+}
+
+/// The most manifests of snapshots that are read for the training data of both versions.
+const MOST_MANIFESTS: usize = 500;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let [a, b] = [reference(&args.a, context)?, reference(&args.b, context)?];
@@ -70,7 +90,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             Some(evaluation::compare((&old.0, old.1), (&new.0, new.1), &data)?)
         }
     };
-    let answer = answer(&a, &b, predictions);
+    let training_data = training_data([&a, &b], &args.columns, context)?;
+    let answer = answer((&a, &b), predictions, training_data);
     let mut findings = a.warnings();
     findings.extend(b.warnings());
     let text = text(&answer);
@@ -95,7 +116,40 @@ fn model(
     Ok((IntentModel::from_bytes(&bytes)?, Digest::of(&bytes)))
 }
 
-fn answer(a: &Version, b: &Version, predictions: Option<Comparison>) -> Answer {
+/// Finds the training data of both versions in the snapshots of the store, and counts their records.
+fn training_data(
+    versions: [&Version; 2],
+    columns: &DataArgs,
+    context: &Context,
+) -> Result<[Option<TrainingData>; 2]> {
+    let snapshots = context.snapshots()?;
+    let wanted = versions.iter().filter_map(|version| version.manifest.data).collect();
+    let held = context.wait(snapshots.holding(&wanted, MOST_MANIFESTS))??;
+    let mut known: BTreeMap<Digest, (String, Option<u64>)> = BTreeMap::new();
+    for (digest, Held { snapshot, path }) in held {
+        let name = format!("{}:{path}", snapshot.reference());
+        let file = snapshots.file(&snapshot, Some(&path))?;
+        let bytes = context.wait(snapshots.bytes(&snapshot, file))??;
+        let options = columns.options(Presence::Optional);
+        // Another version may have been trained on other columns than these flags name.
+        let records = match datasets::read_bytes(&bytes, &name, &options) {
+            Ok(data) => Some(data.records.len() as u64),
+            Err(_) => None,
+        };
+        known.insert(digest, (name, records));
+    }
+    Ok(versions.map(|version| {
+        let digest = version.manifest.data?;
+        let (file, records) = known.get(&digest).cloned().unzip();
+        Some(TrainingData { digest, file, records: records.flatten() })
+    }))
+}
+
+fn answer(
+    (a, b): (&Version, &Version),
+    predictions: Option<Comparison>,
+    training_data: [Option<TrainingData>; 2],
+) -> Answer {
     let [old, new] = [&a.manifest, &b.manifest];
     let size = |version: &Version| version.manifest.file(MODEL_FILE).map(|file| file.size_bytes);
     let digest = |digest: Option<Digest>| digest.map(|digest| digest.to_string());
@@ -130,6 +184,7 @@ fn answer(a: &Version, b: &Version, predictions: Option<Comparison>) -> Answer {
         size_bytes: [size(a), size(b)],
         intents: intent_changes(old, new),
         predictions,
+        training_data,
     }
 }
 
@@ -139,6 +194,16 @@ fn text(answer: &Answer) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     for Difference { name, a, b } in &answer.origin {
         rows.push(vec![name.clone(), shown(a), shown(b)]);
+    }
+    let [old, new] = &answer.training_data;
+    let of_both = |value: &dyn Fn(&TrainingData) -> Option<String>| {
+        [old, new].map(|data| data.as_ref().and_then(value))
+    };
+    let files = of_both(&|data| data.file.as_deref().map(|file| botops_text::display(file, 200)));
+    if files != [None, None] {
+        rows.push(vec!["snapshot".to_owned(), shown(&files[0]), shown(&files[1])]);
+        let records = of_both(&|data| data.records.map(tables::count));
+        rows.push(vec!["records".to_owned(), shown(&records[0]), shown(&records[1])]);
     }
     let size = answer.size_bytes.map(|size| size.map(tables::count));
     rows.push(vec!["model bytes".to_owned(), shown(&size[0]), shown(&size[1])]);
