@@ -27,6 +27,7 @@ mod stage_validations;
 mod stages;
 pub mod state;
 mod status;
+mod stories;
 
 pub use annotations::{annotated, ignored_entities};
 pub use drift_input::{DriftColumns, FoldModels, rows};
@@ -41,9 +42,10 @@ pub use resources::{Encoders, Equipment};
 pub use run::{prepare, run};
 pub use services::{Promoter, PromotionRequest, Prospect, Services};
 pub use spec::{
-    DriftStage, EvaluateStage, GateStage, NearDuplicates, OnDrift, PipelineSpec, PromoteStage,
-    PushStage, ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,
+    DialogueTestStage, DriftStage, EvaluateStage, GateStage, NearDuplicates, OnDrift, PipelineSpec,
+    PromoteStage, PushStage, ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,
 };
 pub use stage_validations::StageValidation;
 pub use state::{Folder, StageRecord, StageVerdict};
 pub use status::{Freshness, StageStatus, status};
+pub use stories::{StoryRules, read_stories, replay, story_findings};

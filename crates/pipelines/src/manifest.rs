@@ -74,11 +74,13 @@ pub fn manifest(
 /// Reads a dialogue and compiles it once, so that its errors are reported, with the file, before a training starts.
 ///
 /// # Errors
-/// Those of [`botops_spec::read`] and [`Dialogue::compile`].
+/// Those of [`botops_spec::read`], [`Dialogue::compile`] and [`Dialogue::check_stories`].
 pub fn read_dialogue(path: &Path) -> Result<DialogueSpec> {
     let dialogue: DialogueSpec = botops_spec::read(path)?;
-    match Dialogue::compile(&dialogue) {
-        Ok(_) => Ok(dialogue),
+    let checked =
+        Dialogue::compile(&dialogue).and_then(|compiled| compiled.check_stories(&dialogue.tests));
+    match checked {
+        Ok(()) => Ok(dialogue),
         Err(fault) => {
             let file = Some(path.display().to_string());
             let place = botops_findings::Place { file, ..fault.place().clone() };

@@ -83,6 +83,7 @@ fn files(stage: &Stage) -> Vec<(&'static str, PathBuf)> {
         StageSpec::Train(spec) => vec![("dialogue", spec.dialogue.as_ref())],
         StageSpec::Drift(spec) => vec![("current", Some(&spec.current))],
         StageSpec::Promote(spec) => vec![("traffic", spec.traffic.as_ref())],
+        StageSpec::DialogueTest(spec) => vec![("stories", spec.stories.as_ref())],
         StageSpec::Split(_)
         | StageSpec::Evaluate(_)
         | StageSpec::Gate(_)

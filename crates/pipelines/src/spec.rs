@@ -1,6 +1,6 @@
 //! The specification of a pipeline, as written in YAML.
 
-use crate::tune_block::TuneSpec;
+use crate::{stories::StoryRules, tune_block::TuneSpec};
 use botops_drift::DriftSpec;
 use botops_evaluation::GateSpec;
 use botops_findings::{Fault, Result};
@@ -56,6 +56,8 @@ pub enum StageSpec {
     Promote(Box<PromoteStage>),
     /// Runs a shell command.
     Shell(ShellStage),
+    /// Replays the stories of the dialogue with a model.
+    DialogueTest(DialogueTestStage),
 }
 
 macro_rules! stage {
@@ -200,6 +202,20 @@ stage! {
     }
 }
 
+stage! {
+    /// Replays the stories of the dialogue with a model: a difference, or too little coverage, stops the run.
+    DialogueTestStage {
+        /// The train stage, whose model has the dialogue.
+        model: String,
+        /// A file with more stories, under `tests:`.
+        #[serde(default)]
+        stories: Option<PathBuf>,
+        /// The least coverage.
+        #[serde(default)]
+        rules: StoryRules,
+    }
+}
+
 /// The treatment of near duplicates by a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -261,6 +277,9 @@ impl StageSpec {
             Self::Gate(stage) => stage.rules.check_ranges().map_err(|fault| ("rules", fault)),
             Self::Drift(stage) => stage.rules.check_ranges().map_err(|fault| ("rules", fault)),
             Self::Promote(stage) => stage.plan.check().map(|_| ()).map_err(|fault| ("plan", fault)),
+            Self::DialogueTest(stage) => {
+                stage.rules.check_ranges().map_err(|fault| ("rules", fault))
+            }
             Self::Validate(_) | Self::Evaluate(_) | Self::Push(_) | Self::Shell(_) => Ok(()),
         }
     }
@@ -278,6 +297,7 @@ impl StageSpec {
             Self::Push(_) => "push",
             Self::Promote(_) => "promote",
             Self::Shell(_) => "shell",
+            Self::DialogueTest(_) => "dialogue_test",
         }
     }
 
@@ -294,6 +314,7 @@ impl StageSpec {
             Self::Push(stage) => &stage.name,
             Self::Promote(stage) => &stage.name,
             Self::Shell(stage) => &stage.name,
+            Self::DialogueTest(stage) => &stage.name,
         };
         name.as_deref().unwrap_or_else(|| self.kind())
     }
@@ -310,6 +331,7 @@ impl StageSpec {
             Self::Push(stage) => &stage.after,
             Self::Promote(stage) => &stage.after,
             Self::Shell(stage) => &stage.after,
+            Self::DialogueTest(stage) => &stage.after,
         }
     }
 
@@ -334,6 +356,7 @@ impl StageSpec {
                 vec![("model", &stage.model, "train"), ("gate", &stage.gate, "gate")]
             }
             Self::Promote(stage) => vec![("version", &stage.version, "push")],
+            Self::DialogueTest(stage) => vec![("model", &stage.model, "train")],
         }
     }
 }

@@ -256,6 +256,12 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
                 inputs.extend(champion.map(|champion| (CHAMPION.to_owned(), champion)));
             }
         }
+        Some(StageSpec::DialogueTest(spec)) => {
+            take(work, &mut inputs, &spec.model, "model.botops")?;
+            if let Some(stories) = &spec.stories {
+                inputs.insert("file:stories".to_owned(), input_files::digest(root, stories)?);
+            }
+        }
         Some(StageSpec::Shell(spec)) => {
             for path in &spec.inputs {
                 inputs.insert(format!("file:{}", path.display()), input_files::digest(root, path)?);

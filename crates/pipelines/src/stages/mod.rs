@@ -3,6 +3,7 @@
 pub(crate) mod last_run;
 pub(crate) mod work;
 
+mod dialogue_test;
 mod drift;
 mod files;
 mod fitting;
@@ -66,6 +67,7 @@ pub(super) async fn execute(
         Some(StageSpec::Push(spec)) => versions::push(work, &stage.name, spec, made).await,
         Some(StageSpec::Promote(spec)) => versions::promote(work, stage, spec, made).await,
         Some(StageSpec::Shell(spec)) => shell(work, spec, made).await,
+        Some(StageSpec::DialogueTest(spec)) => dialogue_test::dialogue_test(work, spec, made),
     }
 }
 
