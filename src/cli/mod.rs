@@ -12,6 +12,7 @@ mod chat;
 mod conversations;
 mod data;
 mod db;
+mod dialogue;
 mod doctor;
 mod drift;
 mod evaluate;
@@ -123,6 +124,8 @@ enum Verb {
     Unfreeze(freeze::UnfreezeArgs),
     /// Manage the tables of the store of conversations
     Db(db::Args),
+    /// Test the dialogue of a bot
+    Dialogue(dialogue::Args),
     /// Inspect a pipeline
     Pipeline(pipeline::Args),
     /// Show the settings in force with their origins, and check the stores
@@ -255,6 +258,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Freeze(args) => freeze::freeze(&args, context),
         Verb::Unfreeze(args) => freeze::unfreeze(&args, context),
         Verb::Db(args) => db::run(&args, context),
+        Verb::Dialogue(args) => dialogue::run(&args, context),
         Verb::Pipeline(args) => pipeline::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Explain(args) => explain::run(&args),
