@@ -15,6 +15,7 @@ mod interfaces;
 mod limits;
 mod model;
 mod pipeline;
+mod predictions;
 mod rollout;
 mod store;
 mod tagger;
@@ -46,6 +47,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         conversations::ENTRIES,
         actions::ENTRIES,
         interfaces::ENTRIES,
+        predictions::ENTRIES,
         model::ENTRIES,
         pipeline::ENTRIES,
     ]

@@ -1,0 +1,245 @@
+//! The columns of a Parquet file: records to arrays, and back.
+
+use crate::record::{Likely, Record};
+use polars_arrow::{
+    array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray},
+    datatypes::{ArrowDataType, ArrowSchema, Field, TimeUnit},
+    types::NativeType,
+};
+
+/// A column, in the order of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    At,
+    RequestId,
+    Index,
+    Endpoint,
+    Conversation,
+    Text,
+    TextHash,
+    NChars,
+    Language,
+    Guessed,
+    Digest,
+    Arm,
+    Intent,
+    Confidence,
+    Intent2,
+    P2,
+    Intent3,
+    P3,
+    Oos,
+    Fallback,
+    LatencyUs,
+    Entities,
+}
+
+/// Every column, in order.
+pub(crate) const COLUMNS: [Column; 22] = [
+    Column::At,
+    Column::RequestId,
+    Column::Index,
+    Column::Endpoint,
+    Column::Conversation,
+    Column::Text,
+    Column::TextHash,
+    Column::NChars,
+    Column::Language,
+    Column::Guessed,
+    Column::Digest,
+    Column::Arm,
+    Column::Intent,
+    Column::Confidence,
+    Column::Intent2,
+    Column::P2,
+    Column::Intent3,
+    Column::P3,
+    Column::Oos,
+    Column::Fallback,
+    Column::LatencyUs,
+    Column::Entities,
+];
+
+impl Column {
+    /// Returns its name in the file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::At => "at",
+            Self::RequestId => "request_id",
+            Self::Index => "index",
+            Self::Endpoint => "endpoint",
+            Self::Conversation => "conversation",
+            Self::Text => "text",
+            Self::TextHash => "text_hash",
+            Self::NChars => "n_chars",
+            Self::Language => "language",
+            Self::Guessed => "guessed",
+            Self::Digest => "digest",
+            Self::Arm => "arm",
+            Self::Intent => "intent",
+            Self::Confidence => "confidence",
+            Self::Intent2 => "intent_2",
+            Self::P2 => "p_2",
+            Self::Intent3 => "intent_3",
+            Self::P3 => "p_3",
+            Self::Oos => "oos",
+            Self::Fallback => "fallback",
+            Self::LatencyUs => "latency_us",
+            Self::Entities => "entities",
+        }
+    }
+
+    /// Returns its field in the schema.
+    pub(crate) fn field(self) -> Field {
+        let (dtype, nullable) = match self {
+            Self::At => {
+                (ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), false)
+            }
+            Self::Index | Self::NChars => (ArrowDataType::UInt32, false),
+            Self::LatencyUs => (ArrowDataType::UInt64, false),
+            Self::Confidence => (ArrowDataType::Float64, false),
+            Self::P2 | Self::P3 | Self::Oos => (ArrowDataType::Float64, true),
+            Self::Fallback => (ArrowDataType::Boolean, false),
+            Self::RequestId | Self::Endpoint | Self::Digest | Self::Arm | Self::Intent => {
+                (ArrowDataType::Utf8View, false)
+            }
+            Self::Conversation
+            | Self::Text
+            | Self::TextHash
+            | Self::Language
+            | Self::Guessed
+            | Self::Intent2
+            | Self::Intent3
+            | Self::Entities => (ArrowDataType::Utf8View, true),
+        };
+        Field::new(self.name().into(), dtype, nullable)
+    }
+
+    /// Makes the array of this column of `records`.
+    fn array(self, records: &[Record]) -> Box<dyn Array> {
+        let texts = |of: &dyn Fn(&Record) -> Option<&str>| -> Box<dyn Array> {
+            Box::new(Utf8ViewArray::from_slice(records.iter().map(of).collect::<Vec<_>>()))
+        };
+        let other = |record: &Record, at: usize| record.others.get(at).map(|it| it.p);
+        match self {
+            Self::At => {
+                let times = PrimitiveArray::from_vec(records.iter().map(|it| it.at).collect());
+                Box::new(times.to(self.field().dtype))
+            }
+            Self::RequestId => texts(&|it| Some(&it.request_id)),
+            Self::Index => numbers(records.iter().map(|it| it.index)),
+            Self::Endpoint => texts(&|it| Some(&it.endpoint)),
+            Self::Conversation => texts(&|it| it.conversation.as_deref()),
+            Self::Text => texts(&|it| it.text.as_deref()),
+            Self::TextHash => texts(&|it| it.text_hash.as_deref()),
+            Self::NChars => numbers(records.iter().map(|it| it.n_chars)),
+            Self::Language => texts(&|it| it.language.as_deref()),
+            Self::Guessed => texts(&|it| it.guessed.as_deref()),
+            Self::Digest => texts(&|it| Some(&it.digest)),
+            Self::Arm => texts(&|it| Some(&it.arm)),
+            Self::Intent => texts(&|it| Some(&it.intent)),
+            Self::Confidence => numbers(records.iter().map(|it| it.confidence)),
+            Self::Intent2 => texts(&|it| it.others.first().map(|it| it.intent.as_str())),
+            Self::P2 => optional(records.iter().map(|it| other(it, 0))),
+            Self::Intent3 => texts(&|it| it.others.get(1).map(|it| it.intent.as_str())),
+            Self::P3 => optional(records.iter().map(|it| other(it, 1))),
+            Self::Oos => optional(records.iter().map(|it| it.oos)),
+            Self::Fallback => {
+                let bits: Vec<bool> = records.iter().map(|it| it.fallback).collect();
+                Box::new(BooleanArray::from_slice(bits))
+            }
+            Self::LatencyUs => numbers(records.iter().map(|it| it.latency_us)),
+            Self::Entities => {
+                let joined = |it: &Record| (!it.entities.is_empty()).then(|| it.entities.join(","));
+                Box::new(Utf8ViewArray::from_slice(records.iter().map(joined).collect::<Vec<_>>()))
+            }
+        }
+    }
+
+    /// Puts the values of `array` into the same field of `records`. Returns false if it has another type.
+    pub(crate) fn fill(self, array: &dyn Array, records: &mut [Record]) -> bool {
+        match self {
+            Self::At => each::<i64>(array, records, |it, at| it.at = at),
+            Self::Index => each::<u32>(array, records, |it, n| it.index = n),
+            Self::NChars => each::<u32>(array, records, |it, n| it.n_chars = n),
+            Self::LatencyUs => each::<u64>(array, records, |it, n| it.latency_us = n),
+            Self::Confidence => each::<f64>(array, records, |it, p| it.confidence = p),
+            Self::Oos => each::<f64>(array, records, |it, p| it.oos = Some(p)),
+            Self::P2 => each::<f64>(array, records, |it, p| likely(it, 0).p = p),
+            Self::P3 => each::<f64>(array, records, |it, p| likely(it, 1).p = p),
+            Self::Fallback => {
+                let Some(bits) = array.as_any().downcast_ref::<BooleanArray>() else {
+                    return false;
+                };
+                records.iter_mut().zip(bits.values_iter()).for_each(|(it, bit)| it.fallback = bit);
+                true
+            }
+            Self::RequestId => texts(array, records, |it, text| it.request_id = text),
+            Self::Endpoint => texts(array, records, |it, text| it.endpoint = text),
+            Self::Conversation => texts(array, records, |it, text| it.conversation = Some(text)),
+            Self::Text => texts(array, records, |it, text| it.text = Some(text)),
+            Self::TextHash => texts(array, records, |it, text| it.text_hash = Some(text)),
+            Self::Language => texts(array, records, |it, text| it.language = Some(text)),
+            Self::Guessed => texts(array, records, |it, text| it.guessed = Some(text)),
+            Self::Digest => texts(array, records, |it, text| it.digest = text),
+            Self::Arm => texts(array, records, |it, text| it.arm = text),
+            Self::Intent => texts(array, records, |it, text| it.intent = text),
+            Self::Intent2 => texts(array, records, |it, text| likely(it, 0).intent = text),
+            Self::Intent3 => texts(array, records, |it, text| likely(it, 1).intent = text),
+            Self::Entities => texts(array, records, |it, text| {
+                it.entities = text.split(',').map(str::to_owned).collect();
+            }),
+        }
+    }
+}
+
+/// Returns the schema of a file.
+pub(crate) fn schema() -> ArrowSchema {
+    COLUMNS.iter().map(|column| column.field()).map(|field| (field.name.clone(), field)).collect()
+}
+
+/// Returns the arrays of `records`, one a column.
+pub(crate) fn arrays(records: &[Record]) -> Vec<Box<dyn Array>> {
+    COLUMNS.iter().map(|column| column.array(records)).collect()
+}
+
+fn numbers<T: NativeType>(values: impl Iterator<Item = T>) -> Box<dyn Array> {
+    Box::new(PrimitiveArray::from_vec(values.collect()))
+}
+
+fn optional(values: impl Iterator<Item = Option<f64>>) -> Box<dyn Array> {
+    Box::new(values.collect::<PrimitiveArray<f64>>())
+}
+
+/// Calls `put` with each value that is not null.
+fn each<T: NativeType>(
+    array: &dyn Array,
+    records: &mut [Record],
+    put: impl Fn(&mut Record, T),
+) -> bool {
+    let Some(values) = array.as_any().downcast_ref::<PrimitiveArray<T>>() else { return false };
+    for (record, value) in records.iter_mut().zip(values.iter()) {
+        if let Some(value) = value {
+            put(record, *value);
+        }
+    }
+    true
+}
+
+fn texts(array: &dyn Array, records: &mut [Record], put: impl Fn(&mut Record, String)) -> bool {
+    let Some(values) = array.as_any().downcast_ref::<Utf8ViewArray>() else { return false };
+    for (record, value) in records.iter_mut().zip(values.iter()) {
+        if let Some(value) = value {
+            put(record, value.to_owned());
+        }
+    }
+    true
+}
+
+/// Returns the next likely intent number `at`, which is made if it is missing.
+fn likely(record: &mut Record, at: usize) -> &mut Likely {
+    while record.others.len() <= at {
+        record.others.push(Likely { intent: String::new(), p: 0.0 });
+    }
+    &mut record.others[at]
+}

@@ -1,0 +1,445 @@
+//! The writing side of the log in a server: records in, groups of them on the disk. No request waits for it.
+
+use crate::{
+    layout::HourKey,
+    record::{Record, TextPolicy},
+    spool::{SAMPLE, Spool, SpoolState},
+};
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
+    time::{Duration, Instant},
+};
+
+/// The most records that wait to be written.
+const CAPACITY: usize = 1 << 16;
+/// The most records of a group.
+const GROUP: usize = 1 << 14;
+/// The longest time that the end of a server waits for the last group.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The name of a conversation in the log, of the id that a client gave it.
+pub type NameOf = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// How a server writes its log.
+#[derive(Clone)]
+pub struct PredictionLogSettings {
+    /// The local folder of this server.
+    pub folder: PathBuf,
+    /// The name of this server in the environment.
+    pub replica: String,
+    /// The time that records gather before they are synced together.
+    pub group: Duration,
+    /// The age at which a segment is closed, so that it can be shipped.
+    pub segment_age: Duration,
+    /// The most bytes of the folder.
+    pub most_bytes: u64,
+    /// What is kept of texts.
+    pub text: TextPolicy,
+    /// The key of the hashes of texts.
+    pub key: Arc<[u8]>,
+    /// The names of conversations.
+    pub name_of: NameOf,
+}
+
+impl std::fmt::Debug for PredictionLogSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PredictionLogSettings")
+            .field("folder", &self.folder)
+            .field("replica", &self.replica)
+            .field("text", &self.text)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message as a server hands it over: names and texts are still those of the client.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RawRecord {
+    /// The record, without its text, and with the client's id of the conversation.
+    pub record: Record,
+    /// The text.
+    pub text: String,
+}
+
+/// What became of the records so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogCounts {
+    /// Records that are synced to the disk.
+    pub written: u64,
+    /// Records that were lost because they came faster than they could be written, or were too large.
+    pub dropped: u64,
+    /// Records that were left out because the store was out of reach for long.
+    pub sampled_out: u64,
+    /// Records that were lost because the disk refused them, or the folder was full.
+    pub refused: u64,
+    /// The bytes that wait in the folder.
+    pub waiting_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    written: AtomicU64,
+    dropped: AtomicU64,
+    sampled_out: AtomicU64,
+    refused: AtomicU64,
+    waiting_bytes: AtomicU64,
+}
+
+enum Input {
+    Record(Box<RawRecord>),
+    /// Sync what there is; with `close`, the segment is closed, too.
+    Flush {
+        close: bool,
+        done: SyncSender<()>,
+    },
+}
+
+/// The prediction log of a server. Dropping it writes the records that wait.
+pub struct PredictionLog {
+    sender: Option<SyncSender<Input>>,
+    ended: Mutex<Receiver<()>>,
+    counters: Arc<Counters>,
+    folder: PathBuf,
+}
+
+impl std::fmt::Debug for PredictionLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PredictionLog").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl PredictionLog {
+    /// Opens the local folder and starts the writing thread. `report` gets an event, in words, when something begins to go
+    /// wrong and when it is well again.
+    ///
+    /// # Errors
+    /// Those of [`Spool::open`].
+    pub fn start(
+        settings: &PredictionLogSettings,
+        report: impl Fn(String) + Send + 'static,
+    ) -> Result<Self> {
+        let spool = Spool::open(&settings.folder, &settings.replica, settings.most_bytes)?;
+        let counters = Arc::new(Counters::default());
+        let (sender, receiver) = sync_channel(CAPACITY);
+        let (end, ended) = sync_channel(1);
+        let mut writing = Writing {
+            spool,
+            group: settings.group,
+            segment_age: TimeDelta::from_std(settings.segment_age).unwrap_or(TimeDelta::MAX),
+            counters: Arc::clone(&counters),
+            text: settings.text,
+            key: Arc::clone(&settings.key),
+            name_of: Arc::clone(&settings.name_of),
+            report: Box::new(report),
+            lines: BTreeMap::new(),
+            state: SpoolState::Free,
+            fails: false,
+        };
+        std::thread::Builder::new()
+            .name("predictions".to_owned())
+            .spawn(move || {
+                writing.run(&receiver);
+                drop(writing);
+                let _ = end.send(());
+            })
+            .map_err(|error| {
+                Fault::internal("BOT-6204", format!("the thread of the predictions: {error}"))
+            })?;
+        let folder = settings.folder.clone();
+        Ok(Self { sender: Some(sender), ended: Mutex::new(ended), counters, folder })
+    }
+
+    /// Adds a message. It never waits: one that comes faster than it can be written is counted, and dropped. The text is
+    /// redacted, and the conversation named, on the writing thread.
+    pub fn add(&self, record: RawRecord) {
+        let Some(sender) = &self.sender else { return };
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            sender.try_send(Input::Record(Box::new(record)))
+        {
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns what became of the records so far.
+    #[must_use]
+    pub fn counts(&self) -> LogCounts {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        LogCounts {
+            written: of(&self.counters.written),
+            dropped: of(&self.counters.dropped),
+            sampled_out: of(&self.counters.sampled_out),
+            refused: of(&self.counters.refused),
+            waiting_bytes: of(&self.counters.waiting_bytes),
+        }
+    }
+
+    /// Returns the local folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Waits until the records that were added are synced, at most 5 seconds. With `close`, they are ready to be shipped.
+    pub fn flush(&self, close: bool) {
+        let Some(sender) = &self.sender else { return };
+        let (done, is_done) = sync_channel(1);
+        if sender.send(Input::Flush { close, done }).is_ok() {
+            let _ = is_done.recv_timeout(PATIENCE);
+        }
+    }
+}
+
+impl Drop for PredictionLog {
+    fn drop(&mut self) {
+        self.sender = None;
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(PATIENCE);
+    }
+}
+
+/// The state of the writing thread.
+struct Writing {
+    spool: Spool,
+    group: Duration,
+    segment_age: TimeDelta,
+    counters: Arc<Counters>,
+    text: TextPolicy,
+    key: Arc<[u8]>,
+    name_of: NameOf,
+    report: Box<dyn Fn(String) + Send>,
+    /// The lines of the group, and their number, by the hour of their records.
+    lines: BTreeMap<HourKey, (Vec<u8>, u64)>,
+    state: SpoolState,
+    fails: bool,
+}
+
+impl Writing {
+    fn run(&mut self, receiver: &Receiver<Input>) {
+        let mut flushes = Vec::new();
+        loop {
+            let until = Instant::now() + self.group;
+            let mut ended = false;
+            let mut n = 0;
+            while n < GROUP {
+                let left = until.saturating_duration_since(Instant::now());
+                match receiver.recv_timeout(left) {
+                    Ok(Input::Record(record)) => {
+                        self.take(*record);
+                        n += 1;
+                    }
+                    Ok(Input::Flush { close, done }) => {
+                        flushes.push((close, done));
+                        break;
+                    }
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        ended = true;
+                        break;
+                    }
+                }
+            }
+            let closes = ended || flushes.iter().any(|(close, _)| *close);
+            let written = self.write(Utc::now(), closes);
+            self.note(written);
+            for (_, done) in flushes.drain(..) {
+                let _ = done.send(());
+            }
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// Adds a record to the group, if there is room for it.
+    fn take(&mut self, RawRecord { mut record, text }: RawRecord) {
+        let counter = match self.state {
+            SpoolState::Free => None,
+            SpoolState::Sampling if is_sampled(&record) => None,
+            SpoolState::Sampling => Some(&self.counters.sampled_out),
+            SpoolState::Full => Some(&self.counters.refused),
+        };
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.text.keep(&mut record, &text, &self.key);
+        record.conversation = record.conversation.map(|id| (self.name_of)(&id));
+        let (lines, n) = self.lines.entry(HourKey::of_millis(record.at)).or_default();
+        if record.write_line(lines) {
+            *n += 1;
+        } else {
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes the group, and closes the segment if it is old or `closes`.
+    fn write(&mut self, now: DateTime<Utc>, closes: bool) -> io::Result<()> {
+        while let Some((hour, (lines, n))) = self.lines.pop_first() {
+            if n == 0 {
+                continue;
+            }
+            if let Err(error) = self.spool.append(hour, &lines, now) {
+                let lost = n + self.lines.values().map(|(_, n)| n).sum::<u64>();
+                self.counters.refused.fetch_add(lost, Ordering::Relaxed);
+                self.lines.clear();
+                return Err(error);
+            }
+            self.counters.written.fetch_add(n, Ordering::Relaxed);
+        }
+        if closes {
+            self.spool.close()?;
+        } else {
+            self.spool.close_older(now - self.segment_age)?;
+        }
+        self.spool.count()?;
+        self.counters.waiting_bytes.store(self.spool.bytes(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Reports what has changed: each trouble once when it begins, and once when it has ended.
+    fn note(&mut self, written: io::Result<()>) {
+        match (&written, self.fails) {
+            (Err(error), false) => {
+                (self.report)(format!("BOT-6204: predictions are lost: {error}"))
+            }
+            (Ok(()), true) => (self.report)("predictions are written again".to_owned()),
+            _ => {}
+        }
+        self.fails = written.is_err();
+        let state = self.spool.state();
+        if state != self.state {
+            let bytes = self.spool.bytes();
+            (self.report)(match state {
+                SpoolState::Free => "every prediction is logged again".to_owned(),
+                SpoolState::Sampling => format!(
+                    "BOT-6206: {bytes} bytes of predictions wait for the store: one of {SAMPLE} is kept"
+                ),
+                SpoolState::Full => format!(
+                    "BOT-6206: {bytes} bytes of predictions wait for the store: none is kept"
+                ),
+            });
+            self.state = state;
+        }
+    }
+}
+
+/// Returns whether a record is in the sample: that depends on its id alone.
+fn is_sampled(record: &Record) -> bool {
+    let digest = Digest::of(record.request_id.as_bytes());
+    digest.as_bytes().first().is_some_and(|byte| u64::from(*byte) % SAMPLE == 0)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{record::tests::record, segment::read_segment, spool::full_segments};
+    use std::collections::BTreeSet;
+
+    pub(crate) fn settings(folder: &Path, most_bytes: u64) -> PredictionLogSettings {
+        PredictionLogSettings {
+            folder: folder.to_owned(),
+            replica: "a".to_owned(),
+            group: Duration::from_millis(20),
+            segment_age: Duration::from_secs(60),
+            most_bytes,
+            text: TextPolicy::Redacted,
+            key: Arc::from(&b"key"[..]),
+            name_of: Arc::new(|id| format!("name of {id}")),
+        }
+    }
+
+    /// Makes the record number `i` as a server hands it over.
+    pub(crate) fn raw(i: u32) -> RawRecord {
+        RawRecord { record: record(i), text: format!("write to ann{i}@example.com") }
+    }
+
+    /// Reads the ids of all records in a folder.
+    fn ids(folder: &Path) -> BTreeSet<String> {
+        let read = |path: &Path| read_segment(&std::fs::read(path).unwrap(), "s").unwrap();
+        let segments = full_segments(folder).unwrap();
+        segments.iter().flat_map(|(path, ..)| read(path).records).map(|it| it.request_id).collect()
+    }
+
+    #[test]
+    fn records_are_synced_in_groups_and_the_end_writes_those_that_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = PredictionLog::start(&settings(folder.path(), 1 << 20), |_| {}).unwrap();
+        (0..100).for_each(|i| log.add(raw(i)));
+        log.flush(true);
+        let counts = log.counts();
+        assert_eq!((counts.written, counts.dropped, counts.refused), (100, 0, 0));
+        assert!(counts.waiting_bytes > 0);
+        assert_eq!(ids(folder.path()).len(), 100);
+        let segments = full_segments(folder.path()).unwrap();
+        let bytes = std::fs::read(&segments[0].0).unwrap();
+        let first = &read_segment(&bytes, "s").unwrap().records[0];
+        let text = first.text.as_deref().unwrap();
+        assert!(text.starts_with("write to ") && !text.contains("ann"), "{text}");
+        assert!(first.conversation.as_deref().unwrap().starts_with("name of "));
+        (100..150).for_each(|i| log.add(raw(i)));
+        drop(log);
+        assert_eq!(ids(folder.path()).len(), 150);
+    }
+
+    #[test]
+    fn what_is_synced_outlives_a_process_that_ends_without_a_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = PredictionLog::start(&settings(folder.path(), 1 << 20), |_| {}).unwrap();
+        (0..50).for_each(|i| log.add(raw(i)));
+        log.flush(false);
+        // As a kill leaves it: the segment is open, and half a group follows.
+        let copy = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let mut bytes = std::fs::read(&path).unwrap();
+            if bytes.len() > 100 {
+                bytes.extend_from_slice(&bytes.clone()[..40]);
+            }
+            std::fs::write(copy.path().join(path.file_name().unwrap()), bytes).unwrap();
+        }
+        let log = PredictionLog::start(&settings(copy.path(), 1 << 20), |_| {}).unwrap();
+        assert_eq!(ids(copy.path()).len(), 50);
+        drop(log);
+    }
+
+    #[test]
+    fn a_store_out_of_reach_leads_to_a_sample_and_then_to_none_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let (said, heard) = std::sync::mpsc::channel();
+        let log = PredictionLog::start(&settings(folder.path(), 6_000), move |event| {
+            let _ = said.send(event);
+        })
+        .unwrap();
+        for i in 0..2_000 {
+            log.add(raw(i));
+            if i % 10 == 0 {
+                log.flush(false);
+            }
+        }
+        log.flush(true);
+        let counts = log.counts();
+        assert!(counts.sampled_out > 0 && counts.refused > 0, "{counts:?}");
+        assert_eq!(counts.written + counts.sampled_out + counts.refused, 2_000);
+        assert!(counts.waiting_bytes < 9_000);
+        let events: Vec<String> = heard.try_iter().collect();
+        assert!(events[0].contains("one of 10 is kept") && events[1].contains("none is kept"));
+        // Shipped: there is room again.
+        for (path, ..) in full_segments(folder.path()).unwrap() {
+            std::fs::remove_file(path).unwrap();
+        }
+        log.flush(false);
+        log.add(raw(3_000));
+        log.flush(true);
+        assert!(ids(folder.path()).contains("r-3000"));
+        assert_eq!(heard.try_iter().last().as_deref(), Some("every prediction is logged again"));
+    }
+}

@@ -1,0 +1,285 @@
+//! The local folder of a server: its open segment, and full ones until they are in the store.
+
+use crate::{
+    layout::{HourKey, SEGMENT},
+    segment::SegmentWriter,
+};
+use botops_findings::{Fault, Result};
+use chrono::{DateTime, Utc};
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+/// The extension of a segment that is being written.
+const OPEN: &str = ".open";
+/// The size at which a segment is full.
+const FULL_BYTES: u64 = 8 << 20;
+/// The share of the limit, in percent, above which only a sample is kept.
+const SAMPLING_PERCENT: u64 = 75;
+/// One of this many records is kept then.
+pub(crate) const SAMPLE: u64 = 10;
+
+/// How much room there is for records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpoolState {
+    /// Every record is kept.
+    Free,
+    /// The store was out of reach for long: one of ten records is kept.
+    Sampling,
+    /// The folder is full: no record is kept.
+    Full,
+}
+
+/// The segments of one server in a local folder.
+///
+/// Full segments are kept until they are shipped. While they take more than three quarters of the limit, one of ten records
+/// is kept; at the limit, none is.
+#[derive(Debug)]
+pub struct Spool {
+    folder: PathBuf,
+    replica: String,
+    most_bytes: u64,
+    open: Option<(HourKey, DateTime<Utc>, SegmentWriter)>,
+    /// The bytes of the full segments, as last counted.
+    full_bytes: u64,
+    /// Held as long as the spool lives, so that no other process writes to the folder.
+    _lock: File,
+}
+
+impl Spool {
+    /// Opens the folder of the server `replica`, and closes the segments that a crash left open.
+    ///
+    /// # Errors
+    /// `BOT-6204` (exit 1) the folder cannot be used, `BOT-6205` (exit 5) another process uses it.
+    pub fn open(folder: &Path, replica: &str, most_bytes: u64) -> Result<Self> {
+        let unusable = |error: io::Error| unusable(folder, error);
+        fs::create_dir_all(folder).map_err(unusable)?;
+        let lock = File::create(folder.join("lock")).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = "another process writes its predictions to this folder";
+                return Err(Fault::conflict("BOT-6205", message)
+                    .file(folder)
+                    .hint("give each server a folder of its own: `predictions.folder`"));
+            }
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        let replica = replica.chars().filter(|c| c.is_ascii_alphanumeric()).take(26).collect();
+        let mut spool = Self {
+            folder: folder.to_owned(),
+            replica,
+            most_bytes,
+            open: None,
+            full_bytes: 0,
+            _lock: lock,
+        };
+        for path in spool.with_extension(OPEN).map_err(unusable)? {
+            finish(&path).map_err(unusable)?;
+        }
+        spool.count().map_err(unusable)?;
+        Ok(spool)
+    }
+
+    /// Returns the folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Appends a group of lines of one hour, and returns when it is synced.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn append(
+        &mut self,
+        hour: HourKey,
+        lines: &[u8],
+        now: DateTime<Utc>,
+    ) -> io::Result<()> {
+        if self.open.as_ref().is_some_and(|(open, ..)| *open != hour) {
+            self.close()?;
+        }
+        let (.., writer) = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let name = format!(
+                    "{}~{}-{}{SEGMENT}{OPEN}",
+                    hour.to_string().replace('/', "~"),
+                    self.replica,
+                    ulid::Ulid::generate()
+                );
+                let writer = SegmentWriter::create(&self.folder.join(name))?;
+                // A file whose name is not on the disk is lost with the power.
+                File::open(&self.folder)?.sync_all()?;
+                none.insert((hour, now, writer))
+            }
+        };
+        writer.append(lines)?;
+        if writer.bytes() >= FULL_BYTES {
+            self.close()?;
+        }
+        Ok(())
+    }
+
+    /// Closes the open segment if it was begun before `before`.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn close_older(&mut self, before: DateTime<Utc>) -> io::Result<()> {
+        match &self.open {
+            Some((_, begun, _)) if *begun < before => self.close(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes the open segment, so that it can be shipped.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        let Some((.., writer)) = self.open.take() else { return Ok(()) };
+        let path = writer.path().to_owned();
+        drop(writer);
+        finish(&path)?;
+        self.count()
+    }
+
+    /// Counts the bytes of the full segments again: shipping removes them.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn count(&mut self) -> io::Result<()> {
+        let mut bytes = 0;
+        for path in self.with_extension(SEGMENT)? {
+            bytes += fs::metadata(path).map_or(0, |it| it.len());
+        }
+        self.full_bytes = bytes;
+        Ok(())
+    }
+
+    /// Returns how much room there is.
+    #[must_use]
+    pub fn state(&self) -> SpoolState {
+        let bytes = self.bytes();
+        if bytes >= self.most_bytes {
+            SpoolState::Full
+        } else if bytes >= self.most_bytes / 100 * SAMPLING_PERCENT {
+            SpoolState::Sampling
+        } else {
+            SpoolState::Free
+        }
+    }
+
+    /// Returns the bytes of all segments in the folder.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.full_bytes + self.open.as_ref().map_or(0, |(.., writer)| writer.bytes())
+    }
+
+    fn with_extension(&self, extension: &str) -> io::Result<Vec<PathBuf>> {
+        segments(&self.folder, extension)
+    }
+}
+
+/// Returns the full segments of a folder, sorted, each with its hour and its name in the store.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn full_segments(folder: &Path) -> io::Result<Vec<(PathBuf, HourKey, String)>> {
+    let named = |path: PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        let (hour, name) = name.rsplit_once('~')?;
+        let (hour, name) = (hour.replace('~', "/").parse().ok()?, name.to_owned());
+        Some((path, hour, name))
+    };
+    Ok(segments(folder, SEGMENT)?.into_iter().filter_map(named).collect())
+}
+
+fn segments(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with("date=") && name.ends_with(extension)) {
+            found.push(path);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Gives a closed segment its final name; an empty one is removed.
+fn finish(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.len() == 0 {
+        return fs::remove_file(path);
+    }
+    let name = path.to_str().and_then(|path| path.strip_suffix(OPEN));
+    let name = name.ok_or_else(|| io::Error::other("the name of the folder is not Unicode"))?;
+    fs::rename(path, name)
+}
+
+fn unusable(folder: &Path, error: io::Error) -> Fault {
+    let message = format!("the folder of the predictions cannot be used: {error}");
+    Fault::internal("BOT-6204", message)
+        .file(folder)
+        .hint("let the server write to it, or name another one: `predictions.folder`")
+        .caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{record::tests::record, segment::read_segment};
+
+    fn line(i: u32) -> (HourKey, Vec<u8>) {
+        let (record, mut line) = (record(i), Vec::new());
+        record.write_line(&mut line);
+        (HourKey::of_millis(record.at), line)
+    }
+
+    #[test]
+    fn segments_are_of_one_hour_and_those_of_a_crash_are_closed_and_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Utc::now();
+        let mut spool = Spool::open(folder.path(), "replica-1", 1 << 20).unwrap();
+        for i in [0, 1, 3_600, 3_601] {
+            let (hour, line) = line(i);
+            spool.append(hour, &line, now).unwrap();
+        }
+        assert_eq!(full_segments(folder.path()).unwrap().len(), 1, "the hour before is closed");
+        let busy = Spool::open(folder.path(), "replica-2", 1 << 20).unwrap_err();
+        assert_eq!((busy.code(), busy.kind().exit_code()), ("BOT-6205", 5));
+        // A crash: nothing is closed.
+        drop(spool);
+        let mut spool = Spool::open(folder.path(), "replica-1", 1 << 20).unwrap();
+        let full = full_segments(folder.path()).unwrap();
+        assert_eq!(full.len(), 2);
+        for ((path, hour, name), first) in full.iter().zip([0, 3_600]) {
+            let segment = read_segment(&fs::read(path).unwrap(), name).unwrap();
+            assert_eq!(segment.records, [record(first), record(first + 1)]);
+            assert_eq!(*hour, HourKey::of_millis(record(first).at));
+            assert!(name.starts_with("replica1-") && name.ends_with(SEGMENT), "{name}");
+        }
+        assert!(spool.bytes() > 0);
+        full.iter().for_each(|(path, ..)| fs::remove_file(path).unwrap());
+        spool.count().unwrap();
+        assert_eq!((spool.bytes(), spool.state()), (0, SpoolState::Free));
+    }
+
+    #[test]
+    fn a_folder_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path(), "r", 4_000).unwrap();
+        let mut seen = Vec::new();
+        for i in 0..60 {
+            let (hour, line) = line(i);
+            spool.append(hour, &line, Utc::now()).unwrap();
+            seen.push(spool.state());
+        }
+        assert_eq!((seen[0], seen[59]), (SpoolState::Free, SpoolState::Full));
+        assert!(seen.contains(&SpoolState::Sampling));
+    }
+}
