@@ -23,6 +23,7 @@ mod keys;
 mod pipeline;
 mod policy;
 mod predict;
+mod predictions;
 mod promote;
 mod push;
 mod registry;
@@ -114,6 +115,8 @@ enum Verb {
     Rollout(rollout::Args),
     /// Inspect, export and erase the conversations that a server stored
     Conversations(conversations::Args),
+    /// Inspect, compact and erase what servers logged about their predictions
+    Predictions(predictions::Args),
     /// Manage the API keys of administrators
     Keys(keys::Args),
     /// Check versions and plans against the policy of the environment
@@ -253,6 +256,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Registry(args) => registry::run(&args, context),
         Verb::Rollout(args) => rollout::run(&args, context),
         Verb::Conversations(args) => conversations::run(&args, context),
+        Verb::Predictions(args) => predictions::run(&args, context),
         Verb::Keys(args) => keys::run(&args, context),
         Verb::Policy(args) => policy::run(&args, context),
         Verb::Freeze(args) => freeze::freeze(&args, context),

@@ -51,6 +51,7 @@ const WRITERS: [Writer; 29] = [
     writer("runs reproduce --out", "runs reproduce latest --out OUT"),
     writer("registry pull --out", "registry pull bot@1 --out OUT"),
     writer("conversations export --out", "conversations export c1 --out OUT"),
+    writer("predictions export --out", "predictions export --out OUT"),
 ];
 
 /// Outputs with rules of their own, which other tests check.
@@ -214,7 +215,10 @@ fn beginning(output: &str) -> &'static [u8] {
             b"file,record,line,"
         }
         "data label-issues --out" => b"file,record,line,text,intent,",
-        "validate --report" | "gate --out" | "conversations export --out" => b"{",
+        "validate --report"
+        | "gate --out"
+        | "conversations export --out"
+        | "predictions export --out" => b"{",
         "predict --out" => b"record,text,truth,intent,",
         "data import --out" | "data export --out" | "data merge --out" => b"text,intent",
         "data import --terms" => b"version:",

@@ -80,12 +80,20 @@ pub struct Erasure {
     pub turns: u64,
     /// The number of persons' keys that were erased.
     pub keys: u64,
+    /// The number of records of the prediction log that were erased, or that are to be.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub predictions: u64,
     /// Who erased.
     pub by: String,
     /// The reason.
     pub reason: String,
     /// The time.
     pub at: DateTime<Utc>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Conversations {
@@ -157,6 +165,7 @@ impl Conversations {
             n_conversations: ids.len() as u64,
             turns: found.turns(),
             keys: 0,
+            predictions: 0,
             by: act.by.to_owned(),
             reason: act.reason.to_owned(),
             at: act.at,
@@ -176,6 +185,47 @@ impl Conversations {
         (entry.done, entry.turns, entry.keys) = (true, erased.turns, erased.keys);
         append(&log, &entry).await.map_err(unfinished)?;
         Ok(erased)
+    }
+
+    /// Writes the entry before `n` records of a conversation, which has `names`, are erased from the prediction log.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub async fn begin_erasure_of_predictions(
+        erasures: &Store,
+        names: &[Id],
+        n: u64,
+        act: ErasureAct<'_>,
+    ) -> Result<Erasure> {
+        let entry = Erasure {
+            id: Id::random()?,
+            done: false,
+            subject: Subject::Conversation,
+            names: names.to_vec(),
+            conversations: names.to_vec(),
+            n_conversations: 1,
+            turns: 0,
+            keys: 0,
+            predictions: n,
+            by: act.by.to_owned(),
+            reason: act.reason.to_owned(),
+            at: act.at,
+        };
+        append(&erasures.log::<Erasure>(LOG), &entry).await?;
+        Ok(entry)
+    }
+
+    /// Writes the entry after they are erased.
+    ///
+    /// # Errors
+    /// Those of the log; the records are erased.
+    pub async fn end_erasure_of_predictions(
+        erasures: &Store,
+        begun: Erasure,
+        n: u64,
+    ) -> Result<()> {
+        let entry = Erasure { done: true, predictions: n, ..begun };
+        append(&erasures.log::<Erasure>(LOG), &entry).await
     }
 
     /// Returns whether an erasure of one of these names was begun, and none was done after it.

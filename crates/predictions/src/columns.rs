@@ -1,6 +1,7 @@
 //! The columns of a Parquet file: records to arrays, and back.
 
 use crate::record::{Likely, Record};
+use chrono::SecondsFormat;
 use polars_arrow::{
     array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray},
     datatypes::{ArrowDataType, ArrowSchema, Field, TimeUnit},
@@ -153,6 +154,36 @@ impl Column {
                 let joined = |it: &Record| (!it.entities.is_empty()).then(|| it.entities.join(","));
                 Box::new(Utf8ViewArray::from_slice(records.iter().map(joined).collect::<Vec<_>>()))
             }
+        }
+    }
+
+    /// Returns the value of this column as text; nothing if there is none.
+    pub(crate) fn text(self, record: &Record) -> String {
+        let other = |at: usize| record.others.get(at);
+        let given = |text: &Option<String>| text.clone().unwrap_or_default();
+        match self {
+            Self::At => record.time().to_rfc3339_opts(SecondsFormat::Millis, true),
+            Self::RequestId => record.request_id.clone(),
+            Self::Index => record.index.to_string(),
+            Self::Endpoint => record.endpoint.clone(),
+            Self::Conversation => given(&record.conversation),
+            Self::Text => given(&record.text),
+            Self::TextHash => given(&record.text_hash),
+            Self::NChars => record.n_chars.to_string(),
+            Self::Language => given(&record.language),
+            Self::Guessed => given(&record.guessed),
+            Self::Digest => record.digest.clone(),
+            Self::Arm => record.arm.clone(),
+            Self::Intent => record.intent.clone(),
+            Self::Confidence => record.confidence.to_string(),
+            Self::Intent2 => other(0).map(|it| it.intent.clone()).unwrap_or_default(),
+            Self::P2 => other(0).map(|it| it.p.to_string()).unwrap_or_default(),
+            Self::Intent3 => other(1).map(|it| it.intent.clone()).unwrap_or_default(),
+            Self::P3 => other(1).map(|it| it.p.to_string()).unwrap_or_default(),
+            Self::Oos => record.oos.map(|oos| oos.to_string()).unwrap_or_default(),
+            Self::Fallback => record.fallback.to_string(),
+            Self::LatencyUs => record.latency_us.to_string(),
+            Self::Entities => record.entities.join(","),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The records of one hour: a compacted file, and the segments that came since.
 
 use crate::{
-    columns::Column,
+    columns::{COLUMNS, Column},
     layout::{self, HourKey, PARQUET, SEGMENT},
     parquet::ParquetReader,
     record::{Record, RecordKey, check_schema},
@@ -192,6 +192,15 @@ impl Hour {
             }
         }
         Ok(findings)
+    }
+
+    /// Calls `read` with each record of the hour, whole, each once. Returns what was wrong with the segments.
+    ///
+    /// # Errors
+    /// `BOT-6207` the compacted file is damaged, `BOT-6201` a newer botops wrote the log, `BOT-6209` (exit 5) a compaction
+    /// removed what was to be read; those of the store.
+    pub async fn records(&self, store: &Store, read: impl FnMut(Record)) -> Result<Vec<Finding>> {
+        self.each(store, &COLUMNS, read).await
     }
 
     /// Reads an object of the hour.

@@ -13,6 +13,7 @@
 
 mod columns;
 mod compaction;
+mod export;
 mod forgetting;
 mod hour;
 mod layout;
@@ -26,6 +27,7 @@ mod spool;
 mod verdict;
 
 pub use compaction::{Compacted, compact};
+pub use export::{ExportFormat, RecordExport};
 pub use forgetting::{Forgotten, expire, forget};
 pub use hour::{Hour, hours};
 pub use layout::HourKey;

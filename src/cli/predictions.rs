@@ -1,0 +1,285 @@
+//! `botops predictions`.
+
+mod answers;
+mod exporting;
+mod filter_args;
+mod text;
+mod verdict_file;
+
+use self::{
+    answers::{Compacted, CompactedHour, Counted, CountedRow, Expired, Forgotten, Recorded, Tail},
+    filter_args::FilterArgs,
+};
+use super::Outcome;
+use crate::cli::{
+    arguments::output_args::ReasonArg,
+    serve::identity_key,
+    session::{context::Context, provenance},
+};
+use botops_conversations::{Conversations, ErasureAct, Names};
+use botops_findings::{Fault, Finding, Result};
+use botops_predictions::{
+    GroupKey, HourKey, Query, Record, Verdicts, compact, expire, forget, hours, read_verdicts,
+    record_verdicts,
+};
+use botops_registry::check_author;
+use botops_stats::intervals::wilson;
+use botops_store::Store;
+use botops_text::shell_line;
+use chrono::TimeDelta;
+use std::{collections::VecDeque, path::PathBuf, time::Duration};
+
+/// The level of the intervals.
+const LEVEL: f64 = 0.95;
+
+/// Inspect, compact and erase what servers logged about their predictions
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Show the newest records
+    Tail(TailArgs),
+    /// Count records in groups, with their accuracy where verdicts are known
+    Query(QueryArgs),
+    /// Write records to a file
+    Export(exporting::ExportArgs),
+    /// Make one Parquet file of the segments of each hour that is over
+    Compact(CompactArgs),
+    /// Record verdicts: the true intents of messages, from a file
+    Feedback(FeedbackArgs),
+    /// Erase the records of a conversation
+    Forget(ForgetArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct TailArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Show at most N records
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+}
+
+#[derive(Debug, clap::Args)]
+struct QueryArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Group by day, hour, intent, arm, model, language, endpoint or fallback, separated by commas
+    #[arg(long, value_name = "KEYS", value_delimiter = ',', default_value = "day")]
+    by: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct CompactArgs {
+    /// Compact the hour under way, too
+    #[arg(long)]
+    all: bool,
+    /// Remove the hours that ended longer ago than this, such as 90d
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    retention: Option<Duration>,
+    /// Check, and show what would be done, but write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct FeedbackArgs {
+    /// Verdicts, one JSON object a line: request_id, intent, and if need be index, at, source
+    file: PathBuf,
+    /// Check, but record nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct ForgetArgs {
+    /// Conversation: the id that the client gave it, or its name in the log
+    #[arg(long, value_name = "ID")]
+    conversation: String,
+    #[command(flatten)]
+    reason: ReasonArg,
+    /// Check, and show what would be erased, but erase nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    match &args.verb {
+        Verb::Tail(args) => tail(args, context),
+        Verb::Query(args) => query(args, context),
+        Verb::Export(args) => exporting::run(args, context),
+        Verb::Compact(args) => compaction(args, context),
+        Verb::Feedback(args) => feedback(args, context),
+        Verb::Forget(args) => forgetting(args, context),
+    }
+}
+
+/// Returns the store of the log, and the environment.
+fn log(context: &Context) -> Result<(Store, &str)> {
+    let workspace = context.workspace()?;
+    Ok((context.store(&workspace.registry.value)?, &workspace.environment.value))
+}
+
+/// The fault of a question that no record answers.
+fn nothing(environment: &str) -> Fault {
+    let message = format!("no prediction of `{environment}` passes the filters");
+    Fault::insufficient("BOT-6212", message)
+        .hint("`botops predictions query --by hour` shows what there is")
+}
+
+fn tail(args: &TailArgs, context: &Context) -> Result<Outcome> {
+    let filter = args.filter.filter(provenance::now()?)?;
+    let (store, environment) = log(context)?;
+    let mut newest: VecDeque<Record> = VecDeque::new();
+    let limit = args.limit as usize;
+    let findings = context.wait(async {
+        // From the newest hour back, until there are enough.
+        let mut found = Vec::new();
+        for hour in hours(&store, environment, None, None).await?.into_iter().rev() {
+            let mut records = Vec::new();
+            found.extend(
+                hour.records(&store, |record| {
+                    if filter.passes(&record) {
+                        records.push(record);
+                    }
+                })
+                .await?,
+            );
+            records.sort_by_key(|record| record.at);
+            for record in records.into_iter().rev().take(limit - newest.len()) {
+                newest.push_front(record);
+            }
+            if newest.len() == limit {
+                break;
+            }
+        }
+        Ok::<Vec<Finding>, Fault>(found)
+    })??;
+    if newest.is_empty() {
+        return Err(nothing(environment));
+    }
+    let answer = Tail { environment, records: newest.into() };
+    let text = text::tail(&answer);
+    Ok(Outcome::done(&answer, text).findings(findings))
+}
+
+fn query(args: &QueryArgs, context: &Context) -> Result<Outcome> {
+    let by = args.by.iter().map(|name| GroupKey::of(name.trim())).collect::<Result<Vec<_>>>()?;
+    let filter = args.filter.filter(provenance::now()?)?;
+    let (store, environment) = log(context)?;
+    let question = Query { filter, by };
+    let (answered, verdicts) = context.wait(async {
+        let verdicts = read_verdicts(&store, environment).await?;
+        let answered = question.answer(&store, environment, &verdicts).await?;
+        Ok::<_, Fault>((answered, verdicts))
+    })??;
+    if answered.n == 0 {
+        return Err(nothing(environment));
+    }
+    let rows = answered.rows.into_iter().map(|row| {
+        let accuracy = (row.judged > 0).then(|| row.right as f64 / row.judged as f64);
+        let interval = (row.judged > 0).then(|| wilson(row.right, row.judged, LEVEL));
+        CountedRow { row, accuracy, interval }
+    });
+    let answer = Counted {
+        environment,
+        by: args.by.iter().map(|name| name.trim()).collect(),
+        n: answered.n,
+        contradicted: verdicts.contradicted,
+        rows: rows.collect(),
+    };
+    let text = text::counted(&answer);
+    let Verdicts { mut findings, .. } = verdicts;
+    findings.extend(answered.findings);
+    Ok(Outcome::done(&answer, text).findings(findings))
+}
+
+fn compaction(args: &CompactArgs, context: &Context) -> Result<Outcome> {
+    let now = provenance::now()?;
+    let (store, environment) = log(context)?;
+    // Records of the hour under way still come, so it would be compacted again.
+    let until = (!args.all).then(|| HourKey::of(now));
+    let before = args.retention.map(|age| {
+        let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+        now.checked_sub_signed(age).map(HourKey::of)
+    });
+    let mut findings = Vec::new();
+    let mut answer =
+        Compacted { environment, hours: Vec::new(), expired: None, dry_run: args.dry_run };
+    context.wait(async {
+        if let Some(Some(before)) = before {
+            let expired = expire(&store, environment, before, args.dry_run).await?;
+            answer.expired = Some(Expired { hours: expired.hours, compacted: expired.records });
+        }
+        for hour in hours(&store, environment, before.flatten(), until).await? {
+            if hour.segments.is_empty() && hour.obsolete.is_empty() {
+                continue;
+            }
+            let done = compact(&store, &hour, args.dry_run).await?;
+            findings.extend(done.findings);
+            answer.hours.push(CompactedHour {
+                hour: hour.key.to_string(),
+                segments: done.segments,
+                records: done.records,
+                duplicates: done.duplicates,
+                refused: done.refused,
+                removed: done.removed,
+            });
+        }
+        Ok::<_, Fault>(())
+    })??;
+    let text = text::compacted(&answer);
+    Ok(Outcome::done(&answer, text).findings(findings))
+}
+
+fn feedback(args: &FeedbackArgs, context: &Context) -> Result<Outcome> {
+    let now = provenance::now()?;
+    let verdicts = verdict_file::read(&args.file, now)?;
+    let (store, environment) = log(context)?;
+    if !args.dry_run {
+        context.wait(record_verdicts(&store, environment, &verdicts, now))??;
+    }
+    let answer = Recorded { environment, verdicts: verdicts.len(), dry_run: args.dry_run };
+    let text = text::recorded(&answer);
+    let query = shell_line(["botops", "predictions", "query", "--by", "intent"]);
+    Ok(Outcome::done(&answer, text).next(query))
+}
+
+fn forgetting(args: &ForgetArgs, context: &Context) -> Result<Outcome> {
+    let workspace = context.workspace()?;
+    let by = context.claimed()?.label();
+    let reason = &args.reason.reason;
+    check_author(&by, reason)?;
+    let at = provenance::now()?;
+    let key = identity_key::existing(workspace)?;
+    let old = workspace.old_identity_key.value.resolve()?;
+    let old = old.as_ref().map(|old| old.expose().as_bytes());
+    let ids = Names::new(key.expose().as_bytes(), old).conversations(&args.conversation);
+    let names = ids.iter().map(ToString::to_string).collect();
+    let (store, environment) = log(context)?;
+    let done = context.wait(async {
+        let dry = forget(&store, environment, &names, true).await?;
+        if args.dry_run || dry.records == 0 {
+            return Ok::<_, Fault>(dry);
+        }
+        let act = ErasureAct { by: &by, reason, at };
+        let erasure = Conversations::begin_erasure_of_predictions(&store, &ids, dry.records, act);
+        let erasure = erasure.await?;
+        let done = forget(&store, environment, &names, false).await?;
+        Conversations::end_erasure_of_predictions(&store, erasure, done.records).await?;
+        Ok(done)
+    })??;
+    if done.records == 0 {
+        let message = format!("the log of `{environment}` has no record of this conversation");
+        return Err(Fault::usage("BOT-6126", message)
+            .hint("records that a server still holds can be erased once they are in the store"));
+    }
+    let answer =
+        Forgotten { environment, records: done.records, hours: done.hours, dry_run: args.dry_run };
+    let text = text::forgotten(&answer);
+    Ok(Outcome::done(&answer, text))
+}

@@ -1,0 +1,64 @@
+//! `botops predictions export`.
+
+use super::{answers::Exported, filter_args::FilterArgs, log, nothing};
+use crate::cli::{
+    Outcome,
+    arguments::{out_path::OutPath, output_args::ForceArg},
+    session::{context::Context, provenance},
+    terminal::tables,
+};
+use botops_datasets::Format;
+use botops_files::{Output, OutputKind};
+use botops_findings::{Fault, Result};
+use botops_predictions::{ExportFormat, RecordExport};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Write the records to this file: JSONL, CSV or Parquet, by its name
+    #[arg(long, short, value_name = "FILE", default_value = "predictions.jsonl")]
+    out: OutPath,
+    #[command(flatten)]
+    force: ForceArg,
+    /// Check, but write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<Outcome> {
+    let format = match args.out.table_format(&[Format::Jsonl, Format::Csv, Format::Parquet])? {
+        Format::Csv => ExportFormat::Csv,
+        Format::Parquet => ExportFormat::Parquet,
+        _ => ExportFormat::Jsonl,
+    };
+    let output = Output::new(&args.out, OutputKind::Other, args.force.force);
+    output.check()?;
+    let filter = args.filter.filter(provenance::now()?)?;
+    let (store, environment) = log(context)?;
+    let mut export = RecordExport::new(format)?;
+    let mut refused = None;
+    let findings = context.wait(filter.records(&store, environment, |record| {
+        if refused.is_none()
+            && let Err(fault) = export.add(record)
+        {
+            refused = Some(fault);
+        }
+    }))??;
+    if let Some(fault) = refused {
+        return Err(fault);
+    }
+    let (bytes, records) = export.finish()?;
+    if records == 0 {
+        return Err(nothing(environment));
+    }
+    match args.dry_run {
+        true => output.check_content(&bytes)?,
+        false => output.write(&bytes)?,
+    }
+    let answer = Exported { environment, out: args.out.shown(), records, dry_run: args.dry_run };
+    let verb = if args.dry_run { "would write" } else { "wrote" };
+    let text =
+        format!("{}: {verb} {}\n", answer.out, tables::counted(records, "record", "records"));
+    Ok::<_, Fault>(Outcome::done(&answer, text).findings(findings))
+}

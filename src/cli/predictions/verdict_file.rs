@@ -1,0 +1,81 @@
+//! A file of verdicts.
+
+use botops_findings::{Fault, Place, Result};
+use botops_predictions::{SourceClass, Verdict};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader, Read as _},
+    path::Path,
+};
+
+/// The most bytes of a line.
+const MOST_LINE_BYTES: u64 = 16 << 10;
+/// The most verdicts of a file.
+const MOST_VERDICTS: usize = 1_000_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    request_id: String,
+    intent: String,
+    #[serde(default)]
+    index: u32,
+    #[serde(default)]
+    at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    source: Option<SourceClass>,
+}
+
+/// Reads every verdict of a file of JSON lines; those without a time are of `now`, and those without a source are of a
+/// reviewer.
+///
+/// # Errors
+/// `BOT-6211` (exit 3) with the line that cannot be read; `BOT-2101`-like faults of the file are `BOT-1001` (exit 2).
+pub(super) fn read(path: &Path, now: DateTime<Utc>) -> Result<Vec<Verdict>> {
+    let unread = |error: io::Error| {
+        Fault::usage("BOT-1001", format!("the verdicts cannot be read: {error}"))
+            .file(path)
+            .caused_by(error)
+    };
+    let mut lines = BufReader::new(File::open(path).map_err(unread)?);
+    let mut verdicts = Vec::new();
+    let (mut number, mut line) = (0, Vec::new());
+    loop {
+        line.clear();
+        number += 1;
+        let read = (&mut lines).take(MOST_LINE_BYTES).read_until(b'\n', &mut line);
+        if read.map_err(unread)? == 0 {
+            break;
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let refused = |message: String| {
+            let place = Place { line: Some(number), ..Place::default() };
+            Fault::data("BOT-6211", message).at(place).file(path).hint(
+                "a verdict is a line such as {\"request_id\": \"…\", \"intent\": \"order_status\"}",
+            )
+        };
+        let it: Line = serde_json::from_slice(&line)
+            .map_err(|error| refused(format!("a verdict cannot be read: {error}")))?;
+        if it.request_id.is_empty() || it.intent.is_empty() {
+            return Err(refused("`request_id` and `intent` must not be empty".to_owned()));
+        }
+        if verdicts.len() == MOST_VERDICTS {
+            return Err(refused(format!("a file has at most {MOST_VERDICTS} verdicts")));
+        }
+        verdicts.push(Verdict {
+            at: it.at.unwrap_or(now).timestamp_millis(),
+            request_id: it.request_id,
+            index: it.index,
+            intent: it.intent,
+            source: it.source.unwrap_or(SourceClass::Reviewer),
+        });
+    }
+    if verdicts.is_empty() {
+        return Err(Fault::data("BOT-6211", "the file has no verdict").file(path));
+    }
+    Ok(verdicts)
+}
