@@ -38,6 +38,7 @@ mod pipeline;
 mod pipes;
 mod policy;
 mod predict;
+mod predictions;
 mod promotion;
 mod readers;
 mod readme;

@@ -1,0 +1,173 @@
+//! `botops predictions`: what servers logged is shown, counted, exported, compacted, judged and erased.
+
+use crate::{conversations::IDENTITY_KEY, terminal::Terminal};
+use botops_conversations::Names;
+use botops_predictions::{
+    Likely, PredictionLog, PredictionLogSettings, RawRecord, Record, TextPolicy, ship,
+};
+use botops_store::Store;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+
+/// The begin of the hour in which the first records lie.
+const BEGIN: i64 = 1_796_000_400_000;
+
+/// Logs `n` messages of conversations of three, as a server does, and moves them to the store of the workspace.
+pub(crate) fn logged(terminal: &Terminal, n: i64) {
+    let folder = terminal.path().join("spool");
+    let names = Names::new(IDENTITY_KEY.as_bytes(), None);
+    let settings = PredictionLogSettings {
+        folder: folder.clone(),
+        replica: "a".to_owned(),
+        group: Duration::from_millis(5),
+        segment_age: Duration::from_secs(60),
+        most_bytes: 1 << 30,
+        text: TextPolicy::Redacted,
+        key: Arc::from(IDENTITY_KEY.as_bytes()),
+        name_of: Arc::new(move |id| names.of(id, None).conversation.to_string()),
+    };
+    let log = PredictionLog::start(&settings, |event| panic!("{event}")).unwrap();
+    for i in 0..n {
+        let record = Record {
+            // Ten minutes apart, so that six are in one hour.
+            at: BEGIN + i * 600_000,
+            request_id: format!("r{i}"),
+            endpoint: "chat".to_owned(),
+            conversation: Some(format!("c{}", i / 3)),
+            guessed: Some(if i % 2 == 0 { "en" } else { "fr" }.to_owned()),
+            digest: "sha256:abcd".to_owned(),
+            arm: "primary".to_owned(),
+            intent: if i % 3 == 0 { "complaint" } else { "order_status" }.to_owned(),
+            confidence: 0.5,
+            others: vec![Likely { intent: "account_help".to_owned(), p: 0.25 }],
+            fallback: i % 4 == 0,
+            latency_us: 400,
+            ..Record::default()
+        };
+        log.add(RawRecord { record, text: format!("message {i} of ann@example.com") });
+    }
+    log.flush(true);
+    drop(log);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let registry = terminal.path().join("registry");
+    let store = Store::open(registry.to_str().unwrap(), &BTreeMap::new()).unwrap();
+    runtime.block_on(ship(&store, "production", &folder)).unwrap();
+}
+
+fn show(terminal: &Terminal, line: &str) -> String {
+    terminal.show(terminal.command(line).env("BOTOPS_IDENTITY_KEY", IDENTITY_KEY))
+}
+
+fn data(terminal: &Terminal, line: &str) -> Value {
+    let mut command = terminal.command(&format!("{line} --format json"));
+    let output = command.env("BOTOPS_IDENTITY_KEY", IDENTITY_KEY).output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["ok"], true, "{answer}");
+    answer["data"].clone()
+}
+
+/// Returns the names of the files of the log, by their endings.
+fn files(terminal: &Terminal, ending: &str) -> Vec<String> {
+    fn walk(folder: &Path, found: &mut Vec<String>) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true if path.ends_with("verdicts") => {}
+                true => walk(&path, found),
+                false => found.push(path.display().to_string()),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&terminal.path().join("registry/predictions/production"), &mut found);
+    found.retain(|name| name.ends_with(ending));
+    found
+}
+
+#[test]
+fn records_are_counted_compacted_and_judged() {
+    let terminal = Terminal::new();
+    let nothing = show(&terminal, "predictions tail");
+    assert!(nothing.starts_with("exit: 4\n") && nothing.contains("BOT-6212"), "{nothing}");
+    logged(&terminal, 12);
+    let tail = show(&terminal, "predictions tail --limit 2");
+    assert!(tail.contains("message 11 of") && !tail.contains("message 9 of"), "{tail}");
+    assert!(!tail.contains("ann@"), "{tail}");
+    let before = data(&terminal, "predictions query --by intent,language");
+    assert_eq!(before["n"], 12);
+    let rows = before["rows"].as_array().unwrap();
+    assert_eq!(rows[0]["key"], json!(["complaint", "en"]));
+    assert_eq!((&rows[0]["n"], &rows[0]["accuracy"]), (&json!(2), &json!(null)));
+
+    let dry = show(&terminal, "predictions compact --dry-run");
+    assert!(dry.contains("date=2026-11-30/hour=01: 1 segment -> 6 records"), "{dry}");
+    assert_eq!((files(&terminal, ".zst").len(), files(&terminal, ".parquet").len()), (2, 0));
+    show(&terminal, "predictions compact --all");
+    assert_eq!((files(&terminal, ".zst").len(), files(&terminal, ".parquet").len()), (0, 2));
+    assert!(show(&terminal, "predictions compact --all").contains("nothing to compact"));
+    assert_eq!(data(&terminal, "predictions query --by intent,language"), before);
+    let some =
+        data(&terminal, "predictions query --by hour --until 2026-11-30T02:00Z --fallback true");
+    assert_eq!(some["rows"][0]["key"], json!(["2026-11-30T01"]));
+    assert_eq!(some["n"], 2);
+
+    terminal.write(
+        "verdicts.jsonl",
+        "{\"request_id\":\"r0\",\"intent\":\"complaint\"}\n\
+         {\"request_id\":\"r1\",\"intent\":\"complaint\",\"source\":\"end_user\"}\n\
+         {\"request_id\":\"r1\",\"intent\":\"order_status\",\"source\":\"agent\"}\n",
+    );
+    let dry = show(&terminal, "predictions feedback verdicts.jsonl --dry-run");
+    assert!(dry.contains("3 verdicts would be recorded"), "{dry}");
+    show(&terminal, "predictions feedback verdicts.jsonl");
+    let judged = data(&terminal, "predictions query --by endpoint");
+    assert_eq!((&judged["rows"][0]["judged"], &judged["rows"][0]["right"]), (&json!(2), &json!(2)));
+    assert_eq!((&judged["rows"][0]["accuracy"], &judged["contradicted"]), (&json!(1.0), &json!(1)));
+    terminal.write("bad.jsonl", "{\"request_id\":\"r0\",\"intent\":\"a\"}\n{\"request_id\":7}\n");
+    let bad = show(&terminal, "predictions feedback bad.jsonl");
+    assert!(
+        bad.starts_with("exit: 3\n") && bad.contains("BOT-6211") && bad.contains(":2"),
+        "{bad}"
+    );
+    let group = show(&terminal, "predictions query --by weekday");
+    assert!(group.starts_with("exit: 2\n") && group.contains("BOT-6210"), "{group}");
+    let old = show(&terminal, "predictions compact --all --retention 1s");
+    assert!(old.contains("2 hours past the retention removed"), "{old}");
+    assert!(files(&terminal, "").is_empty());
+}
+
+#[test]
+fn records_are_exported_and_a_conversation_is_forgotten() {
+    let terminal = Terminal::new();
+    logged(&terminal, 12);
+    show(&terminal, "predictions compact --all");
+    for name in ["a.jsonl", "a.csv", "a.parquet"] {
+        let written =
+            show(&terminal, &format!("predictions export --out {name} --intent complaint"));
+        assert!(written.contains(&format!("{name}: wrote 4 records")), "{written}");
+    }
+    let lines = fs::read_to_string(terminal.path().join("a.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 4);
+    assert!(
+        lines.starts_with("{\"schema\":\"botops.prediction/1\",\"at\":1796000400000,"),
+        "{lines}"
+    );
+    assert!(fs::read(terminal.path().join("a.parquet")).unwrap().starts_with(b"PAR1"));
+
+    let forget = "predictions forget --conversation c1 --reason \"she asked\"";
+    let dry = show(&terminal, &format!("{forget} --dry-run"));
+    assert!(dry.contains("3 records in 1 hour would be erased (dry run)"), "{dry}");
+    assert_eq!(data(&terminal, "predictions query")["n"], 12);
+    assert_eq!(data(&terminal, forget)["records"], 3);
+    assert_eq!(data(&terminal, "predictions query")["n"], 9);
+    let again = show(&terminal, forget);
+    assert!(again.starts_with("exit: 2\n") && again.contains("BOT-6126"), "{again}");
+    let log = terminal.path().join("registry/erasures/log");
+    let entries: Vec<String> = fs::read_dir(log)
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    assert_eq!(entries.len(), 2);
+    assert!(entries.iter().all(|it| it.contains("\"predictions\":3") && it.contains("she asked")));
+}
