@@ -102,8 +102,6 @@ pub(crate) const OWNERS: [(&str, &[&str]); 50] = [
     ("memchr", &["datasets"]),
     ("fastcdc", &["snapshots"]),
     ("flate2", &["datasets", "serving"]),
-    ("zstd", &["datasets", "snapshots"]),
-    ("flate2", &["datasets"]),
     ("zstd", &["datasets", "predictions", "snapshots"]),
     ("glob", &["datasets"]),
     ("quick-junit", &["report"]),
