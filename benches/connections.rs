@@ -90,6 +90,7 @@ async fn serve(folder: &Path) -> Outcome<()> {
             public: botops_serving::PublicSettings::default(),
             conversations: None,
             actions: None,
+            predictions: None,
             listeners: ListenerSettings { limits, tls, ..ListenerSettings::default() },
         };
         let rows: Vec<(String, &str)> = ["invoice", "parcel", "login"]

@@ -70,6 +70,7 @@ fn run() -> Outcome<u64> {
         public: botops_serving::PublicSettings::default(),
         conversations: None,
         actions: None,
+        predictions: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(threads)?)

@@ -394,6 +394,26 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
             Some(workspace.on_store_failure.value.clone()),
             &workspace.on_store_failure.origin,
         ),
+        shown(
+            "predictions.log",
+            Some(workspace.predictions_log.value.clone()),
+            &workspace.predictions_log.origin,
+        ),
+        shown(
+            "predictions.text",
+            Some(workspace.predictions_text.value.clone()),
+            &workspace.predictions_text.origin,
+        ),
+        shown(
+            "predictions.retention",
+            Some(workspace.predictions_retention.value.clone()),
+            &workspace.predictions_retention.origin,
+        ),
+        shown(
+            "predictions.folder",
+            Some(workspace.predictions_folder.value.clone()),
+            &workspace.predictions_folder.origin,
+        ),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
     ];
     settings.extend(protection(workspace));

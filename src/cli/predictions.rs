@@ -13,7 +13,7 @@ use self::{
 use super::Outcome;
 use crate::cli::{
     arguments::output_args::ReasonArg,
-    serve::identity_key,
+    serve::{identity_key, predictions::retention},
     session::{context::Context, provenance},
 };
 use botops_conversations::{Conversations, ErasureAct, Names};
@@ -78,7 +78,7 @@ struct CompactArgs {
     /// Compact the hour under way, too
     #[arg(long)]
     all: bool,
-    /// Remove the hours that ended longer ago than this, such as 90d
+    /// Remove the hours that ended longer ago than this; default: `predictions.retention`
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     retention: Option<Duration>,
     /// Check, and show what would be done, but write nothing
@@ -203,19 +203,21 @@ fn compaction(args: &CompactArgs, context: &Context) -> Result<Outcome> {
     let (store, environment) = log(context)?;
     // Records of the hour under way still come, so it would be compacted again.
     let until = (!args.all).then(|| HourKey::of(now));
-    let before = args.retention.map(|age| {
-        let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
-        now.checked_sub_signed(age).map(HourKey::of)
-    });
+    let age = match args.retention {
+        Some(age) => age,
+        None => retention(context.workspace()?)?,
+    };
+    let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+    let before = now.checked_sub_signed(age).map(HourKey::of);
     let mut findings = Vec::new();
     let mut answer =
         Compacted { environment, hours: Vec::new(), expired: None, dry_run: args.dry_run };
     context.wait(async {
-        if let Some(Some(before)) = before {
+        if let Some(before) = before {
             let expired = expire(&store, environment, before, args.dry_run).await?;
             answer.expired = Some(Expired { hours: expired.hours, compacted: expired.records });
         }
-        for hour in hours(&store, environment, before.flatten(), until).await? {
+        for hour in hours(&store, environment, before, until).await? {
             if hour.segments.is_empty() && hour.obsolete.is_empty() {
                 continue;
             }

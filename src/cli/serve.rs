@@ -27,6 +27,7 @@ pub(crate) mod identity_key;
 mod kept_key;
 mod listeners;
 mod placed;
+pub(crate) mod predictions;
 mod protection;
 mod reload;
 mod settings;
@@ -77,6 +78,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let by = context.claimed()?;
     let configuration = Arc::new(reload::Settings::new(args, context, registry)?);
     let kept = conversations::settings(workspace)?;
+    // A server of a file has no environment that a log could be of.
+    settings.predictions = match is_file {
+        true => None,
+        false => predictions::of(context)?,
+    };
     let answer = context.wait(async {
         settings.conversations = Some(conversations::open(context, kept).await?);
         let running = serving::start(settings, source).await?;

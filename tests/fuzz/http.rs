@@ -41,6 +41,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             public: botops_serving::PublicSettings::default(),
             conversations: None,
             actions: None,
+            predictions: None,
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await
     });

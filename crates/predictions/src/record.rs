@@ -59,7 +59,7 @@ pub struct Record {
     /// The next likely intents, at most two, the likelier first: the top three are `intent` and these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Likely>,
-    /// The out-of-scope score, if the model has one.
+    /// The score that the model compares with the threshold of its fallback: below it, a message counts as out of scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oos: Option<f64>,
     /// Whether the model declined to answer.

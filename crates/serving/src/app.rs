@@ -9,6 +9,7 @@ use crate::{
     metrics::Metrics,
     observe::Observer,
     outgoing::Outgoing,
+    prediction_log::Predictions,
     rate_limit::RateLimiting,
     request_id::RequestIds,
     request_log::RequestLogger,
@@ -89,6 +90,8 @@ pub(super) struct App {
     pub(super) me: Weak<Self>,
     /// Whether the public listener serves the chat page.
     pub(super) chat_page: bool,
+    /// The prediction log; `None` for a server that keeps none.
+    pub(super) predictions: Option<Predictions>,
 }
 
 /// A problem with which the server runs all the same.

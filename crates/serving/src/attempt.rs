@@ -46,6 +46,11 @@ impl<'a> Attempt<'a> {
         Self { exchange, choice, split, conversation_id }
     }
 
+    /// Returns what the client calls the conversation.
+    pub(super) fn conversation(&self) -> Option<&str> {
+        self.conversation_id
+    }
+
     /// Counts a prediction: in the metrics, and for the judge during a rollout. `duration` is that of the request so far.
     ///
     /// Returns the conversation, if the judge counts verdicts on the answer.

@@ -5,6 +5,7 @@ use super::{
     exchange::{Exchange, Text, parse, read_body, unfit},
     pointer::Field,
     problem::Problem,
+    request_id::RequestId,
     verdicts::Feedback,
 };
 use axum::{
@@ -15,6 +16,7 @@ use axum::{
 };
 use botops_access::{PublicCaller, Scope};
 use botops_findings::Fault;
+use botops_predictions::SourceClass;
 use botops_rollout::VerdictSource;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, atomic::Ordering};
@@ -64,7 +66,11 @@ pub(super) async fn feedback(
 ) -> Response {
     let exchange = Exchange::begin(&app, "feedback");
     let read = no_query(query).and_then(|()| read_body(body, app.sizes.body("feedback")));
-    match read.and_then(|body| record(&app, &caller, &body)) {
+    let recorded = match read {
+        Ok(body) => record(&app, &caller, &body).await,
+        Err(problem) => Err(problem),
+    };
+    match recorded {
         Ok(outcome) => {
             let outcome = match outcome {
                 Feedback::Counted => "counted",
@@ -89,7 +95,7 @@ fn no_query(query: Option<String>) -> Result<(), Problem> {
     }
 }
 
-fn record(app: &App, caller: &PublicCaller, body: &[u8]) -> Result<Feedback, Problem> {
+async fn record(app: &App, caller: &PublicCaller, body: &[u8]) -> Result<Feedback, Problem> {
     let request: Request<'_> = parse(body)?;
     let verdict = match (&request.intent, request.correct) {
         (Some(intent), None) => Verdict::Intent(&intent.0),
@@ -110,10 +116,14 @@ fn record(app: &App, caller: &PublicCaller, body: &[u8]) -> Result<Feedback, Pro
         _ => {}
     }
     match (&request.token, &request.request_id, &request.conversation_id) {
-        (Some(token), None, None) => Ok(judge(app, caller, &token.0, verdict)),
+        (Some(token), None, None) => judge(app, caller, &token.0, verdict).await,
         // Anyone can name a request or a conversation, so neither counts for a rollout.
         (None, Some(id), None) => {
-            let is_known = app.ids.number(&id.0).is_some() || caller.scopes.has(Scope::Review);
+            let is_reviewer = caller.scopes.has(Scope::Review);
+            if let (true, Verdict::Intent(truth)) = (is_reviewer, verdict) {
+                store(app, caller, &id.0, truth).await?;
+            }
+            let is_known = is_reviewer || app.ids.number(&id.0).is_some();
             Ok(if is_known { Feedback::Noted } else { Feedback::Unknown })
         }
         (None, None, Some(_)) => Ok(Feedback::Noted),
@@ -147,13 +157,50 @@ impl<'a> Verdict<'a> {
     }
 }
 
-/// Judges the answer behind `token`.
-fn judge(app: &App, caller: &PublicCaller, token: &str, verdict: Verdict<'_>) -> Feedback {
-    let Ok(answer) = app.tokens.open(token) else { return Feedback::Unknown };
+/// Judges the answer behind `token`: the verdict is stored first, if the server has a prediction log, and then counted.
+///
+/// # Errors
+/// `BOT-6214` (503) it could not be stored.
+async fn judge(
+    app: &App,
+    caller: &PublicCaller,
+    token: &str,
+    verdict: Verdict<'_>,
+) -> Result<Feedback, Problem> {
+    let Ok(answer) = app.tokens.open(token) else { return Ok(Feedback::Unknown) };
     if answer.expires <= app.clock.now() {
-        return Feedback::Noted;
+        return Ok(Feedback::Noted);
     }
-    app.observer.verdict(&answer, source_of(app, caller), verdict.truth(&answer.intent))
+    let truth = verdict.truth(&answer.intent);
+    store(app, caller, &RequestId::written(&answer.request), truth).await?;
+    Ok(app.observer.verdict(&answer, source_of(app, caller), truth))
+}
+
+/// Stores a verdict on a request in the prediction log, if the server has one.
+///
+/// # Errors
+/// `BOT-6214` (503) it could not be stored.
+async fn store(
+    app: &App,
+    caller: &PublicCaller,
+    request_id: &str,
+    truth: &str,
+) -> Result<(), Problem> {
+    let Some(predictions) = &app.predictions else { return Ok(()) };
+    let source = match source_of(app, caller) {
+        VerdictSource::Reviewer => SourceClass::Reviewer,
+        VerdictSource::System => SourceClass::Agent,
+        VerdictSource::EndUser => SourceClass::EndUser,
+    };
+    let verdict = botops_predictions::Verdict {
+        at: app.clock.now().timestamp_millis(),
+        request_id: request_id.to_owned(),
+        index: 0,
+        intent: truth.to_owned(),
+        source,
+    };
+    let stored = predictions.judge(verdict).await;
+    stored.map_err(|fault| Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault))
 }
 
 /// Returns the class of the source of `caller`'s feedback. Scopes come from the server, never from the request.
@@ -193,7 +240,7 @@ mod tests {
             (r#"{"correct": "no", "token": "t"}"#, "wrong shape"),
             (r#"{"correct": true, "token": "t", "request_id": "r"}"#, "expected one of `token`"),
         ] {
-            let problem = record(&app, &caller, body.as_bytes()).unwrap_err();
+            let problem = record(&app, &caller, body.as_bytes()).await.unwrap_err();
             assert_eq!(
                 (problem.status.as_u16(), problem.fault.code()),
                 (422, "BOT-6013"),
@@ -201,7 +248,7 @@ mod tests {
             );
             assert!(problem.fault.message().contains(message), "{body}: {}", problem.fault);
         }
-        let unknown = record(&app, &caller, br#"{"token": "t", "correct": true}"#);
+        let unknown = record(&app, &caller, br#"{"token": "t", "correct": true}"#).await;
         assert_eq!(unknown.ok(), Some(Feedback::Unknown));
     }
 
@@ -216,7 +263,11 @@ mod tests {
         assert_eq!(source(&[Scope::Review]), VerdictSource::Reviewer);
         let reviewer = PublicCaller::anonymous(ScopeSet::of(&[Scope::Review]));
         let by_id = br#"{"request_id": "of another server", "intent": "a"}"#;
-        assert_eq!(record(&app, &reviewer, by_id).ok(), Some(Feedback::Noted), "never counted");
+        assert_eq!(
+            record(&app, &reviewer, by_id).await.ok(),
+            Some(Feedback::Noted),
+            "never counted"
+        );
         app.is_inside.store(true, Ordering::Relaxed);
         assert_eq!(source(&[Scope::Feedback]), VerdictSource::System);
     }

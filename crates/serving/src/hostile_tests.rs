@@ -49,6 +49,7 @@ fn settings(admin: bool) -> ServerSettings {
         public: super::PublicSettings::default(),
         conversations: None,
         actions: Some(crate::ActionSettings::default()),
+        predictions: None,
     }
 }
 

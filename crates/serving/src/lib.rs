@@ -84,6 +84,7 @@ mod outgoing;
 mod pointer;
 mod predict;
 mod predict_lines;
+mod prediction_log;
 mod problem;
 #[cfg(test)]
 mod protection_tests;
@@ -144,6 +145,7 @@ pub use deployment_rules::verify_deployments;
 pub use disagreements::{Disagreement, Disagreements, ShadowPrediction};
 pub use listener_settings::{ListenerSettings, MetricsAccess};
 pub use outgoing::{ActionSettings, check_actions};
+pub use prediction_log::PredictionSettings;
 pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings, WebSocketSettings};
 pub use rehearsal::rehearse;
 pub use replay::{ReplayTarget, replay};
@@ -182,6 +184,8 @@ pub struct ServerSettings {
     pub conversations: Option<ConversationSettings>,
     /// The calls that dialogues may ask for. `None` makes no calls, and serves models that ask for some, as a rehearsal does.
     pub actions: Option<ActionSettings>,
+    /// The prediction log. `None` keeps none.
+    pub predictions: Option<PredictionSettings>,
 }
 
 /// The source of settings that a running server reads again.

@@ -4,6 +4,7 @@
 
 use crate::limit_metrics::LimitMetrics;
 
+use crate::prediction_log::PredictionMetrics;
 use crate::turn_metrics::TurnMetrics;
 use crate::webhook_metrics::WebhookMetrics;
 use crate::websocket_metrics::WebSocketMetrics;
@@ -190,6 +191,8 @@ pub(super) struct Metrics {
     pub(super) turns: TurnMetrics,
     /// The WebSockets.
     pub(super) websockets: WebSocketMetrics,
+    /// The prediction log.
+    pub(super) predictions: PredictionMetrics,
 }
 
 /// Returns the name of an arm in labels.
@@ -283,6 +286,7 @@ impl Metrics {
         let limits = Arc::new(LimitMetrics::register(&mut registry));
         let turns = TurnMetrics::register(&mut registry);
         let websockets = WebSocketMetrics::register(&mut registry);
+        let predictions = PredictionMetrics::register(&mut registry);
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {
             let arm = arm_name(arm);
             let labels = ArmLabels { model: Arc::clone(&model), arm };
@@ -320,6 +324,7 @@ impl Metrics {
             limits,
             turns,
             websockets,
+            predictions,
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     exchange::{Exchange, Text, check_conversation, parse, read_body, unfit},
     metrics::arm_name,
     pointer::Field,
+    prediction_log::details_of,
     problem::Problem,
     request_id::RequestId,
 };
@@ -234,7 +235,14 @@ fn respond<T>(
     let Attempt { exchange, choice, .. } = attempt;
     let texts = asked.texts;
     exchange.app.sizes.check_normal_forms("predict", texts, asked.whole, asked.place)?;
-    let read = |prediction: &Prediction, proba: &[f64]| read(choice.served, prediction, proba);
+    let log = exchange.app.predictions.as_ref();
+    let mut details = Vec::new();
+    let read = |prediction: &Prediction, proba: &[f64]| {
+        if log.is_some() {
+            details.push(details_of(choice.served, prediction, proba));
+        }
+        read(choice.served, prediction, proba)
+    };
     let Ok(predictions) = choice.served.classify_many(texts, read) else {
         return Err(attempt.failed());
     };
@@ -252,6 +260,12 @@ fn respond<T>(
     let classified = Classified { attempt, predictions, feedback_token };
     let body = write(&classified);
     let predictions: Vec<_> = classified.predictions.into_iter().map(|(it, _)| it).collect();
+    if let Some(log) = log {
+        let said = predictions.iter().zip(details);
+        for (index, (text, said)) in texts.iter().zip(said).enumerate() {
+            log.add(attempt, ("predict", index, text), said, duration);
+        }
+    }
     let response = exchange.answer(choice, texts.len(), &predictions[0], duration, body);
     Ok((response, predictions))
 }

@@ -84,6 +84,7 @@ pub async fn rehearse(
         public: PublicSettings { max_queue_delay: A_DAY, ..PublicSettings::default() },
         conversations: Some(in_memory()),
         actions: None,
+        predictions: None,
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     // Nobody else can reach the server, so its feedback is trusted.

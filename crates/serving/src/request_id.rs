@@ -24,6 +24,11 @@ impl RequestId {
 }
 
 impl RequestId {
+    /// Returns the id of these bytes, as it is written.
+    pub(super) fn written(bytes: &[u8; 24]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Returns the id as bytes.
     pub(super) fn bytes(&self) -> [u8; 24] {
         *self.sealed.as_bytes()

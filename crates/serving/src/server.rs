@@ -15,6 +15,7 @@ use super::{
     metrics::Metrics,
     observe::Observer,
     outgoing::Outgoing,
+    prediction_log::{self, Predictions},
     public_api::routes,
     public_gate::{PublicGate, client_gate, warm},
     rate_limit::RateLimiting,
@@ -177,6 +178,8 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     let (old_turns, stop) = (Arc::clone(&app), running.stop.subscribe());
     let times = settings.replication.times;
     running.tasks.push(tokio::spawn(erase_old_turns(old_turns, times, stop)));
+    let (logging, stop) = (Arc::clone(&app), running.stop.subscribe());
+    running.tasks.push(control_handle.spawn(prediction_log::run(logging, stop)));
     if let Some(canary) = &canary {
         running.second = canary.is_second();
         let (follower, stop) = (Arc::clone(canary), running.stop.subscribe());
@@ -326,6 +329,9 @@ pub(super) fn new_app(
     let n_long_turns = n_processors.div_ceil(2);
     let max_queue_delay = settings.public.max_queue_delay;
     let rate_limits = rate_limits(settings, &metrics, &unit_key)?;
+    let predictions = settings.predictions.as_ref();
+    let predictions =
+        predictions.map(|it| Predictions::start(it, &settings.environment)).transpose()?;
     let disagreements = Arc::<KeptDisagreements>::default();
     let counts = Counts {
         observer: Arc::clone(&observer),
@@ -369,6 +375,7 @@ pub(super) fn new_app(
         chat_page: settings.listeners.chat_page,
         outgoing: Arc::new(outgoing),
         me,
+        predictions,
     }))
 }
 

@@ -43,6 +43,7 @@ pub(super) fn settings() -> ServerSettings {
         public: super::PublicSettings::default(),
         conversations: None,
         actions: Some(crate::ActionSettings::default()),
+        predictions: None,
     }
 }
 

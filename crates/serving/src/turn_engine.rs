@@ -16,6 +16,7 @@ use crate::{
     metrics::arm_name,
     open_turns::{self, Ended, OpenTurn},
     pointer::Field,
+    prediction_log::{Details, details_of},
     problem::{Problem, internal},
     turn_answer::Answer,
 };
@@ -101,6 +102,22 @@ struct Heard<'m> {
     duration: Duration,
     /// The token for feedback on the answer.
     feedback_token: Option<String>,
+    /// What the prediction log holds besides; `None` if there is no log.
+    details: Option<Details>,
+}
+
+impl Heard<'_> {
+    /// Returns what the prediction log holds of the message besides the prediction; `None` if there is no log.
+    fn details(&self) -> Option<Details> {
+        let mut details = self.details.clone()?;
+        details.entities = self.entities.iter().map(|entity| entity.entity.clone()).collect();
+        match self.language {
+            Some(Language::Declared(tag)) => details.declared = Some(tag.to_owned()),
+            Some(Language::Guessed(guess)) => details.guessed = Some(guess.code().to_owned()),
+            None => {}
+        }
+        Some(details)
+    }
 }
 
 /// The decision on a message.
@@ -198,6 +215,9 @@ pub(super) async fn answer(
     };
     attempt.mirror([(text, &heard.prediction)]);
     let counted = counted(&heard, &decided);
+    if let (Some(predictions), Some(details)) = (&exchange.app.predictions, heard.details()) {
+        predictions.add(&attempt, ("chat", 0, text), (&heard.prediction, details), heard.duration);
+    }
     let number = placed.as_ref().map(|placed| placed.at.0);
     let body = match placed {
         None => alone(&attempt, decided).write().body,
@@ -352,7 +372,12 @@ fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>
             ranked.map(|intent| (intent, proba[intent])).collect()
         }
     };
-    let Ok((prediction, ranking)) = served.classify(text, ranking) else {
+    let is_logged = exchange.app.predictions.is_some();
+    let read = |prediction: &Prediction, proba: &[f64]| {
+        let details = is_logged.then(|| details_of(served, prediction, proba));
+        (ranking(prediction, proba), details)
+    };
+    let Ok((prediction, (ranking, details))) = served.classify(text, read) else {
         return Err(attempt.failed());
     };
     let language = match message.language {
@@ -377,6 +402,7 @@ fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>
         language,
         duration,
         feedback_token: None,
+        details,
     })
 }
 

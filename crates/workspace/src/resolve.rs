@@ -20,6 +20,7 @@ use std::{
 
 mod conversations;
 mod limits;
+mod predictions;
 
 impl Workspace {
     /// Finds `botops.yaml` in `start` or a folder above it, and resolves every setting.
@@ -199,6 +200,11 @@ impl Sources<'_> {
             ),
             chat_page: self.chat_page(),
             actions: self.actions()?,
+            predictions_log: self.of_predictions("log", "on", |it| it.log.as_ref()),
+            predictions_text: self.of_predictions("text", "redacted", |it| it.text.as_ref()),
+            predictions_retention: self
+                .of_predictions("retention", "90d", |it| it.retention.as_ref()),
+            predictions_folder: self.predictions_folder(),
             root: self.root,
         })
     }

@@ -192,6 +192,14 @@ pub struct Workspace {
     pub chat_page: Setting<bool>,
     /// The calls that dialogues may ask for (`server.actions`); their secrets are read when they are needed.
     pub actions: Setting<Actions>,
+    /// Whether a server of a registry logs its predictions (`predictions.log`; default `on`).
+    pub predictions_log: Setting<String>,
+    /// What is kept of texts (`predictions.text`; default `redacted`).
+    pub predictions_text: Setting<String>,
+    /// How long records are kept (`predictions.retention`; default `90d`).
+    pub predictions_retention: Setting<String>,
+    /// The local folder in which records wait for the store (`predictions.folder`; default `.botops/predictions`); absolute.
+    pub predictions_folder: Setting<String>,
 }
 
 impl Workspace {

@@ -58,6 +58,9 @@ pub struct WorkspaceSpec {
     /// How much a server answers.
     #[serde(default)]
     pub limits: RequestLimitsSpec,
+    /// The prediction log of servers.
+    #[serde(default)]
+    pub predictions: PredictionsSpec,
 }
 
 /// The block `server:` of `botops.yaml` or of a profile.
@@ -213,6 +216,20 @@ pub struct ConversationsSpec {
     pub on_store_failure: Option<String>,
 }
 
+/// The block `predictions:` of `botops.yaml` or of a profile.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PredictionsSpec {
+    /// Whether a server of a registry logs its predictions: `on` or `off`.
+    pub log: Option<String>,
+    /// What is kept of texts: `redacted`, `hash` or `none`.
+    pub text: Option<String>,
+    /// How long records are kept, such as `90d`.
+    pub retention: Option<String>,
+    /// The local folder of a server, relative to this file, in which records wait for the store.
+    pub folder: Option<String>,
+}
+
 /// A profile under `profiles:`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -239,4 +256,6 @@ pub struct ProfileSpec {
     pub limits: RequestLimitsSpec,
     /// See [`WorkspaceSpec::conversations`].
     pub conversations: ConversationsSpec,
+    /// See [`WorkspaceSpec::predictions`].
+    pub predictions: PredictionsSpec,
 }

@@ -4,7 +4,7 @@
 use super::{
     access, conversations, identity_key, listeners,
     placed::placed,
-    protection,
+    predictions, protection,
     settings::{actions, webhooks},
 };
 use crate::cli::session::conversing;
@@ -56,6 +56,7 @@ pub(crate) fn faults(workspace: &Workspace, listen: SocketAddr) -> Vec<Fault> {
             .map_err(|fault| placed(workspace, "conversations.store", store, fault)),
     );
     note(conversations::settings(workspace).map(|_| ()));
+    note(predictions::settings(workspace).map(|_| ()));
     note(policy(workspace));
     found
 }

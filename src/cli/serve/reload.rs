@@ -83,6 +83,7 @@ fn comparable(workspace: &Workspace, args: &Args) -> Value {
                 "open_metrics" => "server.metrics".to_owned(),
                 "conversations_retention" => "conversations.retention".to_owned(),
                 "on_store_failure" => "conversations.on_store_failure".to_owned(),
+                _ if name.starts_with("predictions_") => name.replacen('_', ".", 1),
                 _ => format!("server.{name}"),
             };
             (key, setting.get("value").cloned().unwrap_or(setting))

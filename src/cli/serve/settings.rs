@@ -31,6 +31,7 @@ pub(super) fn server_settings(args: &Args, workspace: &Workspace) -> Result<Serv
         actions: Some(actions(workspace)?),
         // Opened at the start, and not read again.
         conversations: None,
+        predictions: None,
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {

@@ -136,6 +136,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         public: botops_serving::PublicSettings::default(),
         conversations: None,
         actions: None,
+        predictions: None,
     }
 }
 

@@ -83,4 +83,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "no prediction in this time",
         explanation: "The prediction log has no record that passes the filters. Check the environment (`--environment`), the time (`--since`, `--until`, in UTC), and whether servers log predictions (`predictions:` in botops.yaml).",
     },
+    Entry {
+        code: "BOT-6213",
+        kind: Some(FaultKind::Usage),
+        title: "a setting of the prediction log is wrong",
+        explanation: "`predictions` in botops.yaml has `log` (`on` or `off`), `text` (`redacted`, `hash` or `none`: what is kept of the texts of users), `retention` (a time of at least an hour, such as `90d`) and `folder` (the local folder of a server). See `docs/predictions.md`.",
+    },
+    Entry {
+        code: "BOT-6214",
+        kind: Some(FaultKind::Unreachable),
+        title: "feedback could not be stored",
+        explanation: "A server with a prediction log answers feedback only once it is in the store, and the store could not be reached. The feedback counts nowhere; send it again later. The log of the server has the reason.",
+    },
 ];

@@ -178,6 +178,7 @@ impl Server {
             public: crate::PublicSettings::default(),
             conversations: None,
             actions: Some(crate::ActionSettings::default()),
+            predictions: None,
         };
         let app = new_app("m", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
         let versions = Arc::new(TwoVersions {
