@@ -7,6 +7,7 @@ mod connections;
 mod durability;
 mod oidc;
 mod openapi;
+mod prediction_log;
 mod public;
 mod rehearsal;
 mod rollback;
