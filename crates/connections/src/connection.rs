@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
     extract::Request,
-    http::{HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, Uri, Version, header},
     response::Response,
 };
 use botops_findings::Fault;
@@ -27,10 +27,11 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    runtime::Handle,
     sync::{mpsc, watch},
     time::{sleep_until, timeout},
 };
@@ -48,6 +49,12 @@ const SEND_BUFFER: usize = 64 << 10;
 const PENDING_RESETS: usize = 20;
 /// The most requests that the server may reset for the faults of a client of HTTP/2.
 const OWN_RESETS: usize = 64;
+
+/// The most bytes of a body that are read and dropped after a request was refused, with HTTP/2: as many as a client may send
+/// before it hears from the server, and as many again.
+const MOST_DRAINED: usize = 2 * STREAM_WINDOW as usize;
+/// The longest time for which they are read.
+const LONGEST_DRAIN: Duration = Duration::from_secs(5);
 
 /// The protocols of a listener, with its limits.
 pub(crate) type Protocols = auto::Builder<TokioExecutor>;
@@ -202,8 +209,10 @@ impl<M: Mark> Requests<M> {
         self.stay.activity.request_began();
         let in_flight = InFlight(Arc::clone(&self.stay.activity));
         let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
-        let mut request =
-            request.map(|body| Body::new(Reading { body, is_read: Arc::clone(&is_read) }));
+        let drains = request.version() == Version::HTTP_2;
+        let mut request = request.map(|body| {
+            Body::new(Reading { body: Some(body), is_read: Arc::clone(&is_read), drains })
+        });
         self.mark.put(&mut request);
         if request.headers().contains_key(header::UPGRADE) {
             request.extensions_mut().insert(self.stay.clone());
@@ -262,8 +271,37 @@ fn too_late(is_read: bool) -> (StatusCode, Fault) {
 
 /// The body of a request. It notes its end.
 struct Reading {
-    body: Incoming,
+    /// There until this is dropped.
+    body: Option<Incoming>,
     is_read: Arc<AtomicBool>,
+    /// Whether a rest that nobody reads is read and dropped. With HTTP/2 the stream would be reset instead, which clients
+    /// take for a failure while they send, although they have the answer.
+    drains: bool,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let rest = self.body.take().filter(|body| self.drains && !body.is_end_stream());
+        if let (Some(rest), Ok(threads)) = (rest, Handle::try_current()) {
+            threads.spawn(drain(rest));
+        }
+    }
+}
+
+/// Reads and drops the rest of a body, up to its bounds.
+async fn drain(mut body: Incoming) {
+    let read = async {
+        let mut left = MOST_DRAINED;
+        while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let n_bytes = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(n_bytes) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // A client that is slower is cut off as before.
+    let _ = timeout(LONGEST_DRAIN, read).await;
 }
 
 impl HttpBody for Reading {
@@ -274,19 +312,20 @@ impl HttpBody for Reading {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = Pin::new(&mut *body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None)) || body.is_end_stream() {
             self.is_read.store(true, Ordering::Relaxed);
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(SizeHint::default, HttpBody::size_hint)
     }
 }
 

@@ -407,3 +407,44 @@ async fn http2_is_spoken_without_tls_too_and_ends_with_the_server() {
     timeout(Duration::from_secs(5), driver).await.unwrap().unwrap().ok();
     timeout(Duration::from_secs(5), shutdown).await.unwrap().unwrap();
 }
+
+/// Sends a POST over HTTP/2 whose body has `chunks` parts of 16 KiB, and does not end before the answer came. Returns the
+/// status, and whether the server took the whole body.
+async fn post_slowly(address: SocketAddr, path: &str, chunks: usize) -> (u16, bool) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let (parts, taken) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let body = futures::stream::unfold(taken, |mut taken| async {
+        let part = taken.recv().await?;
+        Some((Ok::<_, std::io::Error>(part), taken))
+    });
+    let request = hyper::Request::post(format!("http://{address}{path}"))
+        .header("content-type", "application/json")
+        .body(axum::body::Body::from_stream(body))
+        .unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    let status = answer.status().as_u16();
+    // The answer is read to its end, after which nothing keeps the server from a reset.
+    axum::body::to_bytes(axum::body::Body::new(answer.into_body()), 1 << 20).await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    let mut is_taken = true;
+    for _ in 0..chunks {
+        let sent = parts.send(Bytes::from(vec![b' '; 16 << 10]));
+        is_taken &= matches!(timeout(Duration::from_secs(2), sent).await, Ok(Ok(())));
+    }
+    drop((parts, sender));
+    connection.abort();
+    (status, is_taken)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_post_over_http2_is_not_reset_while_its_client_sends_a_small_rest() {
+    let running = serve(ConnectionLimits::default(), MetricsAccess::Open, None).await;
+    let (status, is_taken) = post_slowly(running.address(), "/v1/nothing", 12).await;
+    assert_eq!((status, is_taken), (404, true));
+    let (status, is_taken) = post_slowly(running.address(), "/v1/nothing", 64).await;
+    assert_eq!((status, is_taken), (404, false), "the rest that is read is bounded");
+    running.shutdown().await;
+}
