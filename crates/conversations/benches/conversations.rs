@@ -60,6 +60,7 @@ fn turn() -> Turn {
         slots: json!({"order": "20447"}),
         digest: "sha256:0123456789abcdef".to_owned(),
         arm: "primary".to_owned(),
+        ..Turn::default()
     }
 }
 

@@ -38,6 +38,10 @@ pub struct Turn {
     pub digest: String,
     /// The arm of the rollout: `primary` or `canary`.
     pub arm: String,
+    /// The name of the caller who sent the message: an HMAC. `None` if nothing was known of the caller, or the client gave no
+    /// id of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
 }
 
 /// A turn as bytes, with the version of its form.
@@ -102,6 +106,7 @@ pub(crate) mod tests {
             slots: json!({"order": "20447"}),
             digest: "sha256:ab".to_owned(),
             arm: "primary".to_owned(),
+            caller: None,
         }
     }
 

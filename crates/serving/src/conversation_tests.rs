@@ -234,18 +234,35 @@ async fn a_server_goes_on_with_the_turns_of_the_one_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_is_repeated_shows_no_version_to_a_caller_who_may_not_see_it() {
+async fn an_answer_that_is_repeated_shows_each_caller_what_the_caller_may_see() {
     let running = server(of(Arc::new(MemoryStore::default())), OnStoreFailure::Refuse).await;
-    let body = json!({"text": "red apple", "conversation_id": "c", "message_id": "m1"});
     let url = format!("http://{}/v1/chat", running.address());
-    let request = http().unwrap().post(url).bearer_auth(TOKEN).body(body.to_string());
-    let first: Value = request.send().await.unwrap().json().await.unwrap();
-    assert!(first["model"].is_string() && first["arm"].is_string(), "{first}");
-    let (status, again, _) = chat(&running, &body).await;
-    let again: Value = serde_json::from_str(&again).unwrap();
-    assert_eq!((status, &again["request_id"]), (200, &first["request_id"]));
-    for name in ["model", "digest", "arm"] {
-        assert_eq!(again.get(name), None, "{again}");
+    let send = async |id: &str, token: Option<&str>| {
+        let body = json!({"text": "red apple", "conversation_id": "c", "message_id": id});
+        let request = http().unwrap().post(url.clone()).body(body.to_string());
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        let arm = answer.headers().get("x-botops-arm").map(|arm| arm.to_str().unwrap().to_owned());
+        (answer.json::<Value>().await.unwrap(), arm)
+    };
+    let (first, _) = send("m1", Some(TOKEN)).await;
+    assert!(first["model"].is_string() && first["feedback_token"].is_string(), "{first}");
+    assert_eq!(send("m1", Some(TOKEN)).await, (first.clone(), Some("primary".to_owned())));
+    let (again, arm) = send("m1", None).await;
+    assert_eq!((&again["request_id"], arm), (&first["request_id"], None));
+    for name in ["model", "digest", "arm", "feedback_token"] {
+        assert_eq!(again.get(name), None, "another caller: {again}");
     }
+
+    let (first, _) = send("m2", None).await;
+    assert!(first.get("model").is_none() && first["feedback_token"].is_string(), "{first}");
+    assert_eq!(send("m2", None).await, (first.clone(), None));
+    let (seen, arm) = send("m2", Some(TOKEN)).await;
+    assert_eq!(arm.as_deref(), Some("primary"), "a caller with `read` sees versions in repeats");
+    assert!(seen["model"].is_string() && seen["digest"].is_string(), "{seen}");
+    assert_eq!((&seen["response"], seen.get("feedback_token")), (&first["response"], None));
     running.shutdown().await;
 }

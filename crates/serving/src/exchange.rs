@@ -17,6 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use botops_access::{PublicCaller, Verdict};
+use botops_conversations::Turn;
 use botops_findings::Fault;
 use botops_models::Prediction;
 use botops_rollout::Arm;
@@ -60,9 +61,18 @@ pub(super) struct Exchange<'a> {
 
 /// The version that answered, for a caller who may see it.
 pub(super) struct ShownVersion {
-    model: HeaderValue,
-    digest: HeaderValue,
+    model: Option<HeaderValue>,
+    digest: Option<HeaderValue>,
     arm: &'static str,
+}
+
+impl ShownVersion {
+    /// Returns the version that answered `turn`; `model` is its name, if that is known.
+    pub(super) fn of_turn(model: Option<HeaderValue>, turn: &Turn) -> Self {
+        let arms = [Arm::Primary, Arm::Canary].map(arm_name);
+        let arm = arms.into_iter().find(|arm| *arm == turn.arm).unwrap_or(arms[0]);
+        Self { model, digest: HeaderValue::from_str(&turn.digest).ok(), arm }
+    }
 }
 
 /// Text that borrows from the body if it has no escapes.
@@ -216,8 +226,8 @@ impl<'a> Exchange<'a> {
             self.log(200, None, Some(answer));
         }
         self.shows_versions.then(|| ShownVersion {
-            model: choice.served.reference_header.clone(),
-            digest: choice.served.digest_header.clone(),
+            model: Some(choice.served.reference_header.clone()),
+            digest: Some(choice.served.digest_header.clone()),
             arm,
         })
     }
@@ -235,8 +245,9 @@ impl<'a> Exchange<'a> {
         headers.reserve(5);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(ShownVersion { model, digest, arm }) = shown {
-            headers.insert(X_MODEL, model);
-            headers.insert(X_DIGEST, digest);
+            for (name, value) in [(X_MODEL, model), (X_DIGEST, digest)] {
+                value.map(|value| headers.insert(name, value));
+            }
             headers.insert(X_ARM, HeaderValue::from_static(arm));
         }
         self.identified(response)

@@ -104,6 +104,7 @@ mod reload;
 mod reload_tests;
 mod replay;
 mod request_guard;
+mod repeated_turn;
 mod request_id;
 mod request_log;
 mod response_headers;

@@ -18,6 +18,7 @@ use crate::{
     pointer::Field,
     prediction_log::{Details, details_of},
     problem::{Problem, internal},
+    repeated_turn::{Repeated, name_of_caller},
     turn_answer::Answer,
 };
 use botops_conversations::{Id, Named, StoredTurn, Turn};
@@ -65,7 +66,7 @@ pub(super) struct TurnAnswer {
     pub(super) number: Option<i64>,
     /// Whether the server keeps conversations and could not store this turn.
     pub(super) is_lost: bool,
-    /// The version that answered, if the caller may see it; `None` for an answer that is repeated.
+    /// The version that answered, if the caller may see it.
     pub(super) shown: Option<ShownVersion>,
 }
 
@@ -275,8 +276,8 @@ async fn repeated(
     };
     exchange.app.metrics.turns.repeated.inc();
     exchange.count_repeat();
-    let body = known.turn.map(|turn| turn.answer.into_bytes()).unwrap_or_default();
-    Ok(TurnAnswer { body, number: Some(known.row.number), is_lost: false, shown: None })
+    let Repeated { number, body, shown } = Repeated::of(exchange, known);
+    Ok(TurnAnswer { body, number: Some(number), is_lost: false, shown })
 }
 
 /// Carries out what the dialogue asks for, once the turn is stored. Returns whether the end could not be stored, and the body
@@ -347,6 +348,7 @@ fn turn(attempt: &Attempt<'_>, heard: &Heard<'_>, decided: &Decided, new: &NewTu
         slots: decided.slots.clone().unwrap_or_else(before),
         digest: served.digest_text.clone(),
         arm: arm_name(attempt.choice.arm).to_owned(),
+        caller: new.message_id.and_then(|_| name_of_caller(attempt.exchange)),
     }
 }
 

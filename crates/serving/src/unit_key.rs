@@ -36,6 +36,12 @@ impl UnitKey {
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 
+    /// Returns the name of a caller of the public API, whose name is known in the way `kind`: 32 hexadecimal digits.
+    pub(crate) fn of_caller(&self, kind: &str, id: &str) -> String {
+        let digest = hmac_sha256(&self.key, format!("caller\n{kind}\n{id}").as_bytes());
+        digest.hex()[..32].to_owned()
+    }
+
     /// Returns a text that is equal for equal keys, and does not tell the key; `None` for a key of one process.
     pub(crate) fn fingerprint(&self) -> Option<String> {
         let digest = hmac_sha256(&self.key, b"the fingerprint of an identity key");
