@@ -18,6 +18,7 @@ use crate::{
     shedding::{QueueControl, ThreadDelay},
     sizes::Sizes,
     unit_key::UnitKey,
+    turn_order::TurnOrder,
 };
 use botops_access::FeedbackTokens;
 use chrono::TimeDelta;
@@ -89,6 +90,8 @@ pub(super) struct App {
     /// This state, for work that outlives a request.
     pub(super) me: Weak<Self>,
     /// Whether the public listener serves the chat page.
+    /// The order of the messages of each conversation.
+    pub(super) turn_order: Arc<TurnOrder>,
     pub(super) chat_page: bool,
     /// The prediction log; `None` for a server that keeps none.
     pub(super) predictions: Option<Predictions>,

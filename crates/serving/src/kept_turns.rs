@@ -6,6 +6,7 @@ use crate::{
     exchange::{Exchange, MAX_ID_BYTES, unfit},
     pointer::Field,
     problem::Problem,
+    turn_order::MyTurn,
 };
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
@@ -83,6 +84,8 @@ pub(super) struct NewTurn<'a> {
     tries: usize,
     /// When it was appended first.
     begun: Option<(Instant, i64)>,
+    /// No other message of the conversation is answered by this server until this one is stored.
+    turn: Option<MyTurn>,
 }
 
 /// The begin of a turn.
@@ -112,7 +115,7 @@ impl<'a> NewTurn<'a> {
     ///
     /// # Errors
     /// `BOT-6124` (422) a message id where the server keeps no conversations; `BOT-6121` (409) the message id was used for
-    /// another text; `BOT-6120` (503) the store failed.
+    /// another text; `BOT-6122` (409) too many messages of the conversation wait; `BOT-6120` (503) the store failed.
     pub(super) async fn begin(
         exchange: &Exchange<'a>,
         ids: Ids<'a>,
@@ -132,6 +135,7 @@ impl<'a> NewTurn<'a> {
         };
         let of = &settings.conversations;
         let named = of.named(conversation, ids.user);
+        let turn = app.turn_order.wait(named.conversation).await?;
         let read = async {
             let head = of.head(&named).await?;
             let known = match ids.message {
@@ -140,14 +144,16 @@ impl<'a> NewTurn<'a> {
             };
             Ok((head, known))
         };
-        let new =
-            |head| Self { settings, named, message_id: ids.message, head, tries: 0, begun: None };
+        let new = |head, turn| {
+            let message_id = ids.message;
+            Self { settings, named, message_id, head, tries: 0, begun: None, turn }
+        };
         match read.await {
-            Ok((head, Some(known))) => Ok(Begun::Known(new(Some(head)), Box::new(known))),
-            Ok((head, None)) => Ok(Begun::New(new(Some(head)))),
+            Ok((head, Some(known))) => Ok(Begun::Known(new(Some(head), None), Box::new(known))),
+            Ok((head, None)) => Ok(Begun::New(new(Some(head), Some(turn)))),
             Err(fault) => {
                 failed(app, settings, fault)?;
-                Ok(Begun::New(new(None)))
+                Ok(Begun::New(new(None, None)))
             }
         }
     }
@@ -171,6 +177,7 @@ impl<'a> NewTurn<'a> {
     pub(super) fn give_up(&mut self, app: &App, fault: Fault) -> Result<(), Problem> {
         failed(app, self.settings, fault)?;
         self.head = None;
+        self.turn = None;
         Ok(())
     }
 
@@ -199,6 +206,8 @@ impl<'a> NewTurn<'a> {
             Ok(Recorded::Written(id)) => {
                 app.metrics.turns.stored.inc();
                 app.metrics.turns.seconds.observe(begun.elapsed().as_secs_f64());
+                // What the turn calls is called without it: that may take long, and the next message says so.
+                self.turn = None;
                 Ok(Appended::Written { number, id })
             }
             Ok(Recorded::Known(known)) => Ok(Appended::Known(known)),

@@ -125,6 +125,7 @@ mod turn_metrics;
 mod turn_tests;
 mod unit_key;
 mod verdicts;
+mod turn_order;
 mod webhook_metrics;
 mod webhooks;
 mod websocket;

@@ -374,6 +374,7 @@ pub(super) fn new_app(
         conversations: settings.conversations.clone(),
         chat_page: settings.listeners.chat_page,
         outgoing: Arc::new(outgoing),
+        turn_order: Arc::default(),
         me,
         predictions,
     }))
