@@ -148,7 +148,11 @@ impl<'a> NewTurn<'a> {
             let message_id = ids.message;
             Self { settings, named, message_id, head, tries: 0, begun: None, turn }
         };
-        match read.await {
+        let read = read.await;
+        if read.is_ok() {
+            app.metrics.turns.answers(true);
+        }
+        match read {
             Ok((head, Some(known))) => Ok(Begun::Known(new(Some(head), None), Box::new(known))),
             Ok((head, None)) => Ok(Begun::New(new(Some(head), Some(turn)))),
             Err(fault) => {
@@ -240,6 +244,7 @@ pub(super) fn failed(
     if matches!(fault.code(), "BOT-6121" | "BOT-6128") {
         return Err(fault.into());
     }
+    app.metrics.turns.answers(false);
     app.log.event(
         app.clock.now(),
         "error",
@@ -275,8 +280,9 @@ pub(super) async fn erase_old_turns(app: Arc<App>, times: u32, mut stopped: watc
                 let message = format!("{} old turns are erased", erased.turns);
                 app.log.event(now, "info", "conversations", message);
             }
-            Ok(_) => {}
+            Ok(_) => app.metrics.turns.answers(true),
             Err(fault) => {
+                app.metrics.turns.answers(false);
                 let level =
                     if fault.kind() == FaultKind::Unreachable { "warning" } else { "error" };
                 let message = format!("old turns: {}: {}", fault.code(), fault.message());

@@ -1,7 +1,7 @@
 //! The metrics of stored conversations.
 
 use prometheus_client::{
-    metrics::{counter::Counter, histogram::Histogram},
+    metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct TurnMetrics {
     pub(crate) hand_off_attempts_failed: Counter,
     /// The time that it takes to store a turn.
     pub(crate) seconds: Histogram,
+    /// 1 if the store answered last, 0 if it failed.
+    up: Gauge,
 }
 
 impl TurnMetrics {
@@ -48,7 +50,11 @@ impl TurnMetrics {
         };
         let seconds = Histogram::new(BOUNDS);
         registry.register("turn_store_seconds", "Time to store a turn", seconds.clone());
+        let up = Gauge::default();
+        let help = "1 if the store of conversations answered last, 0 if it failed";
+        registry.register("turn_store_up", help, up.clone());
         Self {
+            up,
             stored: counter(registry, "turns_stored", "Turns of conversations that were stored"),
             repeated: counter(
                 registry,
@@ -95,5 +101,10 @@ impl TurnMetrics {
             ),
             seconds,
         }
+    }
+
+    /// Notes whether the store answered.
+    pub(crate) fn answers(&self, is_up: bool) {
+        self.up.set(i64::from(is_up));
     }
 }

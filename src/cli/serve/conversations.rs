@@ -1,8 +1,11 @@
 //! The conversations of a server, by the settings of the workspace.
 
 use super::placed::placed;
-use crate::cli::session::{context::Context, conversing};
-use botops_findings::{Fault, Result};
+use crate::cli::{
+    Printer,
+    session::{context::Context, conversing},
+};
+use botops_findings::{Fault, FaultKind, Result};
 use botops_serving::{ConversationSettings, OnStoreFailure};
 use botops_workspace::{Setting, Workspace};
 use std::time::Duration;
@@ -40,7 +43,7 @@ pub(super) fn settings(workspace: &Workspace) -> Result<(Duration, OnStoreFailur
     }
 }
 
-/// Opens the conversations.
+/// Opens the conversations. Where messages are answered without the store, one that cannot be reached is opened later.
 ///
 /// # Errors
 /// Those of [`conversing::open`] and of [`Conversations::check_keys`].
@@ -50,7 +53,31 @@ pub(super) async fn open(
     context: &Context,
     (retention, on_store_failure): (Duration, OnStoreFailure),
 ) -> Result<ConversationSettings> {
-    let conversations = conversing::open(context, true).await?;
-    conversations.check_keys().await?;
+    let opened = async {
+        let conversations = conversing::open(context, true).await?;
+        conversations.check_keys().await.map(|()| conversations)
+    };
+    let conversations = match opened.await {
+        Err(fault)
+            if fault.kind() == FaultKind::Unreachable
+                && on_store_failure == OnStoreFailure::Answer =>
+        {
+            let printer = context.printer;
+            printer.say(&format!("warning: {}: {}", fault.code(), fault.message()));
+            printer.say(
+                "warning: messages are answered without history and not stored; the store is tried again until it answers",
+            );
+            conversing::open_late(context.workspace()?, Box::new(move |fault| say(printer, fault)))?
+        }
+        opened => opened?,
+    };
     Ok(ConversationSettings { conversations, retention, on_store_failure })
+}
+
+/// Says how the store is opened that could not be reached at the start.
+fn say(printer: Printer, fault: Option<&Fault>) {
+    printer.say(&match fault {
+        None => "the store of conversations answers: turns are stored from here on".to_owned(),
+        Some(fault) => format!("warning: {}: {}", fault.code(), fault.message()),
+    });
 }

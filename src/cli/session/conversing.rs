@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::cli::serve::identity_key;
-use botops_conversations::{Conversations, DataKeys, Location, Names};
+use botops_conversations::{Conversations, DataKeys, Location, Names, News};
 use botops_findings::Result;
 use botops_workspace::{Secret, Workspace};
 
@@ -22,9 +22,6 @@ pub(crate) fn location(workspace: &Workspace) -> Result<Location> {
 /// `BOT-6126` (exit 2) nothing is stored; those of the keys and of the store.
 pub(crate) async fn open(context: &Context, serves: bool) -> Result<Conversations> {
     let workspace = context.workspace()?;
-    let keys = workspace.data_key.value.resolve()?;
-    let keys = keys.map(|keys| DataKeys::parse(keys.expose())).transpose()?;
-    let old = workspace.old_identity_key.value.resolve()?;
     let location = location(workspace)?;
     let (store, key) = if serves {
         let key = identity_key::resolve(workspace)?;
@@ -32,6 +29,26 @@ pub(crate) async fn open(context: &Context, serves: bool) -> Result<Conversation
     } else {
         (location.open(false).await?, identity_key::existing(workspace)?)
     };
+    let (names, keys) = names_and_keys(workspace, &key)?;
+    Ok(Conversations::new(store, names, keys))
+}
+
+/// Makes the conversations of the workspace for a server that answers without its store, which cannot be reached now; `news`
+/// says when it is open.
+///
+/// # Errors
+/// Those of the keys and of the location.
+pub(crate) fn open_late(workspace: &Workspace, news: News) -> Result<Conversations> {
+    let key = identity_key::resolve(workspace)?;
+    let parts = names_and_keys(workspace, &key)?;
+    Conversations::open_late(location(workspace)?, parts, news)
+}
+
+/// Returns the names of conversations under the identity key `key`, and the data keys.
+fn names_and_keys(workspace: &Workspace, key: &Secret) -> Result<(Names, Option<DataKeys>)> {
+    let keys = workspace.data_key.value.resolve()?;
+    let keys = keys.map(|keys| DataKeys::parse(keys.expose())).transpose()?;
+    let old = workspace.old_identity_key.value.resolve()?;
     let old = old.as_ref().map(|old| old.expose().as_bytes());
-    Ok(Conversations::new(store, Names::new(key.expose().as_bytes(), old), keys))
+    Ok((Names::new(key.expose().as_bytes(), old), keys))
 }
