@@ -8,9 +8,13 @@ use ring::signature::{
     UnparsedPublicKey,
 };
 use serde::Deserialize;
+use std::ops::RangeInclusive;
 
 /// The most keys of a set.
 const MOST_KEYS: usize = 64;
+
+/// The lengths of RSA keys with which ring verifies RS256, in bits.
+const RSA_BITS: RangeInclusive<usize> = 2_048..=8_192;
 
 /// A public key, which verifies by one algorithm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,27 @@ impl VerifyingKey {
             TokenAlgorithm::Hs256 => return Err(TokenProblem::Signature),
         };
         verified.map_err(|_| TokenProblem::Signature)
+    }
+
+    /// Returns the problem of a key that verifies nothing although its owner may think so: an RSA key of another length than
+    /// RS256 takes here.
+    fn problem(&self) -> Option<String> {
+        if self.algorithm != TokenAlgorithm::Rs256 {
+            return None;
+        }
+        let bits = match self.bytes.split_first() {
+            Some((first, rest)) => 8 * rest.len() + 8 - first.leading_zeros() as usize,
+            None => 0,
+        };
+        if RSA_BITS.contains(&bits) {
+            return None;
+        }
+        let name = match &self.kid {
+            Some(kid) => format!("the RSA key `{}`", botops_text::display(kid, 60)),
+            None => "an RSA key without an id".to_owned(),
+        };
+        let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
+        Some(format!("{name} has {bits} bits, and is not used: {least} to {most} are needed"))
     }
 
     /// Reads one key of a set; `None` for a key of another kind, such as a shared secret or one that encrypts.
@@ -83,11 +108,12 @@ fn without_leading_zeros(bytes: Vec<u8>) -> Vec<u8> {
     bytes.into_iter().skip_while(|byte| *byte == 0).collect()
 }
 
-/// Reads the keys of a set that verify signatures; others are skipped.
+/// Reads the keys of a set that verify signatures; others are skipped. Also returns the problems of those that should verify
+/// and cannot.
 ///
 /// # Errors
 /// A clause, if it is no set, has more than 64 keys, or none of use.
-pub(super) fn read(json: &[u8]) -> Result<Vec<VerifyingKey>, String> {
+pub(super) fn read(json: &[u8]) -> Result<(Vec<VerifyingKey>, Vec<String>), String> {
     #[derive(Deserialize)]
     struct Set {
         keys: Vec<Members>,
@@ -97,9 +123,16 @@ pub(super) fn read(json: &[u8]) -> Result<Vec<VerifyingKey>, String> {
     if keys.len() > MOST_KEYS {
         return Err(format!("there are {} keys: at most {MOST_KEYS} are read", keys.len()));
     }
-    let keys: Vec<_> = keys.iter().filter_map(VerifyingKey::read).collect();
-    if keys.is_empty() {
-        return Err("none of them verifies RS256, ES256 or EdDSA".to_owned());
+    let (mut usable, mut problems) = (Vec::new(), Vec::new());
+    for key in keys.iter().filter_map(VerifyingKey::read) {
+        match key.problem() {
+            Some(problem) => problems.push(problem),
+            None => usable.push(key),
+        }
     }
-    Ok(keys)
+    if usable.is_empty() {
+        let none = "none of them verifies RS256, ES256 or EdDSA".to_owned();
+        return Err(std::iter::once(none).chain(problems).collect::<Vec<_>>().join("; "));
+    }
+    Ok((usable, problems))
 }

@@ -127,23 +127,23 @@ impl KeySet {
             || self.reading.try_lock().is_none()
     }
 
-    /// Reads the keys, or waits for the read under way.
+    /// Reads the keys, or waits for the read under way. Returns the problems of single keys, which are not used.
     ///
     /// # Errors
     /// The problem as a clause.
-    pub(super) async fn refresh(&self, now: Instant) -> Result<(), String> {
+    pub(super) async fn refresh(&self, now: Instant) -> Result<Vec<String>, String> {
         let _reading = self.reading.lock().await;
         {
             let mut known = self.known();
             if known.tried_at.is_some_and(|at| now.saturating_duration_since(at) < PAUSE) {
-                return Ok(());
+                return Ok(Vec::new());
             }
             known.tried_at = Some(now);
         }
-        let keys = jwks::read(&self.place.read().await?)?;
+        let (keys, problems) = jwks::read(&self.place.read().await?)?;
         let mut known = self.known();
         (known.keys, known.read_at) = (Arc::new(keys), Some(now));
-        Ok(())
+        Ok(problems)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -104,14 +104,15 @@ impl Issuers {
         self.0.is_empty()
     }
 
-    /// Reads the keys of every issuer. Returns the problems, which may pass: the keys are read again when they are needed.
+    /// Reads the keys of every issuer. Returns the problems, which may pass: the keys are read again when they are needed. A key
+    /// that is too weak is one.
     pub async fn warm(&self, now: Instant) -> Vec<String> {
         let mut problems = Vec::new();
         for issuer in &self.0 {
             let Keys::Set(keys) = &issuer.keys else { continue };
-            if let Err(problem) = keys.refresh(now).await {
-                problems.push(format!("the keys of `{}`: {problem}", issuer.spec.issuer));
-            }
+            let found = keys.refresh(now).await.unwrap_or_else(|problem| vec![problem]);
+            let of_issuer = |problem| format!("the keys of `{}`: {problem}", issuer.spec.issuer);
+            problems.extend(found.into_iter().map(of_issuer));
         }
         problems
     }

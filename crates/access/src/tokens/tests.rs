@@ -315,6 +315,26 @@ async fn a_set_of_keys_is_bounded() {
     assert_eq!(check(&issuers, &token).await.unwrap_err(), TokenProblem::UnknownKey);
 }
 
+#[tokio::test]
+async fn a_weak_rsa_key_is_reported_and_not_used() {
+    let signer = Signer::new();
+    let modulus =
+        |bytes: usize| URL_SAFE_NO_PAD.encode([&[0x80], &vec![7; bytes - 1][..]].concat());
+    let rsa =
+        |kid: &str, bytes| json!({"kty": "RSA", "kid": kid, "n": modulus(bytes), "e": "AQAB"});
+    let set = json!({"keys": [rsa("old", 128), signer.keys()[2], rsa("long", 1_025)]}).to_string();
+    let (_folder, issuers) = issuers(&set);
+    let problems = issuers.warm(Instant::now() + key_set::PAUSE).await;
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].contains("`old` has 1024 bits, and is not used: 2048"), "{problems:?}");
+    assert!(problems[1].contains("`long` has 8200 bits"), "{problems:?}");
+    check(&issuers, &signer.token(&claims())).await.expect("the other keys are used");
+
+    let (_folder, issuers) = self::issuers(&json!({"keys": [rsa("old", 128)]}).to_string());
+    let problems = issuers.warm(Instant::now() + key_set::PAUSE).await;
+    assert!(problems[0].contains("none of them") && problems[0].contains("1024"), "{problems:?}");
+}
+
 /// Serves `answer` on this machine, and counts the requests.
 fn server(answer: String) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
