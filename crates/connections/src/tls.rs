@@ -33,6 +33,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// The time before its end from which on a certificate is reported.
 const SOON: TimeDelta = TimeDelta::days(14);
 
+/// The most bytes of a file.
+const MOST_BYTES: u64 = 1 << 20;
+
 /// The first byte of a handshake of TLS.
 const HANDSHAKE: u8 = 0x16;
 
@@ -241,12 +244,21 @@ pub fn check_certificate(settings: &TlsSettings) -> Result<()> {
 /// Reads both files.
 fn read_files(settings: &TlsSettings) -> Result<(Vec<u8>, Vec<u8>)> {
     let read = |what: &str, path: &PathBuf| {
-        fs::read(path).map_err(|error| {
-            let shown = path.display();
-            Fault::usage("BOT-1089", format!("the {what} `{shown}` cannot be read: {error}"))
+        let fault = |problem: String| {
+            Fault::usage("BOT-1089", format!("the {what} `{}` {problem}", path.display()))
                 .hint("`server.tls` names two PEM files: `certificate` and `key`")
-                .caused_by(error)
-        })
+        };
+        let unreadable =
+            |error: io::Error| fault(format!("cannot be read: {error}")).caused_by(error);
+        // It is read again and again: a pipe would block, and a device may never end.
+        let found = fs::metadata(path).map_err(unreadable)?;
+        if !found.is_file() {
+            return Err(fault("is not a regular file".to_owned()));
+        }
+        if found.len() > MOST_BYTES {
+            return Err(fault(format!("has more than {} KiB", MOST_BYTES >> 10)));
+        }
+        fs::read(path).map_err(unreadable)
     };
     Ok((read("certificate", &settings.certificate)?, read("key", &settings.key)?))
 }

@@ -129,6 +129,8 @@ async fn http2_and_http1_are_negotiated_over_both_versions_of_tls() {
         tokio::spawn(connection);
         let answer = sender.send_request(request()).await.unwrap();
         assert_eq!((answer.status().as_u16(), answer.version()), (200, hyper::Version::HTTP_2));
+        let hsts = answer.headers()["strict-transport-security"].to_str().unwrap().to_owned();
+        assert!(hsts.starts_with("max-age="), "{hsts}");
 
         let connector = client(std::slice::from_ref(&root), "http/1.1", &[version]);
         let stream = connect(&connector, running.address()).await.unwrap();
@@ -138,9 +140,27 @@ async fn http2_and_http1_are_negotiated_over_both_versions_of_tls() {
         let request = Request::get("/health").header("host", "localhost");
         let answer = sender.send_request(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!((answer.status().as_u16(), answer.version()), (200, hyper::Version::HTTP_11));
+        assert_eq!(answer.headers()["strict-transport-security"], hsts.as_str());
     }
     let connector = client(std::slice::from_ref(&root), "spdy/3", &[&TLS13]);
     assert!(connect(&connector, running.address()).await.is_err(), "no common protocol");
+    running.shutdown().await;
+
+    // Without TLS, a browser would ignore it, and a proxy in front decides.
+    let running = start(settings(), {
+        let model = model();
+        let digest = Digest::of(&model.to_bytes());
+        Source::File { model: Box::new(model), digest, name: "support".to_owned() }
+    });
+    let running = running.await.unwrap();
+    let mut stream = TcpStream::connect(running.address()).await.unwrap();
+    stream.write_all(b"GET /health HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.0 200 ") && !answer.contains("strict-transport"),
+        "{answer}"
+    );
     running.shutdown().await;
 }
 
@@ -332,6 +352,13 @@ async fn the_files_are_checked_before_anything_starts() {
         assert!(!fault.message().contains("PRIVATE"), "{fault}");
     };
     check("server.pem` cannot be read").await;
+    // A pipe without a writer would block the start, and a device never ends.
+    for other in ["/dev/zero", "."] {
+        let device = TlsSettings { certificate: other.into(), ..tls.clone() };
+        let fault = botops_connections::check_certificate(&device).unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1089", 2), "{fault}");
+        assert!(fault.message().contains("is not a regular file"), "{fault}");
+    }
     write_certificate(folder.path(), (2000, 2100));
     let certificate = fs::read(&tls.certificate).unwrap();
     let key = fs::read(&tls.key).unwrap();
