@@ -47,15 +47,37 @@ pub(crate) struct PostgresStore {
     shown: String,
 }
 
+/// The problems of a URL that are told: none of them has a part of it.
+const URL_PROBLEMS: [&str; 6] = [
+    "invalid port number",
+    "empty host",
+    "invalid IPv4 address",
+    "invalid IPv6 address",
+    "invalid international domain name",
+    "invalid domain character",
+];
+
+/// Returns the problem of a URL in `error`, if it is one of those that are told.
+fn problem_of_url(error: &str) -> Option<&'static str> {
+    URL_PROBLEMS.into_iter().find(|problem| error.ends_with(problem))
+}
+
 impl Database {
     /// Reads a `postgres://` URL.
     ///
     /// # Errors
     /// `BOT-6115` (exit 2). The message contains no part of the URL, because it may have a password.
     pub(crate) fn parse(url: &str) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url).map_err(|_| {
-            Fault::usage("BOT-6115", "`conversations.store` is not a `postgres://` URL that can be read")
-                .hint("write it as `postgres://user@host:5432/database`; `%` and `@` in a password are `%25` and `%40`")
+        let options = PgConnectOptions::from_str(url).map_err(|error| {
+            let problem = match problem_of_url(&error.to_string()) {
+                Some(problem) => format!(": {problem}"),
+                None => String::new(),
+            };
+            let message =
+                format!("`conversations.store` is not a `postgres://` URL that can be read{problem}");
+            Fault::usage("BOT-6115", message)
+                .hint("write it as `postgres://user@host:5432/database`; in a password, `%`, `@`, `:`, `/`, `?` and `#` are `%25`, `%40`, `%3A`, `%2F`, `%3F` and `%23`")
+                .hint("one with a password is named by reference: `conversations: { store: ${env:BOTOPS_CONVERSATIONS} }`")
         })?;
         let place = match options.get_socket() {
             Some(socket) => socket.display().to_string(),

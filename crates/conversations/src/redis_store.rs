@@ -70,7 +70,8 @@ impl Server {
             .hint("write it as `redis://host:6379/0`, or `rediss://` for TLS")
         })?;
         let info = client.get_connection_info();
-        let shown = format!("redis://{}/{}", info.addr, info.redis.db);
+        let scheme = if url.starts_with("rediss:") { "rediss" } else { "redis" };
+        let shown = format!("{scheme}://{}/{}", info.addr, info.redis.db);
         Ok(Self { client, shown })
     }
 

@@ -2,6 +2,7 @@
 
 use botops_findings::Fault;
 use sqlx::Error;
+use std::io::ErrorKind;
 
 /// Makes the statements of one kind of database. `$lock` is appended to the statement that appends after another turn: the
 /// lock that keeps an erasure from overtaking it. `$has_schema` asks whether there is a table of versions.
@@ -370,7 +371,9 @@ pub(crate) use statements;
 
 /// Returns the fault of a failed statement on `store`.
 pub(crate) fn fault(store: &str, error: Error) -> Fault {
+    let cause = Cause::of(&error);
     let unreachable = match &error {
+        Error::Io(_) if cause.is_some() => false,
         Error::Io(_)
         | Error::Tls(_)
         | Error::PoolTimedOut
@@ -385,6 +388,11 @@ pub(crate) fn fault(store: &str, error: Error) -> Fault {
     {
         return Fault::usage("BOT-6119", format!("`{store}` has no tables for conversations"))
             .hint("run `botops db migrate`");
+    }
+    if let (Some(cause), false) = (cause, unreachable) {
+        let (problem, hint) = cause.words();
+        let message = format!("the store of conversations `{store}` failed: {problem}");
+        return Fault::internal("BOT-6125", message).hint(hint).caused_by(error);
     }
     // The messages of drivers may name a user or a parameter, and are shown with `-v` only.
     if unreachable {
@@ -402,9 +410,71 @@ pub(crate) fn fault(store: &str, error: Error) -> Fault {
 }
 
 /// Returns whether a later try may succeed: SQLSTATE classes of PostgreSQL, and the primary codes of SQLite.
+/// The cause of a failure that an operator has to remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Full,
+    ReadOnly,
+    Unopened,
+    Broken,
+}
+
+impl Cause {
+    /// Returns the cause of `error`, if it is one that is known.
+    fn of(error: &Error) -> Option<Self> {
+        match error {
+            Error::Io(error) => match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(Self::Full),
+                ErrorKind::PermissionDenied => Some(Self::Unopened),
+                ErrorKind::ReadOnlyFilesystem => Some(Self::ReadOnly),
+                _ => None,
+            },
+            Error::Database(error) => Self::of_code(&error.code()?),
+            _ => None,
+        }
+    }
+
+    /// Returns the cause of a code: five characters of PostgreSQL, or a number of SQLite with an extension.
+    fn of_code(code: &str) -> Option<Self> {
+        if code.len() == 5 {
+            return (code == "53100").then_some(Self::Full);
+        }
+        match code.parse::<u32>().ok()? & 0xFF {
+            13 => Some(Self::Full),
+            8 => Some(Self::ReadOnly),
+            3 | 14 => Some(Self::Unopened),
+            10 | 11 => Some(Self::Broken),
+            _ => None,
+        }
+    }
+
+    /// Returns the problem, and what removes it.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Full => (
+                "the disk is full",
+                "make room on the disk of the store; what was acknowledged is stored",
+            ),
+            Self::ReadOnly => (
+                "it is read-only",
+                "let the user of the server write its files and their folder, or set `conversations.store` to another place",
+            ),
+            Self::Unopened => (
+                "its files cannot be opened",
+                "check that the folder is there, and that the user of the server may read and write it",
+            ),
+            Self::Broken => (
+                "its files are damaged, or the disk fails to read or write",
+                "check the disk, and restore a backup if the files are damaged",
+            ),
+        }
+    }
+}
+
 fn is_transient(code: &str) -> bool {
     match code.len() {
         // Connection, resources, shutdown and cancellation, serialization; a standby cannot be written to.
+        5 if code == "53100" => false,
         5 => ["08", "53", "57", "40"].contains(&&code[..2]) || code == "25006" || code == "55P03",
         // SQLITE_BUSY and SQLITE_LOCKED, with their extended codes.
         _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6)),
@@ -413,7 +483,26 @@ fn is_transient(code: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_transient;
+    use super::{Cause, is_transient};
+
+    #[test]
+    fn the_cause_that_an_operator_can_remove_is_named() {
+        for (code, cause) in [
+            ("13", Some(Cause::Full)),
+            ("53100", Some(Cause::Full)),
+            ("8", Some(Cause::ReadOnly)),
+            ("1032", Some(Cause::ReadOnly)),
+            ("14", Some(Cause::Unopened)),
+            ("778", Some(Cause::Broken)),
+            ("5", None),
+            ("23505", None),
+            ("08006", None),
+            ("x", None),
+        ] {
+            assert_eq!(Cause::of_code(code), cause, "{code}");
+            assert!(cause.is_none() || !is_transient(code), "{code}");
+        }
+    }
 
     #[test]
     fn transient_codes_are_told_apart() {
