@@ -325,6 +325,13 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     response
 }
 
+/// The problem of a body with more than `most` bytes.
+pub(super) fn too_large(most: usize) -> Problem {
+    let fault = Fault::usage("BOT-6014", format!("the body is larger than {most} bytes"))
+        .hint("send fewer texts per request");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, fault)
+}
+
 /// Returns the body of a request, which has at most `most` bytes.
 ///
 /// # Errors
@@ -335,11 +342,7 @@ pub(super) fn read_body(
 ) -> Result<Bytes, Problem> {
     body.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                Fault::usage("BOT-6014", format!("the body is larger than {most} bytes"))
-                    .hint("send fewer texts per request"),
-            )
+            too_large(most)
         } else {
             Problem::new(
                 StatusCode::BAD_REQUEST,

@@ -39,6 +39,7 @@ mod admission;
 mod app;
 mod attempt;
 mod authorization;
+mod body_length;
 mod canary;
 #[cfg(test)]
 mod champion_tests;

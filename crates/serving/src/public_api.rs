@@ -2,6 +2,7 @@
 
 use super::{
     app::App,
+    body_length::{LongestBody, check_length},
     chat::chat,
     chat_page::chat_page,
     exchange::Exchange,
@@ -33,7 +34,11 @@ pub(super) fn routes(app: Arc<App>, gate: &Arc<PublicGate>) -> Router {
         let right = PublicRight::new(Arc::clone(gate), endpoint);
         // Layers that need the caller come before this one.
         let handler = handler(&endpoint).route_layer(from_fn_with_state(right, admitted));
-        let handler = handler.layer(DefaultBodyLimit::max(app.sizes.body(endpoint.name)));
+        let most = app.sizes.body(endpoint.name);
+        let longest = LongestBody { app: Arc::clone(&app), endpoint: endpoint.name, most };
+        let handler = handler
+            .layer(DefaultBodyLimit::max(most))
+            .layer(from_fn_with_state(longest, check_length));
         let handler = match endpoint.path.starts_with("/v2") {
             true => handler.layer(map_response(open_inference::with_error)),
             false => handler,

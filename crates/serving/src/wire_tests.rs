@@ -448,3 +448,33 @@ async fn a_refused_post_over_http2_is_not_reset_while_its_client_sends_a_small_r
     assert_eq!((status, is_taken), (404, false), "the rest that is read is bounded");
     running.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_body_that_is_announced_too_long_is_refused_before_any_of_it_is_read() {
+    let running = serve_plain().await;
+    let head = |path: &str, length: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    for (path, length) in [
+        ("/v1/predict", "65537"),
+        ("/v1/chat", "10000000000"),
+        ("/v1/feedback", "9000000000"),
+    ] {
+        let answer = send(running.address(), head(path, length).as_bytes()).await.unwrap();
+        assert_eq!(statuses(&answer), ["413"], "{path}: {answer}");
+        assert!(answer.contains("BOT-6014"), "{path}: {answer}");
+    }
+    let whole = head("/v1/predict", "2") + "{}";
+    let answer = timeout(Duration::from_secs(5), async {
+        let mut stream = TcpStream::connect(running.address()).await.unwrap();
+        stream.write_all(whole.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 512];
+        let n = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..n]).into_owned()
+    });
+    let answer = answer.await.unwrap();
+    assert!(!answer.starts_with("HTTP/1.1 413"), "{answer}");
+    running.shutdown().await;
+}
