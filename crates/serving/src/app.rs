@@ -6,6 +6,7 @@ use crate::{
     conversation_settings::ConversationSettings,
     cors::Cors,
     disagreements::KeptDisagreements,
+    feedback_caps::FeedbackCaps,
     metrics::Metrics,
     observe::Observer,
     outgoing::Outgoing,
@@ -17,8 +18,8 @@ use crate::{
     shadow::ShadowQueue,
     shedding::{QueueControl, ThreadDelay},
     sizes::Sizes,
-    unit_key::UnitKey,
     turn_order::TurnOrder,
+    unit_key::UnitKey,
 };
 use botops_access::FeedbackTokens;
 use chrono::TimeDelta;
@@ -89,9 +90,11 @@ pub(super) struct App {
     pub(super) outgoing: Arc<Outgoing>,
     /// This state, for work that outlives a request.
     pub(super) me: Weak<Self>,
-    /// Whether the public listener serves the chat page.
     /// The order of the messages of each conversation.
     pub(super) turn_order: Arc<TurnOrder>,
+    /// The verdicts of callers.
+    pub(super) feedback_caps: FeedbackCaps,
+    /// Whether the public listener serves the chat page.
     pub(super) chat_page: bool,
     /// The prediction log; `None` for a server that keeps none.
     pub(super) predictions: Option<Predictions>,

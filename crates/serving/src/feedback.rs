@@ -1,8 +1,10 @@
 //! `POST /v1/feedback`: the true intent of a message.
 
 use super::{
+    admission::ClientAddress,
     app::App,
     exchange::{Exchange, Text, parse, read_body, unfit},
+    feedback_caps::Counted,
     pointer::Field,
     problem::Problem,
     request_id::RequestId,
@@ -19,7 +21,10 @@ use botops_findings::Fault;
 use botops_predictions::SourceClass;
 use botops_rollout::VerdictSource;
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// The longest name of an intent, in bytes.
 const MAX_INTENT_BYTES: usize = 256;
@@ -61,13 +66,15 @@ struct Answer {
 pub(super) async fn feedback(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<PublicCaller>,
+    address: Option<Extension<ClientAddress>>,
     RawQuery(query): RawQuery,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let exchange = Exchange::begin(&app, "feedback");
     let read = no_query(query).and_then(|()| read_body(body, app.sizes.body("feedback")));
+    let address = address.map(|Extension(ClientAddress(address))| address);
     let recorded = match read {
-        Ok(body) => record(&app, &caller, &body).await,
+        Ok(body) => record(&app, (&caller, address), &body).await,
         Err(problem) => Err(problem),
     };
     match recorded {
@@ -95,7 +102,11 @@ fn no_query(query: Option<String>) -> Result<(), Problem> {
     }
 }
 
-async fn record(app: &App, caller: &PublicCaller, body: &[u8]) -> Result<Feedback, Problem> {
+async fn record(
+    app: &App,
+    (caller, address): (&PublicCaller, Option<IpAddr>),
+    body: &[u8],
+) -> Result<Feedback, Problem> {
     let request: Request<'_> = parse(body)?;
     let verdict = match (&request.intent, request.correct) {
         (Some(intent), None) => Verdict::Intent(&intent.0),
@@ -110,13 +121,18 @@ async fn record(app: &App, caller: &PublicCaller, body: &[u8]) -> Result<Feedbac
             let message = format!("`intent` must have 1 to {MAX_INTENT_BYTES} bytes");
             return Err(unfit("BOT-6013", Field::Named("intent"), message));
         }
+        Verdict::Intent(intent) if !knows(app, intent) => {
+            let shown = botops_text::display(intent, 60);
+            let message = format!("`{shown}` is no intent of the model, and not `oos`");
+            return Err(unfit("BOT-6140", Field::Named("intent"), message));
+        }
         Verdict::Correct(_) if request.token.is_none() => {
             return Err(unfit("BOT-6013", Field::Named("correct"), "`correct` needs a `token`"));
         }
         _ => {}
     }
     match (&request.token, &request.request_id, &request.conversation_id) {
-        (Some(token), None, None) => judge(app, caller, &token.0, verdict).await,
+        (Some(token), None, None) => judge(app, (caller, address), &token.0, verdict).await,
         // Anyone can name a request or a conversation, so neither counts for a rollout.
         (None, Some(id), None) => {
             let is_reviewer = caller.scopes.has(Scope::Review);
@@ -163,16 +179,28 @@ impl<'a> Verdict<'a> {
 /// `BOT-6214` (503) it could not be stored.
 async fn judge(
     app: &App,
-    caller: &PublicCaller,
+    (caller, address): (&PublicCaller, Option<IpAddr>),
     token: &str,
     verdict: Verdict<'_>,
 ) -> Result<Feedback, Problem> {
     let Ok(answer) = app.tokens.open(token) else { return Ok(Feedback::Unknown) };
-    if answer.expires <= app.clock.now() {
+    let now = app.clock.now();
+    if answer.expires <= now {
         return Ok(Feedback::Noted);
     }
     let truth = verdict.truth(&answer.intent);
     store(app, caller, &RequestId::written(&answer.request), truth).await?;
+    if !app.is_inside.load(Ordering::Relaxed) {
+        match app.feedback_caps.count((caller, address), &app.unit_key, now) {
+            Counted::Yes => {}
+            Counted::FirstBeyond => {
+                let message = "a caller gives more verdicts than count in an hour: the rest of them is noted only";
+                app.log.event(now, "warn", "feedback", message.to_owned());
+                return Ok(Feedback::Noted);
+            }
+            Counted::Beyond => return Ok(Feedback::Noted),
+        }
+    }
     Ok(app.observer.verdict(&answer, source_of(app, caller), truth))
 }
 
@@ -201,6 +229,18 @@ async fn store(
     };
     let stored = predictions.judge(verdict).await;
     stored.map_err(|fault| Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault))
+}
+
+/// Returns whether a model that the server has loaded knows `intent`, or it is out of scope. Recorded traffic that is replayed
+/// inside a rehearsal may have intents that the model lacks, and so may that of a server without a model.
+fn knows(app: &App, intent: &str) -> bool {
+    if intent == botops_labels::OOS || app.is_inside.load(Ordering::Relaxed) {
+        return true;
+    }
+    let Some(routing) = app.slot.load() else { return true };
+    let canary = routing.split.as_ref().map(|split| &split.canary);
+    let mut served = std::iter::once(&routing.primary).chain(canary);
+    served.any(|served| served.intents.iter().any(|known| **known == *intent))
 }
 
 /// Returns the class of the source of `caller`'s feedback. Scopes come from the server, never from the request.
@@ -240,7 +280,7 @@ mod tests {
             (r#"{"correct": "no", "token": "t"}"#, "wrong shape"),
             (r#"{"correct": true, "token": "t", "request_id": "r"}"#, "expected one of `token`"),
         ] {
-            let problem = record(&app, &caller, body.as_bytes()).await.unwrap_err();
+            let problem = record(&app, (&caller, None), body.as_bytes()).await.unwrap_err();
             assert_eq!(
                 (problem.status.as_u16(), problem.fault.code()),
                 (422, "BOT-6013"),
@@ -248,7 +288,7 @@ mod tests {
             );
             assert!(problem.fault.message().contains(message), "{body}: {}", problem.fault);
         }
-        let unknown = record(&app, &caller, br#"{"token": "t", "correct": true}"#).await;
+        let unknown = record(&app, (&caller, None), br#"{"token": "t", "correct": true}"#).await;
         assert_eq!(unknown.ok(), Some(Feedback::Unknown));
     }
 
@@ -264,7 +304,7 @@ mod tests {
         let reviewer = PublicCaller::anonymous(ScopeSet::of(&[Scope::Review]));
         let by_id = br#"{"request_id": "of another server", "intent": "a"}"#;
         assert_eq!(
-            record(&app, &reviewer, by_id).await.ok(),
+            record(&app, (&reviewer, None), by_id).await.ok(),
             Some(Feedback::Noted),
             "never counted"
         );

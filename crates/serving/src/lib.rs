@@ -59,6 +59,7 @@ mod deployment_rules;
 mod disagreements;
 mod exchange;
 mod feedback;
+mod feedback_caps;
 mod generations;
 mod handoffs;
 #[cfg(test)]
@@ -103,9 +104,9 @@ mod rehearsal;
 mod reload;
 #[cfg(test)]
 mod reload_tests;
+mod repeated_turn;
 mod replay;
 mod request_guard;
-mod repeated_turn;
 mod request_id;
 mod request_log;
 mod response_headers;
@@ -122,11 +123,11 @@ mod tls_tests;
 mod turn_answer;
 mod turn_engine;
 mod turn_metrics;
+mod turn_order;
 #[cfg(test)]
 mod turn_tests;
 mod unit_key;
 mod verdicts;
-mod turn_order;
 mod webhook_metrics;
 mod webhooks;
 mod websocket;

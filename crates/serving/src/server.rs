@@ -10,6 +10,7 @@ use super::{
     control_threads::ControlThreads,
     cors::Cors,
     deployment_rules::first_broken_rule,
+    feedback_caps::FeedbackCaps,
     kept_turns::erase_old_turns,
     key_ring::KeyRing,
     metrics::Metrics,
@@ -375,6 +376,7 @@ pub(super) fn new_app(
         chat_page: settings.listeners.chat_page,
         outgoing: Arc::new(outgoing),
         turn_order: Arc::default(),
+        feedback_caps: FeedbackCaps::default(),
         me,
         predictions,
     }))

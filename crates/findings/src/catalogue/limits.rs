@@ -57,4 +57,10 @@ pub(super) const SERVING: &[Entry] = &[
         title: "the JSON is nested too deep",
         explanation: "No request of the public API needs objects and lists in each other more than a few levels deep. A body with more than 32 is refused before it is read further. Nothing was done.",
     },
+    Entry {
+        code: "BOT-6140",
+        kind: Some(FaultKind::Usage),
+        title: "the intent of a verdict is unknown",
+        explanation: "The `intent` of `POST /v1/feedback` is none that a loaded model has, and not `oos`. It may be misspelled, or of another bot: counted, it would make a right answer wrong. Nothing was counted; the answer has the status 422. For a message that fits no intent, send `oos`.",
+    },
 ];
