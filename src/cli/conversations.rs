@@ -254,7 +254,8 @@ fn show(args: &ShowArgs, context: &Context) -> Result<Outcome> {
 }
 
 fn export(args: &ExportArgs, context: &Context) -> Result<Outcome> {
-    let output = Output::new(&args.out, OutputKind::Other, args.force.force);
+    // It has the texts of persons.
+    let output = Output::new(&args.out, OutputKind::Other, args.force.force).private();
     output.check()?;
     let (found, turns) = context.wait(async {
         let of = conversing::open(context, false).await?;

@@ -3,7 +3,7 @@
 use crate::terminal::Terminal;
 use botops_conversations::{Conversations, DataKeys, Head, Location, Names, Turn};
 use serde_json::{Value, json};
-use std::{fs, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 /// The key under which [`stored`] names conversations.
 pub(crate) const IDENTITY_KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -77,6 +77,8 @@ fn conversations_are_listed_shown_exported_and_forgotten() {
     let exported = run(&terminal, "conversations export --person alice --out alice.jsonl");
     assert!(exported.contains("wrote 2 turns of 2 conversations"), "{exported}");
     let lines = fs::read_to_string(terminal.path().join("alice.jsonl")).unwrap();
+    let mode = fs::metadata(terminal.path().join("alice.jsonl")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "texts of a person are for their reader alone");
     let texts: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(texts.len(), 2);
     assert_eq!(texts[0]["answer"]["response"], "One moment.");

@@ -7,8 +7,9 @@ use crate::{
 use botops_findings::{Fault, Result};
 use std::{
     ffi::OsString,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, BufWriter, Stdout, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
@@ -71,6 +72,18 @@ impl AtomicFile {
     /// Starts an output that the user named; links are not followed.
     pub(crate) fn create_output(path: &Path, rule: OverwriteRule) -> Result<Self> {
         Self::begin(path, path.to_owned(), Some(rule))
+    }
+
+    /// Lets only its owner read the file. A pipe, a device and standard output stay as they are.
+    ///
+    /// # Errors
+    /// `BOT-1002` (exit 1).
+    pub(crate) fn keep_private(&self) -> Result<()> {
+        let (Content::File(file), Some(_)) = (&self.content, &self.temporary) else {
+            return Ok(());
+        };
+        let changed = file.get_ref().set_permissions(Permissions::from_mode(0o600));
+        changed.map_err(|error| unwritable(&self.requested, error))
     }
 
     fn begin(path: &Path, target: PathBuf, rule: Option<OverwriteRule>) -> Result<Self> {

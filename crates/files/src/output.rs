@@ -19,13 +19,28 @@ use std::{fs, path::Path};
 pub struct Output<'a> {
     path: &'a Path,
     rule: OverwriteRule,
+    is_private: bool,
 }
 
 impl<'a> Output<'a> {
     /// Makes an output of the kind `kind` at `path`; `force` allows any existing file to be replaced.
     #[must_use]
     pub fn new(path: &'a Path, kind: OutputKind, force: bool) -> Self {
-        Self { path, rule: OverwriteRule { kind, force } }
+        Self { path, rule: OverwriteRule { kind, force }, is_private: false }
+    }
+
+    /// Lets only its owner read the file (mode 0600), from before it has any content. For texts of persons.
+    #[must_use]
+    pub fn private(self) -> Self {
+        Self { is_private: true, ..self }
+    }
+
+    fn begin(&self) -> Result<AtomicFile> {
+        let file = AtomicFile::create_output(self.path, self.rule)?;
+        if self.is_private {
+            file.keep_private()?;
+        }
+        Ok(file)
     }
 
     /// Returns the path.
@@ -70,7 +85,7 @@ impl<'a> Output<'a> {
     /// Those of [`Self::check`] and [`AtomicFile::create`].
     pub fn create(&self) -> Result<AtomicFile> {
         self.check()?;
-        AtomicFile::create_output(self.path, self.rule)
+        self.begin()
     }
 
     /// Writes `bytes`: afterwards the file is complete, or unchanged.
@@ -79,7 +94,7 @@ impl<'a> Output<'a> {
     /// Those of [`Self::check_content`] and [`AtomicFile::publish`].
     pub fn write(&self, bytes: &[u8]) -> Result<()> {
         self.check_content(bytes)?;
-        let mut file = AtomicFile::create_output(self.path, self.rule)?;
+        let mut file = self.begin()?;
         file.write(bytes)?;
         file.publish()
     }
@@ -217,6 +232,22 @@ mod tests {
         fs::write(&path, "mine").unwrap();
         assert_eq!(file.publish().unwrap_err().code(), "BOT-2219");
         assert_eq!(fs::read(&path).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_private_file_is_read_by_its_owner_alone_also_where_another_one_was() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("turns.jsonl");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        Output::new(&path, Other, false).private().write(b"texts").unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut file = Output::new(&path, Other, true).private().create().unwrap();
+        file.write(b"other texts").unwrap();
+        file.publish().unwrap();
+        assert_eq!((mode(), fs::read(&path).unwrap()), (0o600, b"other texts".to_vec()));
+        Output::new(Path::new("/dev/null"), Other, false).private().write(b"x").unwrap();
     }
 
     #[cfg(unix)]
