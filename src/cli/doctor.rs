@@ -111,6 +111,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             exit = (&fault).into();
         }
     }
+    findings.extend(checks::warnings(workspace));
     let token = workspace.admin_token.value.resolve();
     let answer = Answer {
         settings: settings(context, workspace, token.is_ok_and(|token| token.is_some())),

@@ -114,6 +114,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             );
         }
         context.printer.say(&running.metrics_note());
+        for warning in checks::warnings(workspace) {
+            context.printer.say(&format!("warning: {}: {}", warning.code, warning.message));
+        }
         for note in running.notes() {
             context.printer.say(&format!("note: {note}"));
         }

@@ -54,10 +54,33 @@ pub(super) fn administrators(workspace: &Workspace) -> Result<Vec<IssuerSpec>> {
 /// Returns the roles of the users of the admin socket.
 ///
 /// # Errors
-/// `BOT-1049` (exit 2) an unknown role.
+/// `BOT-1049` (exit 2) an unknown role; `BOT-1165` (exit 2) an unknown user.
 pub(super) fn roles_of_socket(workspace: &Workspace) -> Result<BTreeMap<String, Role>> {
     let (key, setting) = ("server.admin_socket_users", &workspace.admin_socket_users);
-    roles(key, &setting.value).map_err(|fault| placed(workspace, key, setting, fault))
+    let of_users =
+        roles(key, &setting.value).map_err(|fault| placed(workspace, key, setting, fault))?;
+    // Without a user, nothing has to be known about this machine.
+    let known = match of_users.is_empty() {
+        true => String::new(),
+        false => std::fs::read_to_string("/etc/passwd").unwrap_or_default(),
+    };
+    match of_users.keys().find(|user| !is_user(user, &known)) {
+        None => Ok(of_users),
+        Some(user) => {
+            let shown = botops_text::display(user, 60);
+            let fault = Fault::usage("BOT-1165", format!("`{key}`: there is no user `{shown}`"))
+                .hint("name a user of `/etc/passwd`, or one of a directory service by number, such as `uid:1000`");
+            Err(placed(workspace, &format!("{key}.{user}"), setting, fault))
+        }
+    }
+}
+
+/// Returns whether `user` is in `known`, a file in the format of `/etc/passwd`, or has the form `uid:1000`.
+fn is_user(user: &str, known: &str) -> bool {
+    match user.strip_prefix("uid:") {
+        Some(number) => number.parse::<u32>().is_ok(),
+        None => !user.is_empty() && known.lines().any(|line| line.split(':').next() == Some(user)),
+    }
 }
 
 /// Returns who may call the public API.
@@ -130,4 +153,20 @@ fn roles(key: &str, written: &BTreeMap<String, String>) -> Result<BTreeMap<Strin
         Ok((value.clone(), role))
     };
     written.iter().map(role).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_user;
+
+    #[test]
+    fn a_user_is_known_by_name_or_number() {
+        let known = "root:x:0:0:root:/root:/bin/sh\ndeploy:x:1000:1000::/:/bin/sh\n";
+        for user in ["root", "deploy", "uid:0", "uid:70000"] {
+            assert!(is_user(user, known), "{user}");
+        }
+        for user in ["", "dep", "x", "uid:", "uid:-1", "uid:x", "1000"] {
+            assert!(!is_user(user, known), "{user}");
+        }
+    }
 }

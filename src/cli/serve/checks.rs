@@ -10,7 +10,7 @@ use super::{
 use crate::cli::session::conversing;
 use botops_access::{Issuers, TokenKeys};
 use botops_conversations::{DataKeys, RedisLimits};
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result};
 use botops_registry::read_policy;
 use botops_serving as serving;
 use botops_workspace::{PublicAccess, SecretSource, Setting, Tls, Workspace};
@@ -59,6 +59,11 @@ pub(crate) fn faults(workspace: &Workspace, listen: SocketAddr) -> Vec<Fault> {
     note(predictions::settings(workspace).map(|_| ()));
     note(policy(workspace));
     found
+}
+
+/// Returns the settings that weaken the protection of a server without being wrong.
+pub(crate) fn warnings(workspace: &Workspace) -> Vec<Finding> {
+    protection::warnings(workspace)
 }
 
 /// Checks the secret of a setting, if it is set.
@@ -190,6 +195,7 @@ mod tests {
             ("BOT-1070", 3, hook("{url: https://a.example, secret: '${env:SECRET}', events: [x]}")),
             ("BOT-1089", 2, "server:\n  tls: {certificate: wide, key: wide}\n".to_owned()),
             ("BOT-1089", 2, "server:\n  admin_tls: {certificate: none, key: none}\n".to_owned()),
+            ("BOT-1165", 3, "server:\n  admin_socket_users:\n    nobody-here: viewer\n".to_owned()),
             ("BOT-1052", 2, "secrets:\n  identity_key: ${file:short}\n".to_owned()),
             ("BOT-6131", 2, "secrets:\n  token_key: ${file:short}\n".to_owned()),
             ("BOT-6117", 2, "secrets:\n  data_key: ${env:SECRET}\n".to_owned()),

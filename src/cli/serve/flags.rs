@@ -1,15 +1,37 @@
 //! The flags of `botops serve`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// The default address of the public listener.
 const LISTEN: &str = "127.0.0.1:8080";
 /// The default address of the admin listener.
 const ADMIN_LISTEN: &str = "127.0.0.1:8081";
 
-/// Parses an address; an empty variable counts as unset.
-fn address(text: &str, default: &str) -> Result<SocketAddr, std::net::AddrParseError> {
-    if text.trim().is_empty() { default.parse() } else { text.trim().parse() }
+/// Parses an address; an empty variable counts as unset. `localhost` is the loopback address: what other names stand for may
+/// change, and with it who reaches the server.
+fn address(text: &str, default: &str) -> Result<SocketAddr, String> {
+    let text = if text.trim().is_empty() { default } else { text.trim() };
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    match (host, port.parse::<u16>()) {
+        ("localhost", Ok(port)) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        ("" | "*", Ok(port)) => Err(format!(
+            "write `0.0.0.0:{port}` for every network of this machine, or `127.0.0.1:{port}` for this machine alone"
+        )),
+        (host, Ok(port)) if host.contains(':') && !host.starts_with('[') => {
+            Err(format!("write an IPv6 address in brackets: `[{host}]:{port}`"))
+        }
+        (_, Ok(port)) => Err(format!(
+            "a name is not an address: write `127.0.0.1:{port}`, `0.0.0.0:{port}` or an address of this machine"
+        )),
+        (_, Err(_)) => Err("write an address and a port, such as `127.0.0.1:8080`".to_owned()),
+    }
 }
 
 /// Parses the lifetime of feedback.
@@ -56,4 +78,28 @@ pub(crate) struct Args {
     /// Serve a chat page for browsers at `/`
     #[arg(long)]
     pub(super) chat_page: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_and_every_other_word_says_what_to_write() {
+        let read = |text: &str| address(text, LISTEN);
+        assert_eq!(read("localhost:9000"), Ok("127.0.0.1:9000".parse().unwrap()));
+        assert_eq!(read(" [::]:0 "), Ok("[::]:0".parse().unwrap()));
+        assert_eq!(read(""), Ok(LISTEN.parse().unwrap()), "an empty variable");
+        for (text, part) in [
+            (":8080", "`0.0.0.0:8080` for every network"),
+            ("*:8080", "`127.0.0.1:8080` for this machine"),
+            ("bots.example:80", "a name is not an address"),
+            ("::1:80", "`[::1]:80`"),
+            ("localhost", "such as `127.0.0.1:8080`"),
+            ("127.0.0.1:99999", "such as `127.0.0.1:8080`"),
+        ] {
+            let problem = read(text).unwrap_err();
+            assert!(problem.contains(part), "{text}: {problem}");
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! The settings of a workspace by which its server protects itself.
 
 use super::placed::named;
-use botops_access::{OnSharedFailure, Rate, RateSpec, RouteRates, TrustedProxies};
-use botops_findings::{Fault, Result};
+use botops_access::{Network, OnSharedFailure, Rate, RateSpec, RouteRates, TrustedProxies};
+use botops_findings::{Fault, Finding, Result, Severity};
 use botops_serving::{
     MAX_QUEUE_DELAY, Origin, PublicSettings, SharedSettings, Sizes, WebSocketSettings,
 };
@@ -36,6 +36,24 @@ pub(super) fn of(workspace: &Workspace, listen: SocketAddr) -> Result<PublicSett
         cors_origins: list::<Origin>(workspace, "server.cors.origins", &workspace.cors_origins)?,
         websockets: WebSocketSettings::default(),
     })
+}
+
+/// Returns the settings that weaken the protection of a server without being wrong.
+pub(super) fn warnings(workspace: &Workspace) -> Vec<Finding> {
+    let (key, setting) = ("server.trusted_proxies", &workspace.trusted_proxies);
+    let everything =
+        setting.value.iter().enumerate().filter(|(_, text)| {
+            text.parse::<Network>().is_ok_and(|network| network.is_everything())
+        });
+    let warning = |(i, text): (usize, &String)| {
+        let message = format!(
+            "`{key}` trusts `{text}`: every client can send the address that its limits count"
+        );
+        let help = "name the addresses of your proxies alone, such as `10.0.0.0/8`";
+        let place = workspace.place(&format!("{key}[{i}]"), setting);
+        Finding::new("BOT-1166", Severity::Warning, message, help).at(place)
+    };
+    everything.map(warning).collect()
 }
 
 /// Returns the names by which clients may call the server: those of the flag and of the settings.
@@ -263,6 +281,24 @@ mod tests {
                 "{yaml}: {fault:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_trusted_proxy_that_is_everyone_is_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let warnings_of = |networks: &str| {
+            let yaml = format!("server:\n  trusted_proxies:\n  - 10.0.0.0/8\n  - {networks}\n");
+            fs::write(folder.path().join("botops.yaml"), yaml).unwrap();
+            let workspace = Workspace::discover(folder.path(), &Overrides::default()).unwrap();
+            of(&workspace, "0.0.0.0:8080".parse().unwrap()).unwrap();
+            warnings(&workspace)
+        };
+        for all in ["0.0.0.0/0", "'::/0'"] {
+            let found = warnings_of(all);
+            assert_eq!((found.len(), &*found[0].code), (1, "BOT-1166"), "{found:?}");
+            assert_eq!(found[0].place.line, Some(4), "{found:?}");
+        }
+        assert!(warnings_of("192.0.2.0/24").is_empty());
     }
 
     #[test]

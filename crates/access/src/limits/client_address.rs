@@ -35,6 +35,14 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Returns whether every address of its kind is in it: `0.0.0.0/0` or `::/0`.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.bits == 0
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.bits)

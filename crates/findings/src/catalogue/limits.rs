@@ -6,6 +6,18 @@ use crate::fault_kind::FaultKind;
 /// Usage and configuration.
 pub(super) const USAGE: &[Entry] = &[
     Entry {
+        code: "BOT-1165",
+        kind: Some(FaultKind::Usage),
+        title: "a user of the admin socket is unknown",
+        explanation: "`server.admin_socket_users` in botops.yaml gives a role to a user that this machine does not know, so that nobody would get it. Users are named as in `/etc/passwd`, or by number, such as `uid:1000`: those of a directory service have to be named by number. Nothing was started.",
+    },
+    Entry {
+        code: "BOT-1166",
+        kind: None,
+        title: "every address is a trusted proxy",
+        explanation: "`server.trusted_proxies` in botops.yaml holds `0.0.0.0/0` or `::/0`. The server then believes every client that says in `X-Forwarded-For` or `Forwarded` which address it has, and a client that changes it with each request meets no limit by address. Name the addresses or networks of your proxies alone. The server starts all the same.",
+    },
+    Entry {
         code: "BOT-1093",
         kind: Some(FaultKind::Usage),
         title: "a limit cannot be used",
@@ -46,6 +58,12 @@ pub(super) const USAGE: &[Entry] = &[
 /// Serving.
 pub(super) const SERVING: &[Entry] = &[
     Entry {
+        code: "BOT-6140",
+        kind: Some(FaultKind::Usage),
+        title: "the intent of a verdict is unknown",
+        explanation: "The `intent` of `POST /v1/feedback` is none that a loaded model has, and not `oos`. It may be misspelled, or of another bot: counted, it would make a right answer wrong. Nothing was counted; the answer has the status 422. For a message that fits no intent, send `oos`.",
+    },
+    Entry {
         code: "BOT-6110",
         kind: Some(FaultKind::Unreachable),
         title: "the server is overloaded",
@@ -56,11 +74,5 @@ pub(super) const SERVING: &[Entry] = &[
         kind: Some(FaultKind::Usage),
         title: "the JSON is nested too deep",
         explanation: "No request of the public API needs objects and lists in each other more than a few levels deep. A body with more than 32 is refused before it is read further. Nothing was done.",
-    },
-    Entry {
-        code: "BOT-6140",
-        kind: Some(FaultKind::Usage),
-        title: "the intent of a verdict is unknown",
-        explanation: "The `intent` of `POST /v1/feedback` is none that a loaded model has, and not `oos`. It may be misspelled, or of another bot: counted, it would make a right answer wrong. Nothing was counted; the answer has the status 422. For a message that fits no intent, send `oos`.",
     },
 ];
