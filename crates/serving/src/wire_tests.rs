@@ -457,11 +457,9 @@ async fn a_body_that_is_announced_too_long_is_refused_before_any_of_it_is_read()
             "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
         )
     };
-    for (path, length) in [
-        ("/v1/predict", "65537"),
-        ("/v1/chat", "10000000000"),
-        ("/v1/feedback", "9000000000"),
-    ] {
+    for (path, length) in
+        [("/v1/predict", "65537"), ("/v1/chat", "10000000000"), ("/v1/feedback", "9000000000")]
+    {
         let answer = send(running.address(), head(path, length).as_bytes()).await.unwrap();
         assert_eq!(statuses(&answer), ["413"], "{path}: {answer}");
         assert!(answer.contains("BOT-6014"), "{path}: {answer}");
