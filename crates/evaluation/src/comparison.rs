@@ -1,6 +1,8 @@
 //! Compares champion and challenger record by record.
 
 use crate::{
+    entities::evaluate_entities,
+    entity_report::EntityReport,
     measurement::measure_with,
     metrics::Metric,
     outcome::{intents_of, predict_all},
@@ -93,7 +95,8 @@ pub fn compare(
             challenger: challenger.0.labels().name(second.prediction.intent),
         })
         .collect();
-    let metrics = measure_with(&subject, &outcomes, Some(&rules))?.metrics;
+    let mut metrics = measure_with(&subject, &outcomes, Some(&rules))?.metrics;
+    metrics.extend(evaluate_entities(champion.0, data)?.iter().flat_map(EntityReport::metrics));
     Ok(pair((champion.1, metrics), challenger.1, &pairs))
 }
 

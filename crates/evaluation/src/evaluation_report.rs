@@ -1,6 +1,9 @@
 //! The report of an evaluation: every number measured on a data set.
 
-use crate::metrics::{Metric, proportion};
+use crate::{
+    entity_report::EntityReport,
+    metrics::{Metric, proportion},
+};
 use botops_digest::Digest;
 use botops_labels::OOS;
 use botops_models::confidence::{ConformalMethod, OosScore};
@@ -168,8 +171,8 @@ pub struct EvaluationReport {
     pub data_digest: Digest,
     /// The number of in-scope records.
     pub n: u64,
-    /// The metrics of [`crate::METRICS`] that could be measured: `oos_auroc` and `oos_fpr95` need out-of-scope records, the
-    /// last five need the confidence rules of the model.
+    /// The metrics of [`crate::METRICS`] that could be measured: those that start with `oos_` need out-of-scope
+    /// records, those with `entity_` annotated spans, and `answered_share` to `set_size` the confidence rules of the model.
     pub metrics: BTreeMap<String, Metric>,
     /// The intents in the order of the matrix: those of the model, then those that only the data has.
     pub intents: Vec<String>,
@@ -201,6 +204,9 @@ pub struct EvaluationReport {
     pub errors: Vec<Misclassified>,
     /// Intents of the data that the model does not know.
     pub unknown_intents: Vec<String>,
+    /// The entities, if the data annotates spans and the model looks for entities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entities: Option<EntityReport>,
 }
 
 impl Misclassified {

@@ -1,6 +1,6 @@
 //! Gates as written in YAML: bounds on metrics and rules against the champion, checked before anything is measured.
 
-use crate::{evaluation_report::ClassMetrics, metrics::METRICS};
+use crate::{entity_report::EntityScores, evaluation_report::ClassMetrics, metrics::METRICS};
 use botops_findings::{Fault, Place, Result};
 use botops_spec::Spec;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ pub struct GateSpec {
     pub per_language: BTreeMap<String, Bound>,
     /// Rules against the champion.
     pub relative: Option<RelativeGate>,
+    /// Bounds on `recall`, `precision`, `f1` or `partial_f1` of every annotated entity.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub per_entity: BTreeMap<String, Bound>,
 }
 
 /// A bound on a number.
@@ -52,6 +55,17 @@ pub(crate) const PER_CLASS: [Measure; 3] = [
     ("recall", |metrics| metrics.recall),
 ];
 
+/// The name of a metric of one entity, and the function that reads it.
+type EntityMeasure = (&'static str, fn(&EntityScores) -> f64);
+
+/// The metrics that can be bounded for every entity.
+pub(crate) const PER_ENTITY: [EntityMeasure; 4] = [
+    ("f1", |scores| scores.exact.f1.value),
+    ("partial_f1", |scores| scores.partial.f1.value),
+    ("precision", |scores| scores.exact.precision.value),
+    ("recall", |scores| scores.exact.recall.value),
+];
+
 /// The metrics that can be bounded in every language.
 const PER_LANGUAGE: [&str; 1] = ["accuracy"];
 
@@ -72,6 +86,8 @@ impl Spec for GateSpec {
         check_bounds("metrics", &self.metrics, &metrics)?;
         check_bounds("per_class", &self.per_class, &classes)?;
         check_bounds("per_language", &self.per_language, &PER_LANGUAGE)?;
+        let entities: Vec<&str> = PER_ENTITY.iter().map(|(name, _)| *name).collect();
+        check_bounds("per_entity", &self.per_entity, &entities)?;
         for (name, drop) in &relative.max_drop {
             let key = format!("relative.max_drop.{name}");
             check_name(&key, name, &metrics)?;
@@ -92,7 +108,10 @@ impl Spec for GateSpec {
 
 impl GateSpec {
     fn has_no_bounds(&self) -> bool {
-        self.metrics.is_empty() && self.per_class.is_empty() && self.per_language.is_empty()
+        self.metrics.is_empty()
+            && self.per_class.is_empty()
+            && self.per_language.is_empty()
+            && self.per_entity.is_empty()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     comparison::Comparison,
     evaluation_report::{EvaluationReport, UNKNOWN_LANGUAGE},
     gate_report::{BoundResult, GateBasis, GateReport, GateResult},
-    gate_spec::{Bound, GateSpec, PER_CLASS, RelativeGate},
+    gate_spec::{Bound, GateSpec, PER_CLASS, PER_ENTITY, RelativeGate},
     metrics::{Better, METRICS},
     proof::SCHEMA,
 };
@@ -13,6 +13,9 @@ use botops_spec::Checked;
 
 /// The observation of rules against a champion when there is none.
 const NO_CHAMPION: &str = "not applicable: no champion";
+
+/// The observation of rules on entities when none was measured.
+const NO_ENTITIES: &str = "not measured: the data annotates no entity, or the model looks for none";
 
 /// The amount by which a drop may exceed its bound, because differences of decimal fractions are not exact.
 const SLACK: f64 = 1e-9;
@@ -51,6 +54,9 @@ pub fn gate(
     }
     for (name, bound) in &spec.per_language {
         on_languages(name, *bound, report, &mut judged);
+    }
+    for (name, bound) in &spec.per_entity {
+        on_entities(name, *bound, report, &mut judged);
     }
     if let Some(relative) = &spec.relative {
         against_champion(relative, report, comparison, &mut judged);
@@ -144,10 +150,11 @@ fn on_metric(name: &str, bound: Bound, report: &EvaluationReport, judged: &mut J
             Some(metric) => GateResult {
                 rule,
                 observed: format!(
-                    "{} {} on {} records",
+                    "{} {} on {} {}",
                     beside(metric.value, end.number()),
                     botops_text::interval(metric.ci95, 3),
-                    metric.n
+                    metric.n,
+                    if name.starts_with("entity_") { "spans" } else { "records" }
                 ),
                 passed: end.holds(metric.value),
             },
@@ -161,6 +168,7 @@ fn not_measured(name: &str) -> String {
     match name {
         name if name.starts_with("oos_") => "not measured: the data has no out-of-scope record",
         name if name.starts_with("set_") => "not measured: the model makes no prediction sets",
+        name if name.starts_with("entity_") => NO_ENTITIES,
         _ => "not measured",
     }
     .to_owned()
@@ -188,7 +196,8 @@ fn on_classes(name: &str, bound: Bound, report: &EvaluationReport, judged: &mut 
                 (intent.as_str(), measure(metrics), metrics.support, note)
             },
         );
-        let (mut result, mut worst) = judge_worst(rule, end, found.collect(), "intents");
+        let (mut result, mut worst) =
+            judge_worst(rule, end, found.collect(), ("record", "intents"));
         if !absent.is_empty() {
             result.passed = false;
             worst = None;
@@ -207,17 +216,34 @@ fn on_languages(name: &str, bound: Bound, report: &EvaluationReport, judged: &mu
         let languages = report.per_language.iter().filter(|(name, _)| *name != UNKNOWN_LANGUAGE);
         let found = languages.map(|(name, metric)| (name.as_str(), metric.value, metric.n, ""));
         let rule = end.rule(&format!("{name} in every language"));
-        let (result, worst) = judge_worst(rule, end, found.collect(), "languages");
+        let (result, worst) = judge_worst(rule, end, found.collect(), ("record", "languages"));
         judged.push(end.key("per_language", name), end.number(), worst, result);
     }
 }
 
-/// Judges the worst of several intents or languages, each as (name, value, records, note). Returns the worst value too.
+fn on_entities(name: &str, bound: Bound, report: &EvaluationReport, judged: &mut Judged) {
+    let measure = PER_ENTITY.iter().find(|(known, _)| *known == name).map(|(_, measure)| measure);
+    let measure = measure.expect("`Spec::check` accepts only these names");
+    for end in End::of(bound) {
+        let rule = end.rule(&format!("{name} of every entity"));
+        let entities = report.entities.iter().flat_map(|entities| &entities.per_entity);
+        let found: Vec<(&str, f64, u64, &str)> = entities
+            .map(|(entity, scores)| (entity.as_str(), measure(scores), scores.support, ""))
+            .collect();
+        let (result, worst) = match found.is_empty() {
+            true => (failed(rule, NO_ENTITIES.to_owned()), None),
+            false => judge_worst(rule, end, found, ("span", "entities")),
+        };
+        judged.push(end.key("per_entity", name), end.number(), worst, result);
+    }
+}
+
+/// Judges the worst of several intents, languages or entities, each as (name, value, records or spans, note). Returns the worst value too.
 fn judge_worst(
     rule: String,
     end: End,
     mut found: Vec<(&str, f64, u64, &str)>,
-    plural: &str,
+    (unit, plural): (&str, &str),
 ) -> (GateResult, Option<f64>) {
     found.sort_by(|a, b| end.margin(a.1).total_cmp(&end.margin(b.1)).then(a.0.cmp(b.0)));
     let Some(&(worst, value, n, note)) = found.first() else {
@@ -225,9 +251,9 @@ fn judge_worst(
     };
     let n_failed = found.iter().filter(|(_, value, ..)| !end.holds(*value)).count();
     let mut observed = format!(
-        "worst is `{worst}`{note}: {} on {n} {}",
+        "worst is `{worst}`{note}: {} on {n} {unit}{}",
         beside(value, end.number()),
-        if n == 1 { "record" } else { "records" }
+        if n == 1 { "" } else { "s" }
     );
     if n_failed > 1 {
         let others: Vec<String> = found[1..n_failed]

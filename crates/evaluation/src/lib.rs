@@ -1,10 +1,10 @@
-//! Evaluates a model on labeled data: metrics with intervals, errors, paired comparison, gates.
+//! Evaluates a model on labeled data: metrics with intervals, entities, errors, paired comparison, gates.
 //!
 //! In: a model and labeled records. Out: an [`EvaluationReport`], a [`Comparison`] with the champion, a [`GateReport`],
 //! and, when every gate held, the [`PassedGates`] that moving `champion` requires. Out-of-scope records count only in the
 //! out-of-scope metrics.
 //!
-//! Each step has a pure half that takes plain numbers ([`measure`], [`pair`], [`judge_self_test`]), and a half that runs
+//! Each step has a pure half that takes plain numbers ([`measure`], [`measure_entities`], [`pair`], [`judge_self_test`]), and a half that runs
 //! the model first ([`evaluate`], [`compare`], [`gate_by_self_test`]). Cross-validation, learning curves, seeds and
 //! searches compare configurations instead of fitted models.
 
@@ -12,6 +12,8 @@ mod comparison;
 mod confidence;
 mod cross_validation;
 mod data_warnings;
+mod entities;
+mod entity_report;
 mod evaluation_report;
 mod folds;
 mod gate_report;
@@ -33,6 +35,8 @@ pub use cross_validation::{
     judge_folds,
 };
 pub use data_warnings::data_warnings;
+pub use entities::{RecordSpans, Span, measure_entities};
+pub use entity_report::{EntityError, EntityReport, EntityScores, SpanScores};
 pub use evaluation_report::{
     ClassMetrics, EvaluationReport, Misclassified, OosReport, OosScoreReport, ReliabilityBin,
     ScoreHistogram, SelectiveReport, SetReport, SetsSummary, UNKNOWN_LANGUAGE,

@@ -2,6 +2,8 @@
 
 use crate::{
     confidence,
+    entities::evaluate_entities,
+    entity_report::EntityReport,
     evaluation_report::{
         ClassMetrics, EvaluationReport, Misclassified, OosReport, ReliabilityBin, SelectiveReport,
         SetReport, UNKNOWN_LANGUAGE,
@@ -31,7 +33,7 @@ pub(crate) const MIN_RECORDS: usize = 10;
 ///
 /// # Errors
 /// `BOT-3001` (exit 4) fewer than 10 in-scope records; `BOT-3002` (exit 3) no record has an intent that the model knows;
-/// `BOT-3003` (exit 3) a record has no intent.
+/// `BOT-3003` (exit 3) a record has no intent. As [`botops_dialogue::Dialogue::compile`].
 pub fn evaluate(
     model: &IntentModel,
     model_digest: Digest,
@@ -41,7 +43,10 @@ pub fn evaluate(
     let intents: Vec<&str> =
         intents_of(data)?.into_iter().map(|label| spec.intent_of(label)).collect();
     let (subject, outcomes, rules) = predict_all(model, model_digest, data, &intents);
-    measure_with(&subject, &outcomes, Some(&rules))
+    let mut report = measure_with(&subject, &outcomes, Some(&rules))?;
+    report.entities = evaluate_entities(model, data)?;
+    report.metrics.extend(report.entities.iter().flat_map(EntityReport::metrics));
+    Ok(report)
 }
 
 /// Makes the report from predictions. Records with an intent that the model does not know count as wrong.
@@ -139,6 +144,7 @@ pub(crate) fn measure_with(
         errors: errors(subject, &in_scope, &out),
         unknown_intents: subject.intents[subject.n_known..].to_vec(),
         intents: subject.intents.clone(),
+        entities: None,
     })
 }
 

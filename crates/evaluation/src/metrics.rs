@@ -13,7 +13,7 @@ pub enum Better {
 }
 
 /// The names of [`crate::EvaluationReport::metrics`], and the direction in which each is better.
-pub const METRICS: [(&str, Better); 16] = [
+pub const METRICS: [(&str, Better); 21] = [
     ("accuracy", Better::Higher),
     ("macro_f1", Better::Higher),
     ("weighted_f1", Better::Higher),
@@ -30,6 +30,11 @@ pub const METRICS: [(&str, Better); 16] = [
     ("aurc", Better::Lower),
     ("set_coverage", Better::Higher),
     ("set_size", Better::Lower),
+    ("entity_precision", Better::Higher),
+    ("entity_recall", Better::Higher),
+    ("entity_f1", Better::Higher),
+    ("entity_macro_f1", Better::Higher),
+    ("entity_partial_f1", Better::Higher),
 ];
 
 /// An estimate with its uncertainty.

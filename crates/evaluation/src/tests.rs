@@ -1,3 +1,4 @@
+mod entities;
 mod gates;
 
 use super::*;
@@ -117,8 +118,8 @@ fn the_report_matches_scikit_learn() {
     assert!(!report.metrics.contains_key("oos_auroc"));
     let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
     assert!(report.metrics.keys().all(|name| names.contains(&name.as_str())));
-    // Confidence rules and out-of-scope records are missing.
-    assert_eq!(report.metrics.len(), METRICS.len() - 9);
+    // Confidence rules, out-of-scope records and annotated spans are missing.
+    assert_eq!(report.metrics.len(), METRICS.len() - 14);
 }
 
 /// 300 records of 4 intents with 30 % errors, equal to the Python lines in the test below.

@@ -3,7 +3,7 @@
 use super::{
     cells::{metric_cell, range},
     charts::share_bar,
-    confidence,
+    confidence, entities,
     html::{escape, quoted},
     matrix::{ERRORS, confused, heat_map},
     page::{Card, Page, Tone, cards, facts, verdict},
@@ -60,6 +60,9 @@ pub(super) fn fill(page: Page, report: &EvaluationReport, how: &str) -> Page {
     );
     if report.languages().len() > 1 {
         page = page.section("languages", "By language", by_language(report));
+    }
+    if let Some(html) = entities::by_entity(report) {
+        page = page.section("entities", "Entities", html);
     }
     page = page.section("calibration", "Calibration", confidence::calibration(report));
     if let Some(html) = confidence::answered(report) {

@@ -16,6 +16,7 @@ mod cross_validation;
 mod data;
 mod decision;
 mod drift;
+mod entities;
 mod evaluation;
 mod html;
 mod job;

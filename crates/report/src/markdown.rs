@@ -10,7 +10,7 @@ use super::{
     wording::{count, counted, line, number, of, p_equals, p_value, percent, signed, trimmed},
 };
 use botops_drift::{DriftReport, DriftVerdict};
-use botops_evaluation::{Comparison, EvaluationReport, GateReport, METRICS};
+use botops_evaluation::{Comparison, EntityScores, EvaluationReport, GateReport, METRICS};
 use botops_findings::Severity;
 use botops_profile::Profile;
 use botops_rollout::{Decision, GatePolicy};
@@ -135,6 +135,7 @@ pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Compar
             percent(selective.answered.value)
         );
     }
+    out += &entities(report);
     let pairs = confused(report);
     if !pairs.is_empty() {
         let rows = pairs.iter().take(5).map(|pair| {
@@ -153,6 +154,33 @@ pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Compar
         );
     }
     out
+}
+
+/// Returns the scores of the entities, the lowest F1 first; empty if none was measured.
+fn entities(report: &EvaluationReport) -> String {
+    let Some(entities) = &report.entities else { return String::new() };
+    let mut sorted: Vec<_> = entities.per_entity.iter().collect();
+    sorted.sort_by(|a, b| {
+        a.1.exact.f1.value.total_cmp(&b.1.exact.f1.value).then_with(|| a.0.cmp(b.0))
+    });
+    let row = |name: String, scores: &EntityScores| {
+        let [lower, upper] = scores.exact.f1.ci95;
+        vec![
+            name,
+            number(scores.exact.precision.value),
+            number(scores.exact.recall.value),
+            number(scores.exact.f1.value),
+            format!("{} to {}", number(lower), number(upper)),
+            number(scores.partial.f1.value),
+            count(scores.support),
+        ]
+    };
+    let rows = sorted.iter().take(MOST_INTENTS).map(|(name, scores)| row(plain(name, 60), scores));
+    let averages = [("macro average", &entities.macro_average), ("micro average", &entities.micro)]
+        .map(|(name, scores)| row(name.to_owned(), scores));
+    let header =
+        ["entity", "precision", "recall", "F1", "95 % interval", "partial F1", "annotated"];
+    format!("\nEntities:\n\n{}", table(&header, &[1, 2, 3, 4, 5, 6], rows.chain(averages)))
 }
 
 /// Returns the summary of the gates.

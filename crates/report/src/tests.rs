@@ -3,7 +3,8 @@ use botops_datasets::Record;
 use botops_digest::Digest;
 use botops_drift::{DriftCheck, DriftReport, DriftSpec, DriftVerdict, NotJudged, NotJudgedWhy};
 use botops_evaluation::{
-    Comparison, EvaluationReport, GateReport, GateResult, Outcome, Pair, Subject, measure, pair,
+    Comparison, EvaluationReport, GateReport, GateResult, Outcome, Pair, RecordSpans, Span,
+    Subject, measure, measure_entities, pair,
 };
 use botops_findings::{Finding, Place, Severity};
 use botops_models::Prediction;
@@ -395,4 +396,26 @@ fn a_drift_report_shows_what_was_not_judged() {
         markdown.contains("Not judged: language (5 values in the current data, fewer than 100).")
     );
     assert!(markdown.contains("Not compared: ") && markdown.contains("(times)."), "{markdown}");
+}
+
+#[test]
+fn entities_are_on_the_page_and_in_the_summary() {
+    let mut report = evaluated(3, false);
+    assert!(!evaluation_html(&report, None).contains("Metrics by entity"));
+    let span = |entity: &str, start, end| Span { start, end, entity: entity.to_owned() };
+    let record = |record, truth, found| RecordSpans { record, line: record + 1, truth, found };
+    let hostile = "<b>|x";
+    report.entities = measure_entities(&[
+        record(1, vec![span("date", 0, 4)], vec![span("date", 0, 4)]),
+        record(2, vec![span(hostile, 0, 4)], vec![span("date", 0, 3), span("other", 4, 5)]),
+    ]);
+    let html = evaluation_html(&report, None);
+    for part in ["Metrics by entity", "Wrong spans: 2 spans", "0.667", "&lt;b&gt;|x", "other"] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(!html.contains(hostile));
+    let markdown = evaluation_markdown(&report, None);
+    assert!(markdown.contains("| date | 0.500 | 1.000 | 0.667 |"), "{markdown}");
+    assert!(markdown.contains("| macro average | 0.250 | 0.500 | 0.333 |"), "{markdown}");
+    assert!(markdown.contains("&#60;b&#62;&#124;x"), "{markdown}");
 }

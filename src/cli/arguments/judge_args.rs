@@ -10,7 +10,7 @@ pub(crate) struct JudgeArgs {
     pub(crate) model: Option<String>,
     /// Labelled data: CSV, TSV, JSONL or Parquet, or a file of a snapshot such as support@3:test.csv
     pub(crate) data: PathBuf,
-    /// Judge by the rules in this YAML file (`metrics`, `per_class`, `per_language`, `relative`)
+    /// Judge by the rules in this YAML file (`metrics`, `per_class`, `per_language`, `per_entity`, `relative`)
     #[arg(long, alias = "gates", value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
     /// Compare with this model on the same records: a file or a reference; relative rules need it

@@ -1,7 +1,7 @@
 //! An evaluation as text: metrics, classes, confusions, errors, and the comparison with another model.
 
 use crate::cli::{session::judging::Judged, terminal::tables};
-use botops_evaluation::{ClassMetrics, Comparison, EvaluationReport, Flip};
+use botops_evaluation::{ClassMetrics, Comparison, EntityScores, EvaluationReport, Flip};
 use botops_text::{counted, interval, utterance};
 
 /// The most classes that are all listed.
@@ -42,6 +42,7 @@ pub(in crate::cli) fn report(report: &EvaluationReport, errors: usize) -> String
     out.push_str(&classes(report));
     out.push('\n');
     out.push_str(&confusion(&report.intents, &report.confusion));
+    out.push_str(&entities(report));
     out.push_str(&confidence(report));
     if !report.unknown_intents.is_empty() {
         let unknown: Vec<String> =
@@ -55,6 +56,48 @@ pub(in crate::cli) fn report(report: &EvaluationReport, errors: usize) -> String
 /// Returns the name of an intent or a language without personal data.
 fn named(name: &str) -> String {
     utterance(name, UTTERANCE)
+}
+
+/// Renders the scores of the entities and of their averages; empty if none was measured.
+fn entities(report: &EvaluationReport) -> String {
+    let Some(entities) = &report.entities else { return String::new() };
+    let row = |name: &str, scores: &EntityScores| {
+        vec![
+            named(name),
+            format!("{:.3}", scores.exact.precision.value),
+            format!("{:.3}", scores.exact.recall.value),
+            format!("{:.3}", scores.exact.f1.value),
+            interval(scores.exact.f1.ci95, 3),
+            format!("{:.3}", scores.partial.f1.value),
+            tables::count(scores.support),
+            tables::count(scores.n_found),
+        ]
+    };
+    let mut sorted: Vec<_> = entities.per_entity.iter().collect();
+    let all = sorted.len();
+    if all > MOST_CLASSES {
+        let f1 = |scores: &EntityScores| scores.exact.f1.value;
+        sorted.sort_by(|a, b| f1(a.1).total_cmp(&f1(b.1)).then(a.0.cmp(b.0)));
+        sorted.truncate(WORST_CLASSES);
+    }
+    let rows = sorted.into_iter().map(|(name, scores)| row(name, scores));
+    let averages = [("macro average", &entities.macro_average), ("micro average", &entities.micro)]
+        .map(|(name, scores)| row(name, scores));
+    let header =
+        ["entity", "precision", "recall", "f1", "95 % interval", "partial f1", "support", "found"];
+    let table = tables::table(&header, rows.chain(averages), &[1, 2, 3, 5, 6, 7]);
+    let mut out = match all > MOST_CLASSES {
+        true => format!("\nthe {WORST_CLASSES} worst of {all} entities by f1:\n{table}"),
+        false => format!("\n{table}"),
+    };
+    if !entities.unannotated.is_empty() {
+        let names: Vec<String> = entities.unannotated.iter().map(|name| named(name)).collect();
+        out.push_str(&format!(
+            "found, but not annotated in the data and not judged: {}\n",
+            names.join(", ")
+        ));
+    }
+    out
 }
 
 /// Renders the answered share, the prediction sets and the out-of-scope metrics.

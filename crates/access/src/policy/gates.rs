@@ -23,7 +23,7 @@ impl Required {
     /// Lists the bounds of `rules`, in the order of the file.
     pub(super) fn all(rules: &GateRules) -> Vec<Self> {
         let mut all = Vec::new();
-        let GateRules { metrics, per_class, per_language, relative } = rules;
+        let GateRules { metrics, per_class, per_language, relative, per_entity } = rules;
         let mut bounds = |section: &str, bounds: &BTreeMap<String, RequiredBound>| {
             for (name, RequiredBound { min, max }) in bounds {
                 let ends = [("min", min), ("max", max)];
@@ -35,6 +35,7 @@ impl Required {
         bounds("metrics", metrics);
         bounds("per_class", per_class);
         bounds("per_language", per_language);
+        bounds("per_entity", per_entity);
         if let Some(relative) = relative {
             let drops = relative.max_drop.iter();
             all.extend(drops.map(|(name, most)| Self {
@@ -75,6 +76,7 @@ impl Required {
             ["metrics", name, _] => format!("{name} {sign} {bound}"),
             ["per_class", name, _] => format!("{name} of every intent {sign} {bound}"),
             ["per_language", name, _] => format!("{name} in every language {sign} {bound}"),
+            ["per_entity", name, _] => format!("{name} of every entity {sign} {bound}"),
             ["relative", "max_drop", name] => {
                 format!("{name} at most {bound} worse than the champion's")
             }

@@ -64,6 +64,9 @@ pub struct GateRules {
     pub per_language: BTreeMap<String, RequiredBound>,
     /// Rules against the champion. The evidence must have been measured against the champion in force, if there is one.
     pub relative: Option<RelativeRules>,
+    /// Bounds on `recall`, `precision`, `f1` or `partial_f1` of every annotated entity.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub per_entity: BTreeMap<String, RequiredBound>,
 }
 
 /// A bound on a number.
@@ -220,10 +223,13 @@ impl GateRules {
                 Err(fault(&key, message).hint("write a number, such as `0.8`"))
             }
         };
-        let Self { metrics, per_class, per_language, relative } = self;
-        for (section, bounds) in
-            [("metrics", metrics), ("per_class", per_class), ("per_language", per_language)]
-        {
+        let Self { metrics, per_class, per_language, relative, per_entity } = self;
+        for (section, bounds) in [
+            ("metrics", metrics),
+            ("per_class", per_class),
+            ("per_language", per_language),
+            ("per_entity", per_entity),
+        ] {
             for (name, bound) in bounds {
                 for (end, number) in [("min", bound.min), ("max", bound.max)] {
                     if let Some(number) = number {
@@ -274,10 +280,13 @@ impl PolicySpec {
     /// Checks that every bound on a gate is a number, and can hold.
     fn check_bounds(&self) -> Result<()> {
         self.gates.check_numbers()?;
-        let GateRules { metrics, per_class, per_language, relative } = &self.gates;
-        for (section, bounds) in
-            [("metrics", metrics), ("per_class", per_class), ("per_language", per_language)]
-        {
+        let GateRules { metrics, per_class, per_language, relative, per_entity } = &self.gates;
+        for (section, bounds) in [
+            ("metrics", metrics),
+            ("per_class", per_class),
+            ("per_language", per_language),
+            ("per_entity", per_entity),
+        ] {
             for (name, bound) in bounds {
                 let key = format!("gates.{section}.{name}");
                 if bound.min.or(bound.max).is_none() {

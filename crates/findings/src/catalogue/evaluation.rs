@@ -26,7 +26,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-3010",
         kind: Some(FaultKind::Usage),
         title: "invalid gate",
-        explanation: "A gate names an unknown metric or has no bound, or no gate is declared at all. Metrics: accuracy, macro_f1, weighted_f1, micro_f1, ece, log_loss, fallback_rate, oos_auroc, oos_fpr95, oos_declined, oos_answered, answered_share, answered_accuracy, aurc, set_coverage, set_size; per class: precision, recall, f1; per language: accuracy.",
+        explanation: "A gate names an unknown metric or has no bound, or no gate is declared at all. Metrics: accuracy, macro_f1, weighted_f1, micro_f1, ece, log_loss, fallback_rate, oos_auroc, oos_fpr95, oos_declined, oos_answered, answered_share, answered_accuracy, aurc, set_coverage, set_size, entity_precision, entity_recall, entity_f1, entity_macro_f1, entity_partial_f1; per entity: precision, recall, f1, partial_f1; per class: precision, recall, f1; per language: accuracy.",
     },
     Entry {
         code: "BOT-3011",
