@@ -44,6 +44,9 @@ pub struct EntityRule {
     /// The side of the message on which a date without its year or week is; by default the nearest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefer: Option<Prefer>,
+    /// Whether a `date` may be relative to the message, such as `tomorrow` or `in 3 days`; by default it may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relative: Option<bool>,
 }
 
 /// The kinds of typed values.

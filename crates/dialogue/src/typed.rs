@@ -114,7 +114,11 @@ impl TypedEntity {
             name: name.to_owned(),
             kind: rule.kind,
             region: rule.region.as_deref().map(str::to_ascii_uppercase),
-            dates: DateRules { order: rule.date_order, prefer: rule.prefer.unwrap_or_default() },
+            dates: DateRules {
+                order: rule.date_order,
+                prefer: rule.prefer.unwrap_or_default(),
+                absolute: rule.relative == Some(false),
+            },
             lookup,
         }))
     }
@@ -279,6 +283,11 @@ fn check(name: &str, rule: &EntityRule) -> Result<()> {
             rule.date_order.is_some()
                 && !matches!(rule.kind, Some(EntityType::Date | EntityType::Datetime)),
             "without `type: date` or `type: datetime`",
+        ),
+        (
+            "relative",
+            rule.relative.is_some() && rule.kind != Some(EntityType::Date),
+            "without `type: date`",
         ),
         (
             "prefer",

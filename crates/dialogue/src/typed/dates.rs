@@ -18,15 +18,18 @@ pub(crate) struct DateRules {
     pub(crate) order: Option<DateOrder>,
     /// The choice among several years or weeks.
     pub(crate) prefer: Prefer,
+    /// Whether only days of the calendar and of the week are found.
+    pub(crate) absolute: bool,
 }
 
 /// Returns the date that starts at `at`, the longest one.
 pub(crate) fn date_at(t: &Tokens<'_>, at: usize, c: &Context, rules: DateRules) -> Option<DateHit> {
+    let relative = if rules.absolute { None } else { relative_dates::at(t, at, c) };
     let found = if t.digits(at).is_some() {
         [
             in_numbers(t, at, c, rules),
             day_then_month(t, at, c, rules, None),
-            relative_dates::at(t, at, c),
+            relative,
             day_alone(t, at, c, rules),
             year_alone(t, at),
         ]
@@ -34,7 +37,7 @@ pub(crate) fn date_at(t: &Tokens<'_>, at: usize, c: &Context, rules: DateRules) 
         [
             after_weekday(t, at, c, rules),
             month_first(t, at, c, rules),
-            relative_dates::at(t, at, c),
+            relative,
             ordinal_alone(t, at, c, rules),
             None,
         ]
@@ -205,9 +208,15 @@ fn after_weekday(t: &Tokens<'_>, at: usize, c: &Context, rules: DateRules) -> Op
         let days = u64::from(day_name.num_days_from_monday());
         return DateHit::day(at, end, monday.checked_add_days(chrono::Days::new(days))?);
     }
-    let direction = match rules.prefer {
-        Prefer::Past => Direction::Last,
-        Prefer::Nearest | Prefer::Future => Direction::Next,
+    let before = at.checked_sub(1);
+    // A sale, and no day.
+    if before.is_some_and(|before| t.is(before, &["black", "cyber"])) {
+        return None;
+    }
+    let direction = match (before.and_then(|at| direction_before(t, at)), rules.prefer) {
+        (Some(direction), _) => direction,
+        (None, Prefer::Past) => Direction::Last,
+        (None, Prefer::Nearest | Prefer::Future) => Direction::Next,
     };
     DateHit::day(at, at + 1, coming(today, day_name, direction)?)
 }
@@ -300,11 +309,16 @@ fn nearest_month(day: u32, c: &Context, rules: DateRules) -> Option<NaiveDate> {
     preferred(&months.collect::<Vec<_>>(), today, rules.prefer)
 }
 
+/// Words before a year alone.
+const BEFORE_YEAR: [&str; 11] =
+    ["in", "since", "en", "depuis", "year", "annee", "around", "vers", "of", "from", "de"];
+
 /// Returns a year after `in`, `since`, `en` or `depuis`.
 fn year_alone(t: &Tokens<'_>, at: usize) -> Option<DateHit> {
     let after = at > 0
         && !t.joined(at)
-        && t.is(at - 1, &["in", "since", "en", "depuis", "year", "annee", "around", "vers"]);
+        && t.is(at - 1, &BEFORE_YEAR)
+        && !t.is(at + 1, &["euro", "euros", "eur", "dollars", "pounds", "w", "watts", "mah", "km"]);
     let year = t.number(at, 4, 4).filter(|year| after && (1900..=2100).contains(year))?;
     if !t.closes(at + 1) || t.is_mark(at + 1, '€') || t.is_mark(at + 1, '%') {
         return None;

@@ -224,8 +224,8 @@ pub(crate) struct Distance {
 /// Returns the distance that starts at `at`, in any unit.
 pub(crate) fn distance_at(t: &Tokens<'_>, at: usize, c: &Context) -> Option<Distance> {
     let before = match t.word(at) {
-        "in" | "within" if c.words != Words::French => Some((1, at + 1)),
-        "dans" | "sous" => Some((1, at + 1)),
+        "in" if c.words != Words::French => Some((1, at + 1)),
+        "dans" => Some((1, at + 1)),
         "d" if follows(t, at, &["d", "'", "ici"]) => Some((1, at + 3)),
         "il" if follows(t, at, &["il", "y", "a"]) => Some((-1, at + 3)),
         "y" if follows(t, at, &["y", "a"]) => Some((-1, at + 2)),
@@ -238,16 +238,12 @@ pub(crate) fn distance_at(t: &Tokens<'_>, at: usize, c: &Context) -> Option<Dist
     let unit = unit(t.word(count.end))?;
     let mut end = count.end + 1;
     let sign = match sign {
-        0 if t.is(end, &["ago", "earlier"]) => {
+        0 if t.is(end, &["ago"]) => {
             end += 1;
             -1
         }
         0 if follows(t, end, &["from", "now"]) => {
             end += 2;
-            1
-        }
-        0 if t.is(end, &["later"]) => {
-            end += 1;
             1
         }
         0 => return None,
@@ -286,7 +282,10 @@ fn directed(t: &Tokens<'_>, at: usize, c: &Context) -> Option<DateHit> {
             return DateHit::day(at, end, coming(today, day, direction)?);
         }
         if let Some((unit, grain)) = noun(t.word(at + 1)) {
-            return DateHit::new(at, at + 2, shifted(today, unit, direction)?, grain);
+            // `ce mois-ci`.
+            let ci = t.is_mark(at + 2, '-') && t.joined(at + 2) && t.is(at + 3, &["ci"]);
+            let end = at + 2 + if ci { 2 } else { 0 };
+            return DateHit::new(at, end, shifted(today, unit, direction)?, grain);
         }
         return None;
     }

@@ -147,6 +147,8 @@ fn days_relative_to_the_message_in_both_languages() {
             ),
             ("en", "three months ago", &["three months ago => 2026-08-30"]),
             ("fr", "d'ici 10 jours, sous 48h", &["d'ici 10 jours => 2026-12-10"]),
+            ("fr", "ce mois-ci", &["ce mois-ci => 2026-11-01 month"]),
+            ("en", "within 14 days, one day earlier, two days later, from 2000 euros", &[]),
             ("fr", "il y a vingt et un jours", &["il y a vingt et un jours => 2026-11-09"]),
             (
                 "en",
@@ -271,6 +273,25 @@ fn the_preferred_side_decides_dates_without_a_year() {
             "31 October, 11/30, 11/29",
             &["31 October => 2027-10-31", "11/30 => 2026-11-30", "11/29 => 2027-11-29"],
         )],
+    );
+}
+
+#[test]
+fn without_relative_dates_only_the_calendar_counts() {
+    let dialogue = dialogue_of("{type: date, relative: false}");
+    check(
+        &dialogue,
+        MONDAY,
+        &[
+            ("en", "yesterday, next week, in 3 days, the end of the month", &[]),
+            (
+                "en",
+                "last Friday or 31 October",
+                &["Friday => 2026-11-27", "31 October => 2026-10-31"],
+            ),
+            ("fr", "mardi dernier, hier", &["mardi dernier => 2026-11-24"]),
+            ("fr", "Black Friday, facture de 2023", &["2023 => 2023-01-01 year"]),
+        ],
     );
 }
 

@@ -15,6 +15,7 @@ fn a_rule_that_does_not_fit_is_refused_with_its_key() {
         ("{type: date, distance: 1}", "entities.x.distance", "no effect", "remove"),
         ("{type: date, region: FR}", "entities.x.region", "no effect", "remove"),
         ("{type: url, prefer: past}", "entities.x.prefer", "no effect", "remove"),
+        ("{type: datetime, relative: false}", "entities.x.relative", "no effect", "remove"),
         ("{type: time, date_order: day_first}", "entities.x.date_order", "no effect", "remove"),
         ("{lookup: {a: []}, distance: 3}", "entities.x.distance", "more than 2", "something else"),
         ("{type: phone, region: XX}", "entities.x.region", "`XX` is no country", "FR, BE"),
