@@ -24,7 +24,7 @@ impl Dialogue {
     /// While the bot awaits an answer:
     ///
     /// - a word such as `cancel` drops the question
-    /// - a button of another intent, or another intent with a confidence of at least `interrupt` (0.7), drops the question
+    /// - a button of another intent, or another intent with a confidence of at least `interrupt` (0.9), drops the question
     ///   and goes on there; slots are kept
     /// - a message with a value for the slot is the answer, whatever its intent
     /// - a value that a confirmation showed and the message changes is confirmed again

@@ -19,8 +19,9 @@ use std::{
     time::Duration,
 };
 
-/// The least confidence of another intent that interrupts a question, by default.
-const INTERRUPT: f64 = 0.7;
+/// The least confidence of another intent that interrupts a question, by default. Models are often sure of short answers that
+/// they have not seen, such as `I do not know`.
+const INTERRUPT: f64 = 0.9;
 /// The least sum of the probabilities of two intents to choose between, by default.
 const LEAST: f64 = 0.5;
 /// The time until the bot answers again after a hand-off, by default.

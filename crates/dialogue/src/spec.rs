@@ -51,7 +51,7 @@ pub struct DialogueSpec {
     /// Sentences of the bot that replace the built-in ones.
     #[serde(skip_serializing_if = "is_default")]
     pub sentences: SentencesSpec,
-    /// The least confidence of another intent that interrupts a question, in [0, 1]; 0.7 by default.
+    /// The least confidence of another intent that interrupts a question, in [0, 1]; 0.9 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interrupt: Option<f64>,
     /// Conversations that `botops dialogue test` replays.

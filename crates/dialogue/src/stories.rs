@@ -4,6 +4,7 @@ use crate::{
     dialogue::Dialogue,
     entities::Entity,
     moment::Moment,
+    plan::Plan,
     state::DialogueState,
     step::{ActionCall, Effect, Step, Understood},
     story_check::{outcome, wait},
@@ -136,10 +137,10 @@ impl Dialogue {
         for (at, turn) in (1..).zip(&story.turns) {
             now = now.checked_add_signed(wait(turn)).unwrap_or(now);
             let mut found = Compared { turn: at, user: &turn.user, differences: &mut differences };
-            let Some(heard) = hear(turn, &state, classifier, &mut found) else { break };
+            let Some(heard) = self.hear(turn, &state, classifier, &mut found) else { break };
             n_turns = at;
             let replayed = self.replay_turn(story, turn, &heard, &state, now);
-            reached.add(&heard, &replayed);
+            reached.add(&heard, &replayed, &self.plan);
             found.compare(turn, &replayed);
             state = replayed.last.state;
             if !differences.is_empty() {
@@ -148,6 +149,48 @@ impl Dialogue {
         }
         let passed = differences.is_empty();
         StoryOutcome { story: story.story.clone(), n_turns, passed, differences }
+    }
+
+    /// Returns the message of `turn` as understood; `None` if no intent is known, which is a difference.
+    fn hear(
+        &self,
+        turn: &TurnSpec,
+        state: &DialogueState,
+        classifier: Option<Classifier<'_>>,
+        found: &mut Compared<'_>,
+    ) -> Option<Heard> {
+        let stated = turn.intent.as_deref();
+        if let Some(classifier) = classifier.filter(|_| turn.button.is_none()) {
+            let heard = classifier(&turn.user);
+            if let Some(stated) = stated {
+                let intent = heard.intent.as_deref().unwrap_or(NOT_UNDERSTOOD);
+                let shown = format!("{intent} ({:.2})", heard.confidence);
+                found.expect("intent", stated, &shown, stated == intent);
+            }
+            return Some(heard);
+        }
+        let mut ranking: Vec<(String, f64)> =
+            turn.ranking.iter().map(|(intent, &p)| (intent.clone(), p)).collect();
+        ranking.sort_by(|(a, p), (b, q)| q.total_cmp(p).then_with(|| a.cmp(b)));
+        let is_answer = state.awaited.is_some() || turn.button.is_some();
+        let needs_no_intent = is_answer || self.plan.words.asks_for_a_person(&turn.user);
+        if stated.is_none() && ranking.is_empty() && !needs_no_intent {
+            found.expect(
+                "intent",
+                "a stated intent, because there is no model",
+                "none is stated",
+                false,
+            );
+            return None;
+        }
+        let intent = stated.filter(|&intent| intent != NOT_UNDERSTOOD).map(str::to_owned);
+        let ranked = ranking.iter().find(|(ranked, _)| Some(ranked) == intent.as_ref());
+        let confidence = match (&intent, ranked) {
+            (_, Some((_, p))) => *p,
+            (Some(_), None) => 1.0,
+            (None, None) => 0.0,
+        };
+        Some(Heard { intent, confidence, ranking, tagged: Vec::new() })
     }
 
     fn replay_turn(
@@ -207,50 +250,15 @@ struct Reached {
 }
 
 impl Reached {
-    fn add(&mut self, heard: &Heard, replayed: &Replayed) {
-        let intents = [&heard.intent, &replayed.last.reply.intent];
-        self.intents.extend(intents.into_iter().flatten().cloned());
+    fn add(&mut self, heard: &Heard, replayed: &Replayed, plan: &Plan) {
+        // The intent of an answer counts only if the answer means something by it.
+        let meant = heard
+            .intent
+            .as_ref()
+            .filter(|&intent| plan.intents.get(intent).is_some_and(|steps| steps.means.is_some()));
+        self.intents.extend(meant.into_iter().chain(&replayed.last.reply.intent).cloned());
         self.branches.extend(replayed.branches.iter().cloned());
     }
-}
-
-/// Returns the message of `turn` as understood; `None` if no intent is known, which is a difference.
-fn hear(
-    turn: &TurnSpec,
-    state: &DialogueState,
-    classifier: Option<Classifier<'_>>,
-    found: &mut Compared<'_>,
-) -> Option<Heard> {
-    let stated = turn.intent.as_deref();
-    if let Some(classifier) = classifier.filter(|_| turn.button.is_none()) {
-        let heard = classifier(&turn.user);
-        if let Some(stated) = stated {
-            let intent = heard.intent.as_deref().unwrap_or(NOT_UNDERSTOOD);
-            let shown = format!("{intent} ({:.2})", heard.confidence);
-            found.expect("intent", stated, &shown, stated == intent);
-        }
-        return Some(heard);
-    }
-    let mut ranking: Vec<(String, f64)> =
-        turn.ranking.iter().map(|(intent, &p)| (intent.clone(), p)).collect();
-    ranking.sort_by(|(a, p), (b, q)| q.total_cmp(p).then_with(|| a.cmp(b)));
-    if stated.is_none() && ranking.is_empty() && turn.button.is_none() && state.awaited.is_none() {
-        found.expect(
-            "intent",
-            "a stated intent, because there is no model",
-            "none is stated",
-            false,
-        );
-        return None;
-    }
-    let intent = stated.filter(|&intent| intent != NOT_UNDERSTOOD).map(str::to_owned);
-    let ranked = ranking.iter().find(|(ranked, _)| Some(ranked) == intent.as_ref());
-    let confidence = match (&intent, ranked) {
-        (_, Some((_, p))) => *p,
-        (Some(_), None) => 1.0,
-        (None, None) => 0.0,
-    };
-    Some(Heard { intent, confidence, ranking, tagged: Vec::new() })
 }
 
 /// The comparison of one turn.

@@ -191,8 +191,8 @@ fn a_question_is_dropped_by_cancel_by_a_button_and_by_another_clear_intent() {
     for (say, intent, confidence, branch) in [
         ("never mind", None, 0.0, "cancel"),
         ("stop that", Some("stop"), 0.9, "cancel"),
-        ("hello", Some("greet"), 0.69, "return/ask_again/order_number"),
-        ("hello", Some("greet"), 0.7, "greet/respond"),
+        ("hello", Some("greet"), 0.89, "return/ask_again/order_number"),
+        ("hello", Some("greet"), 0.9, "greet/respond"),
         ("something", Some("undeclared"), 0.9, "return/ask_again/order_number"),
         ("human", None, 0.0, "hand_off"),
     ] {
