@@ -96,7 +96,7 @@ fn test(args: &TestArgs, context: &Context) -> Result<Outcome> {
     let rules = StoryRules { min_intents: args.min_intents, min_branches: args.min_branches };
     let findings = story_findings(&report, &rules);
     let model = found.as_ref().map(|found| found.name.as_str());
-    let text = text(&report, &name, model);
+    let text = format!("{}{}", text(&report, &name, model), tables::findings(&findings, 20));
     let outcome = Outcome::done(&Answer { dialogue: &name, model, report: &report }, text);
     let outcome = match next(&dialogue, found.as_ref(), file) {
         Some(next) if findings.is_empty() => outcome.next(next),
