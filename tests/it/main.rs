@@ -17,6 +17,7 @@ mod data_profile;
 mod data_repair;
 mod data_snapshots;
 mod data_splits;
+mod dialogue;
 mod doctor;
 mod drift;
 mod encoder;
