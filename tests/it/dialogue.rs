@@ -55,7 +55,10 @@ fn stories_of_a_dialogue_file_are_replayed_and_differences_end_with_3() {
     assert!(failed.contains(difference), "{failed}");
 
     let low = terminal.run("dialogue test dialogue.yaml --min-intents 100%");
-    assert!(low.starts_with("exit: 3\n") && low.contains("the stories reach 1 of 2 intents"), "{low}");
+    assert!(
+        low.starts_with("exit: 3\n") && low.contains("the stories reach 1 of 2 intents"),
+        "{low}"
+    );
 
     let mut json = terminal.command("dialogue test wrong.yaml --format json");
     let output = json.output().unwrap();
@@ -86,15 +89,23 @@ fn mistakes_are_refused_with_their_place() {
 #[test]
 fn a_model_classifies_the_stories_and_a_pipeline_stops_at_a_difference() {
     let terminal = terminal();
-    assert_eq!(intents(&terminal), ["account_help", "order_status"], "the stories name these intents");
+    assert_eq!(
+        intents(&terminal),
+        ["account_help", "order_status"],
+        "the stories name these intents"
+    );
     let trained = terminal.run("train data.csv --dialogue dialogue.yaml --out model.botops");
     assert!(trained.starts_with("exit: 0\n"), "{trained}");
     let lacking = "`fr` is missing in `responses.account_help`, `responses.order_status`";
     assert!(trained.contains("BOT-1115") && trained.contains(lacking), "{trained}");
     let passed = terminal.run("dialogue test model.botops");
     assert!(passed.starts_with("exit: 0\n"), "{passed}");
-    terminal.write("more.yaml", "tests: [{story: more, turns: [{user: parcel my arrives 2, intent: account_help}]}]\n");
-    let failed = terminal.run("dialogue test dialogue.yaml --model model.botops --stories more.yaml");
+    terminal.write(
+        "more.yaml",
+        "tests: [{story: more, turns: [{user: parcel my arrives 2, intent: account_help}]}]\n",
+    );
+    let failed =
+        terminal.run("dialogue test dialogue.yaml --model model.botops --stories more.yaml");
     assert!(failed.starts_with("exit: 3\n"), "{failed}");
     assert!(failed.contains("`intent` is `order_status ("), "{failed}");
 
@@ -108,7 +119,10 @@ fn a_model_classifies_the_stories_and_a_pipeline_stops_at_a_difference() {
     let report = terminal.path().join(".botops/pipelines/stories/dialogue_test/dialogue_test.json");
     let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!(report["passed"], true);
-    terminal.write("stories.yaml", pipeline.replace("{ model: train }", "{ model: train, stories: more.yaml }"));
+    terminal.write(
+        "stories.yaml",
+        pipeline.replace("{ model: train }", "{ model: train, stories: more.yaml }"),
+    );
     let run = terminal.run("run stories.yaml");
     assert!(run.starts_with("exit: 3\n") && run.contains("1 of 2 stories passed"), "{run}");
 }
