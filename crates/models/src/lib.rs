@@ -43,7 +43,8 @@ pub use sample::Sample;
 pub use self_test::SelfTest;
 pub use spec::{HeadKind, HeadSpec, ModelSpec};
 pub use tagger::{
-    Annotated, LearnEntities, Span, SpanProblem, TaggedKind, Tagger, TaggerSpec, span_problems,
+    Annotated, LearnEntities, Span, SpanProblem, TagScratch, TaggedKind, Tagger, TaggerSpec,
+    TokenFeatures, learn as learn_tagger, span_problems, token_features,
 };
 pub use training::{
     CrossValidation, CrossValidator, HeldOut, TrainingInput, cross_validate, temperatures, train,

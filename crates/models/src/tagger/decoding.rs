@@ -11,7 +11,7 @@ use botops_text::normalise;
 
 /// Working memory for tagging, reused between texts.
 #[derive(Debug, Default)]
-pub(crate) struct TagScratch {
+pub struct TagScratch {
     tokens: Vec<Token>,
     attributes: Attributes,
     /// The scores of the labels of each token, with the rows of `RADIUS` tokens before the first and after the last.
@@ -25,8 +25,11 @@ pub(crate) struct TagScratch {
 }
 
 impl Tagger {
-    /// Returns the entities of `text`, by position.
-    pub(crate) fn tag(&self, text: &str, scratch: &mut TagScratch) -> Vec<Entity> {
+    /// Returns the entities of `text`, by position, with offsets in code points; they never overlap.
+    ///
+    /// The time is linear in the text. Nothing is allocated if the text is not longer than those before, except for the
+    /// entities.
+    pub fn tag(&self, text: &str, scratch: &mut TagScratch) -> Vec<Entity> {
         tokenise(text, &mut scratch.tokens);
         if scratch.tokens.is_empty() {
             return Vec::new();

@@ -13,6 +13,8 @@ pub(super) struct Gazetteer {
     entries: BTreeMap<u64, Vec<u16>>,
     /// The most tokens of an entry.
     longest: usize,
+    /// A bit for the hash of each entry; different hashes can share one.
+    filter: Vec<u64>,
 }
 
 /// A token of an entry of a list.
@@ -27,18 +29,15 @@ pub(super) struct Listed {
 impl Gazetteer {
     /// Makes a gazetteer of the entries of each list; an entry is the hashes of its words.
     pub(super) fn new<'a>(entries: impl IntoIterator<Item = (u16, &'a [u64])>) -> Self {
-        let mut gazetteer = Self::default();
-        for (list, words) in entries {
-            if words.is_empty() || words.len() > LONGEST {
-                continue;
-            }
-            gazetteer.longest = gazetteer.longest.max(words.len());
-            let lists = gazetteer.entries.entry(hash(words)).or_default();
-            if let Err(at) = lists.binary_search(&list) {
-                lists.insert(at, list);
-            }
-        }
-        gazetteer
+        let mut longest = 0;
+        let entries = entries.into_iter().filter(|(_, words)| (1..=LONGEST).contains(&words.len()));
+        let hashed: Vec<(u64, u16)> = entries
+            .map(|(list, words)| {
+                longest = longest.max(words.len());
+                (hash(words), list)
+            })
+            .collect();
+        Self::of_hashes(hashed, longest)
     }
 
     /// Makes a gazetteer of stored entries: hash of the words, and list.
@@ -50,7 +49,26 @@ impl Gazetteer {
                 lists.insert(at, list);
             }
         }
+        if gazetteer.entries.is_empty() {
+            return Self::default();
+        }
+        let n_bits = (64 * gazetteer.entries.len()).next_power_of_two().max(64);
+        gazetteer.filter = vec![0; n_bits / 64];
+        for &hash in gazetteer.entries.keys() {
+            let bit = bit(hash, n_bits);
+            gazetteer.filter[bit / 64] |= 1 << (bit % 64);
+        }
         gazetteer
+    }
+
+    /// Returns the lists that contain the words with this hash.
+    fn lists(&self, hash: u64) -> &[u16] {
+        // Most words are in no list, which the filter tells at once.
+        let bit = bit(hash, 64 * self.filter.len());
+        match self.filter[bit / 64] >> (bit % 64) & 1 {
+            0 => &[],
+            _ => self.entries.get(&hash).map_or(&[], Vec::as_slice),
+        }
     }
 
     /// Iterates over the hash of the words of each entry with its lists, in the order of the hashes, then of the lists.
@@ -74,7 +92,7 @@ impl Gazetteer {
             let mut whole = SEED;
             for (n, word) in words[start..].iter().take(self.longest).enumerate() {
                 whole = step(whole, *word);
-                for &list in self.entries.get(&whole).into_iter().flatten() {
+                for &list in self.lists(whole) {
                     let tokens = start..=start + n;
                     found.extend(tokens.map(|token| Listed { token, list, first: token == start }));
                 }
@@ -94,4 +112,9 @@ fn step(hash: u64, word: u64) -> u64 {
 
 fn hash(words: &[u64]) -> u64 {
     words.iter().fold(SEED, |hash, word| step(hash, *word))
+}
+
+/// Returns the bit of `hash` among `n_bits`, a power of two.
+fn bit(hash: u64, n_bits: usize) -> usize {
+    (hash >> 24) as usize & (n_bits - 1)
 }

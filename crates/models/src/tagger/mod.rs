@@ -10,6 +10,7 @@
 
 mod attributes;
 mod decoding;
+mod features;
 mod gazetteer;
 mod labels;
 mod lattice;
@@ -22,12 +23,13 @@ mod tokens;
 mod training;
 mod weights;
 
-pub(crate) use decoding::TagScratch;
+pub use decoding::TagScratch;
+pub use features::{TokenFeatures, token_features};
 pub use learned::{TaggedKind, Tagger};
 pub use spans::{Annotated, Span, SpanProblem, span_problems};
 pub use spec::{LearnEntities, TaggerSpec};
 pub(crate) use storage::{TAGGER_PARTS, read, write};
-pub(crate) use training::learn;
+pub use training::learn;
 
 #[cfg(test)]
 mod tests;

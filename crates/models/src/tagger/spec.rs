@@ -22,7 +22,13 @@ pub struct TaggerSpec {
 
 impl Default for TaggerSpec {
     fn default() -> Self {
-        Self { learn: LearnEntities::Auto, min_examples: 5, l1: 0.05, l2: 0.05, max_iterations: 20 }
+        Self {
+            learn: LearnEntities::Auto,
+            min_examples: 5,
+            l1: 0.005,
+            l2: 0.01,
+            max_iterations: 20,
+        }
     }
 }
 

@@ -37,7 +37,7 @@ const STREAM: u64 = 0x7A61;
 ///
 /// # Errors
 /// `BOT-1140` (exit 4) with `learn: true` when no kind has enough spans; `BOT-1141` (exit 3) when there are too many tags.
-pub(crate) fn learn(
+pub fn learn(
     annotated: &[Annotated<'_>],
     lists: &BTreeMap<String, Vec<String>>,
     spec: &TaggerSpec,

@@ -1,9 +1,10 @@
 //! Model files that are truncated, altered, inconsistent, older or newer.
 
-use super::{super::*, MODELS};
+use super::{super::*, MODELS, corpus};
 use crate::heads::head::Tensor;
 use botops_digest::Digest;
 use botops_findings::FaultKind;
+use botops_spec::Spec as _;
 use proptest::prelude::*;
 
 #[test]
@@ -25,7 +26,7 @@ fn other_files_and_newer_formats_have_different_codes() {
     newer[8] = 5;
     let fault = IntentModel::from_bytes(&newer).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7004", FaultKind::Policy));
-    assert!(fault.message().contains("format 4"), "{fault}");
+    assert!(fault.message().contains("format 5"), "{fault}");
 }
 
 /// Returns the file after `change`, with a corrected digest at its end.
@@ -171,6 +172,62 @@ proptest! {
         let _ = IntentModel::from_bytes(&bytes);
     }
 
+}
+
+/// Returns a model with a tagger.
+fn with_tagger() -> IntentModel {
+    let rows = corpus();
+    let samples: Vec<Sample<'_>> =
+        rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
+    let texts: Vec<String> = (0..8).map(|i| format!("where is parcel P{i} please")).collect();
+    let annotated: Vec<Annotated<'_>> = texts
+        .iter()
+        .map(|text| Annotated {
+            text,
+            spans: vec![Span {
+                entity: "parcel",
+                start: 16,
+                end: 18,
+                synonym_of: None,
+                role: None,
+                group: None,
+            }],
+        })
+        .collect();
+    let spec = ModelSpec::default().check().unwrap();
+    let input = TrainingInput { annotated: &annotated, ..TrainingInput::new(&samples, &spec) };
+    train(input, &Silent).unwrap()
+}
+
+#[test]
+fn a_tagger_is_part_of_the_file_and_leaves_the_rest_unchanged() {
+    let model = with_tagger();
+    let bytes = model.to_bytes();
+    assert_eq!(bytes[8], 4);
+    let again = IntentModel::from_bytes(&bytes).unwrap();
+    assert!(again.to_bytes() == bytes);
+    let found = again.tag("where is parcel P99 please");
+    assert_eq!(found, [botops_dialogue::Entity::new("parcel", "P99", 16, 19)]);
+    assert_eq!(again.tag("where is parcel P99 please"), model.tag("where is parcel P99 please"));
+    // The classifier is that of a model without a tagger, and such a model has neither its parts nor its version.
+    let (with, _) = file::read(&bytes).unwrap();
+    let plain = MODELS[0].to_bytes();
+    let (without, _) = file::read(&plain).unwrap();
+    assert!(plain[8] < 4 && without.iter().all(|(name, _)| !name.starts_with("tagger")));
+    for name in ["labels", "calibration", "goldens", "vocabulary", "weights"] {
+        assert!(with.get(name).unwrap() == without.get(name).unwrap(), "{name}");
+    }
+    assert!(MODELS[0].tagger().is_none() && MODELS[0].tag("where is parcel P99") == []);
+    // Half a tagger is refused.
+    for left_out in ["tagger", "tagger.json"] {
+        let parts: Vec<(&str, Vec<u8>)> = with
+            .iter()
+            .filter(|(name, _)| *name != left_out)
+            .map(|(name, bytes)| (name, bytes.to_vec()))
+            .collect();
+        let fault = IntentModel::from_bytes(&file::write(4, &parts)).unwrap_err();
+        assert_eq!(fault.code(), "BOT-7003", "{left_out}");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
     intent_model::{Golden, IntentModel, ModelParts},
     tagger::{self, Annotated},
 };
-use botops_dialogue::DialogueSpec;
+use botops_dialogue::{DialogueSpec, EntitySpec};
 use botops_findings::Result;
 use botops_spec::Checked;
 use std::collections::BTreeMap;
@@ -69,8 +69,7 @@ impl<'a> TrainingInput<'a> {
 pub fn train(input: TrainingInput<'_>, progress: &dyn Progress) -> Result<IntentModel> {
     let TrainingInput { samples, spec, resources, dialogue, lineage, annotated } = input;
     // The tagger comes first: it takes less time than the classifier, and its faults come early.
-    let lists = BTreeMap::new();
-    let tagger = tagger::learn(annotated, &lists, &spec.entities, spec.seed)?;
+    let tagger = tagger::learn(annotated, &lookups(&dialogue), &spec.entities, spec.seed)?;
     let samples = spec.intents_of(samples);
     let table = FeatureTable::fit(&samples, spec, resources, progress)?;
     let context = TrainingContext { table: &table, spec, resources, progress };
@@ -113,6 +112,20 @@ pub fn train(input: TrainingInput<'_>, progress: &dyn Progress) -> Result<Intent
         .collect();
     model.set_goldens(goldens);
     Ok(model)
+}
+
+/// Returns the names of each lookup list of `dialogue`, with their synonyms.
+fn lookups(dialogue: &DialogueSpec) -> BTreeMap<String, Vec<String>> {
+    let names = |entity: &EntitySpec| match entity {
+        EntitySpec::Rule(rule) => rule.lookup.as_ref().map(|lookup| {
+            let names =
+                lookup.iter().flat_map(|(name, others)| std::iter::once(name).chain(others));
+            names.cloned().collect()
+        }),
+        EntitySpec::Pattern(_) => None,
+    };
+    let lists = dialogue.entities.iter();
+    lists.filter_map(|(kind, entity)| Some((kind.clone(), names(entity)?))).collect()
 }
 
 /// Fits the head on all records, and its confidence on scores of records that it did not see.
