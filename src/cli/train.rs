@@ -25,7 +25,7 @@ use botops_evaluation::{self as evaluation, EvaluationReport, Metric, SeedSpread
 use botops_experiments::{Recipe, Recorded};
 use botops_findings::{Fault, Result};
 use botops_models::{
-    self as models, TrainingInput,
+    self as models, TaggedKind, TrainingInput,
     confidence::{FallbackRule, ScoreComparison},
 };
 use botops_pipelines::{self as pipelines, Equipment};
@@ -46,6 +46,9 @@ struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     n_oos: Option<u64>,
     intents: Vec<String>,
+    /// The kinds of entities that the tagger learned.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    entities: Vec<TaggedKind>,
     temperature: f64,
     fallback: FallbackRule,
     /// The comparison of the scores from which the deciding one was chosen, if there was a choice.
@@ -80,7 +83,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut set_up = prepared.configuration.unused.clone();
     set_up.extend(equipment.findings());
     let (usable, spec) = (&prepared.training.usable, &prepared.configuration.spec);
-    set_up.extend(pipelines::ignored_entities(&usable.accepted, &prepared.dialogue));
+    set_up.extend(pipelines::annotation_findings(&usable.accepted, &trained.model));
     let mut warnings = usable.unmatched_oos(spec);
     warnings.extend(usable.undeclared_oos(spec));
     if let Some((_, test)) = &prepared.test {
@@ -220,6 +223,7 @@ fn outcome(
         n_samples: prepared.training.usable.samples().len() as u64,
         n_oos: Some(n_oos).filter(|n| *n > 0 || !spec.oos_labels.is_empty()),
         intents: model.labels().iter().map(str::to_owned).collect(),
+        entities: model.tagger().map_or_else(Vec::new, |tagger| tagger.kinds().to_vec()),
         temperature: model.temperature(),
         fallback: model.fallback(),
         scores: model.confidence().comparison().to_vec(),

@@ -1,10 +1,9 @@
-//! The entity annotations of training data: what the tagger learns from, and what training ignores.
+//! The entity annotations of training data: the input of the tagger, and findings on what it could not learn.
 
-use botops_datasets::{Dataset, EntitySpan};
-use botops_dialogue::DialogueSpec;
+use botops_datasets::{Dataset, EntitySpan, Record};
 use botops_findings::{Finding, Place, Severity};
-use botops_models::{Annotated, Span};
-use std::collections::BTreeSet;
+use botops_models::{Annotated, IntentModel, LearnEntities, Span, SpanProblem, span_problems};
+use std::collections::BTreeMap;
 
 /// The most kinds of entities that are named.
 const MOST_KINDS: usize = 8;
@@ -16,11 +15,12 @@ const MOST_KINDS: usize = 8;
 pub fn annotated(data: &Dataset) -> Vec<Annotated<'_>> {
     data.records
         .iter()
-        .map(|record| Annotated {
-            text: &record.text,
-            spans: record.entities.iter().map(span).collect(),
-        })
+        .map(|record| Annotated { text: &record.text, spans: spans(record) })
         .collect()
+}
+
+fn spans(record: &Record) -> Vec<Span<'_>> {
+    record.entities.iter().map(span).collect()
 }
 
 fn span(span: &EntitySpan) -> Span<'_> {
@@ -34,63 +34,291 @@ fn span(span: &EntitySpan) -> Span<'_> {
     }
 }
 
-/// Returns a note about the entity annotations in `data`, which training ignores; `None` if there are none, or if `dialogue`
-/// has a pattern for every annotated kind.
+/// Returns findings on the entity annotations of `data`, on which `model` was trained.
+///
+/// - `BOT-1057` (info): kinds that nothing finds, because training was told not to learn entities
+/// - `BOT-1142` (warning): kinds that the dialogue leaves to the tagger, which does not find them
+/// - `BOT-2186`, `BOT-2187` (warning): spans that overlap others, and spans that do not begin and end at tokens
+/// - `BOT-2188` (info): kinds with too few spans, that nothing else finds
 #[must_use]
-pub fn ignored_entities(data: &Dataset, dialogue: &DialogueSpec) -> Option<Finding> {
-    let mut kinds: BTreeSet<&str> = BTreeSet::new();
-    let (mut n, mut first) = (0, None);
-    for record in &data.records {
-        let named = record.entities.iter().map(|span| span.entity.as_str());
-        let ignored: Vec<&str> =
-            named.filter(|kind| !dialogue.entities.contains_key(*kind)).collect();
-        if !ignored.is_empty() {
-            n += 1;
+pub fn annotation_findings(data: &Dataset, model: &IntentModel) -> Vec<Finding> {
+    let unheard = unheard_kinds(data, model);
+    let mut findings = Vec::new();
+    if model.lineage().spec.entities.learn == LearnEntities::Never {
+        findings.extend(ignored_kinds(data, &unheard));
+    } else {
+        findings.extend(problems(data));
+        findings.extend(rare_kinds(data, &unheard, model.lineage().spec.entities.min_examples));
+    }
+    findings.extend(missing_kinds(model));
+    findings
+}
+
+/// A kind of entity that nothing finds.
+#[derive(Default)]
+struct Unheard {
+    n_spans: usize,
+    /// The indices of the records that have it.
+    records: Vec<usize>,
+}
+
+/// Returns the annotated kinds that neither the tagger nor a rule of the dialogue finds.
+fn unheard_kinds<'a>(data: &'a Dataset, model: &IntentModel) -> BTreeMap<&'a str, Unheard> {
+    let is_found = |kind: &str| {
+        let by_rule = model.dialogue().entities.get(kind).is_some_and(|e| e.is_found_by_rule());
+        by_rule || model.tagger().is_some_and(|tagger| tagger.finds(kind))
+    };
+    let mut kinds: BTreeMap<&str, Unheard> = BTreeMap::new();
+    for (i, record) in data.records.iter().enumerate() {
+        for span in record.entities.iter().filter(|span| !is_found(&span.entity)) {
+            let unheard = kinds.entry(&span.entity).or_default();
+            unheard.n_spans += 1;
+            if unheard.records.last() != Some(&i) {
+                unheard.records.push(i);
+            }
+        }
+    }
+    kinds
+}
+
+/// Names kinds, such as "`city`, `number` and 2 more"; `detail` follows a name.
+fn named<'a>(kinds: impl ExactSizeIterator<Item = (&'a str, String)>) -> String {
+    let more = kinds.len().saturating_sub(MOST_KINDS);
+    let names = kinds.take(MOST_KINDS);
+    let mut names: Vec<String> = names
+        .map(|(kind, detail)| format!("`{}`{detail}", botops_text::display(kind, 40)))
+        .collect();
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names.join(", ")
+}
+
+fn first_place(data: &Dataset, kinds: &BTreeMap<&str, Unheard>) -> Option<Place> {
+    let first = kinds.values().filter_map(|unheard| unheard.records.first()).min()?;
+    Some(data.place(&data.records[*first]))
+}
+
+/// Returns a note about kinds that training ignores.
+fn ignored_kinds(data: &Dataset, kinds: &BTreeMap<&str, Unheard>) -> Option<Finding> {
+    let place = first_place(data, kinds)?;
+    let mut records: Vec<usize> = kinds.values().flat_map(|u| &u.records).copied().collect();
+    records.sort_unstable();
+    records.dedup();
+    let (n, noun, have) = match records.len() {
+        1 => (1, "record", "has"),
+        n => (n, "records", "have"),
+    };
+    let names = named(kinds.keys().map(|kind| (*kind, String::new())));
+    let message = format!("{n} {noun} {have} entity annotations that training ignores: {names}");
+    let help = "remove `learn: false` under `entities:` of the model, or write a pattern for each kind under `entities:` of the dialogue";
+    Some(Finding::new("BOT-1057", Severity::Info, message, help).at(place))
+}
+
+/// Returns a note about kinds with fewer than `least` spans.
+fn rare_kinds(data: &Dataset, kinds: &BTreeMap<&str, Unheard>, least: usize) -> Option<Finding> {
+    let place = first_place(data, kinds)?;
+    let counted = kinds.iter().map(|(kind, unheard)| {
+        let n = unheard.n_spans;
+        (*kind, format!(" ({n} {})", if n == 1 { "span" } else { "spans" }))
+    });
+    let message = format!("too few annotated spans to learn from: {}", named(counted));
+    let help = format!(
+        "annotate at least {least} spans of a kind that can be learned, or write a pattern for it under `entities:` of the dialogue"
+    );
+    Some(Finding::new("BOT-2188", Severity::Info, message, help).at(place))
+}
+
+/// Returns a warning about each kind of problem of annotated spans.
+fn problems(data: &Dataset) -> Vec<Finding> {
+    let mut found: [(usize, Option<&Record>); 2] = [(0, None); 2];
+    for record in data.records.iter().filter(|record| !record.entities.is_empty()) {
+        for (_, problem) in span_problems(&record.text, &spans(record)) {
+            let (n, first) = &mut found[usize::from(problem == SpanProblem::Borders)];
+            *n += 1;
             first.get_or_insert(record);
         }
-        kinds.extend(ignored);
     }
-    let place: Place = data.place(first?);
-    let named = kinds.iter().take(MOST_KINDS);
-    let mut names: Vec<String> =
-        named.map(|kind| format!("`{}`", botops_text::display(kind, 40))).collect();
-    if kinds.len() > MOST_KINDS {
-        names.push(format!("and {} more", kinds.len() - MOST_KINDS));
+    let kinds = [
+        (
+            "BOT-2186",
+            [
+                "annotated span overlaps a longer one and is",
+                "annotated spans overlap longer ones and are",
+            ],
+            "not learned",
+            "keep one span for each part of a text",
+        ),
+        (
+            "BOT-2187",
+            [
+                "annotated span does not begin and end at a word or a symbol",
+                "annotated spans do not begin and end at a word or a symbol",
+            ],
+            "and their utterances are not learned",
+            "correct `start` and `end`, counted in characters from 0; `botops validate` lists spans whose value is not in the text",
+        ),
+    ];
+    let found = found.into_iter().zip(kinds);
+    found
+        .filter_map(|((n, first), (code, [one, many], end, help))| {
+            let record = first?;
+            let (subject, end) = match n {
+                1 => (one, end.replace("their utterances are", "its utterance is")),
+                _ => (many, end.to_owned()),
+            };
+            let message = format!("{n} {subject} {end}");
+            let finding = Finding::new(code, Severity::Warning, message, help);
+            Some(finding.at(data.place(record)))
+        })
+        .collect()
+}
+
+/// Returns a warning about the kinds that the dialogue leaves to the tagger alone, and that it does not find.
+fn missing_kinds(model: &IntentModel) -> Option<Finding> {
+    let is_missing = |kind: &str| !model.tagger().is_some_and(|tagger| tagger.finds(kind));
+    let declared = model.dialogue().entities.iter();
+    let missing: Vec<&str> = declared
+        .filter(|(kind, entity)| entity.is_learned() && is_missing(kind))
+        .map(|(kind, _)| kind.as_str())
+        .collect();
+    if missing.is_empty() {
+        return None;
     }
-    let (records, have) = if n == 1 { ("record", "has") } else { ("records", "have") };
-    let message = format!(
-        "{n} {records} {have} entity annotations that training ignores: {}",
-        names.join(", ")
-    );
-    let help = "a model learns intents only; entities are found by patterns: write one for each kind under `entities:` of the dialogue";
-    Some(Finding::new("BOT-1057", Severity::Info, message, help).at(place))
+    let names = named(missing.iter().map(|kind| (*kind, String::new())));
+    let message =
+        format!("the dialogue expects the tagger to find entities that it did not learn: {names}");
+    let help = "annotate spans of the kind in the training data, or remove `learned: true` under `entities:` of the dialogue";
+    Some(Finding::new("BOT-1142", Severity::Warning, message, help))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use botops_datasets::{ReadOptions, read_bytes};
+    use botops_dialogue::{DialogueSpec, EntityRule};
+    use botops_models::{ModelSpec, Sample, Silent, TaggerSpec, TrainingInput, train};
+    use botops_spec::Spec as _;
+
+    fn row(text: &str, spans: &[(&str, &str)]) -> String {
+        let spans: Vec<String> = spans
+            .iter()
+            .map(|(kind, value)| {
+                let start = text.find(value).unwrap();
+                let end = start + value.len();
+                format!(r#"{{""entity"":""{kind}"",""value"":""{value}"",""start"":{start},""end"":{end}}}"#)
+            })
+            .collect();
+        format!("{text},order,\"[{}]\"\n", spans.join(","))
+    }
+
+    /// Orders with numbers, with cities in two of them, and six greetings.
+    fn data(more: &[String]) -> Dataset {
+        let mut csv = "text,intent,entities\n".to_owned();
+        for i in 0..6 {
+            csv.push_str(&row(&format!("send FR-10{i} now"), &[("number", &format!("FR-10{i}"))]));
+            csv.push_str(&format!("hello number {i},greeting,\n"));
+        }
+        csv.push_str(&row("FR-77 to Lyon", &[("number", "FR-77"), ("city", "Lyon")]));
+        csv.push_str(&row("to Lyon", &[("city", "Lyon")]));
+        csv.extend(more.iter().map(String::as_str));
+        read_bytes(csv.as_bytes(), "a.csv", &ReadOptions::default()).unwrap()
+    }
+
+    fn trained(data: &Dataset, learn: LearnEntities, dialogue: DialogueSpec) -> IntentModel {
+        let samples: Vec<Sample<'_>> = data
+            .records
+            .iter()
+            .map(|r| Sample { text: &r.text, intent: r.intent.as_deref().unwrap() })
+            .collect();
+        let entities = TaggerSpec { learn, ..TaggerSpec::default() };
+        let spec = ModelSpec { entities, ..ModelSpec::default() }.check().unwrap();
+        let annotated = annotated(data);
+        let input = TrainingInput {
+            dialogue,
+            annotated: &annotated,
+            ..TrainingInput::new(&samples, &spec)
+        };
+        train(input, &Silent).unwrap()
+    }
+
+    fn found(
+        data: &Dataset,
+        learn: LearnEntities,
+        dialogue: DialogueSpec,
+    ) -> Vec<(String, String)> {
+        let model = trained(data, learn, dialogue);
+        let findings = annotation_findings(data, &model);
+        findings.into_iter().map(|found| (found.code, found.message)).collect()
+    }
+
+    fn finding(code: &str, message: &str) -> Vec<(String, String)> {
+        vec![(code.to_owned(), message.to_owned())]
+    }
 
     #[test]
-    fn annotations_without_a_pattern_are_counted_by_record_and_named_by_kind() {
-        let csv = "text,intent,entities\nhello,greeting,\n\
-            FR-1 to Lyon,order,\"[{\"\"entity\"\":\"\"number\"\",\"\"value\"\":\"\"FR-1\"\",\"\"start\"\":0,\"\"end\"\":4},{\"\"entity\"\":\"\"city\"\",\"\"value\"\":\"\"Lyon\"\",\"\"start\"\":8,\"\"end\"\":12}]\"\n\
-            to Lyon,order,\"[{\"\"entity\"\":\"\"city\"\",\"\"value\"\":\"\"Lyon\"\",\"\"start\"\":3,\"\"end\"\":7}]\"\n";
-        let data = read_bytes(csv.as_bytes(), "a.csv", &ReadOptions::default()).unwrap();
-        let mut dialogue = DialogueSpec::default();
-        let found = ignored_entities(&data, &dialogue).unwrap();
+    fn kinds_that_nothing_finds_are_named() {
+        let data = data(&[]);
+        let none = DialogueSpec::default;
         assert_eq!(
-            found.message,
-            "2 records have entity annotations that training ignores: `city`, `number`"
+            found(&data, LearnEntities::Never, none()),
+            finding(
+                "BOT-1057",
+                "8 records have entity annotations that training ignores: `city`, `number`"
+            )
         );
-        assert_eq!((found.place.record, found.severity), (Some(2), Severity::Info));
+        assert_eq!(
+            found(&data, LearnEntities::Auto, none()),
+            finding("BOT-2188", "too few annotated spans to learn from: `city` (2 spans)")
+        );
+        let mut dialogue = none();
         dialogue.entities.insert("city".to_owned(), "Lyon".into());
-        let found = ignored_entities(&data, &dialogue).unwrap();
-        assert_eq!(
-            found.message,
-            "1 record has entity annotations that training ignores: `number`"
-        );
+        assert_eq!(found(&data, LearnEntities::Auto, dialogue.clone()), []);
         dialogue.entities.insert("number".to_owned(), "FR-[0-9]".into());
-        assert_eq!(ignored_entities(&data, &dialogue), None);
+        assert_eq!(found(&data, LearnEntities::Never, dialogue), []);
+    }
+
+    #[test]
+    fn a_kind_left_to_the_tagger_that_it_does_not_find_is_reported() {
+        let mut dialogue = DialogueSpec::default();
+        for kind in ["number", "voucher"] {
+            let rule = EntityRule { learned: true, ..EntityRule::default() };
+            dialogue.entities.insert(kind.to_owned(), rule.into());
+        }
+        dialogue.entities.insert("city".to_owned(), "Lyon".into());
+        let message =
+            "the dialogue expects the tagger to find entities that it did not learn: `voucher`";
+        assert_eq!(found(&data(&[]), LearnEntities::Auto, dialogue), finding("BOT-1142", message));
+    }
+
+    #[test]
+    fn overlapping_and_misplaced_spans_are_counted_with_their_first_record() {
+        let data = data(&[
+            row("to New York", &[("place", "New York"), ("state", "York")]),
+            row("to Paris", &[("place", "Pari")]),
+            row("to Rome", &[("place", "ome")]),
+        ]);
+        let model = trained(&data, LearnEntities::Auto, DialogueSpec::default());
+        let findings = annotation_findings(&data, &model);
+        let shown: Vec<_> = findings
+            .iter()
+            .map(|found| (found.code.as_str(), found.severity, found.place.record))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("BOT-2186", Severity::Warning, Some(15)),
+                ("BOT-2187", Severity::Warning, Some(16)),
+                ("BOT-2188", Severity::Info, Some(13)),
+            ]
+        );
+        assert_eq!(
+            findings[0].message,
+            "1 annotated span overlaps a longer one and is not learned"
+        );
+        assert_eq!(
+            findings[1].message,
+            "2 annotated spans do not begin and end at a word or a symbol and their utterances are not learned"
+        );
     }
 }

@@ -29,7 +29,7 @@ pub mod state;
 mod status;
 mod stories;
 
-pub use annotations::{annotated, ignored_entities};
+pub use annotations::{annotated, annotation_findings};
 pub use drift_input::{DriftColumns, FoldModels, rows};
 pub use events::{Event, Ignore, Listener};
 pub use manifest::{Provenance, manifest, read_dialogue};

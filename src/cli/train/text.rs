@@ -35,6 +35,7 @@ pub(super) fn training(
     );
     text.push_str(&out_of_scope(&spec.oos_labels, prepared.training.usable.n_oos(spec)));
     text.push_str(&confidence(&trained.model));
+    text.push_str(&entities(&trained.model));
     text.push_str(&prepared.training.usable.left_out_text());
     text.push_str(&tables::findings(notes, 3));
     if let (Some(report), Some((_, test))) = (&trained.evaluation, &prepared.test) {
@@ -65,6 +66,20 @@ fn out_of_scope(labels: &[String], n: u64) -> String {
         "out of scope: {} with the label `oos`{others}\n",
         tables::counted(n, "record", "records")
     )
+}
+
+/// Names the kinds of entities that the tagger learned, with their numbers of spans.
+fn entities(model: &IntentModel) -> String {
+    let Some(tagger) = model.tagger() else { return String::new() };
+    let kinds: Vec<String> = tagger
+        .kinds()
+        .iter()
+        .map(|kind| {
+            let spans = tables::counted(kind.n_spans, "span", "spans");
+            format!("`{}` ({spans})", utterance(&kind.entity, 40))
+        })
+        .collect();
+    format!("entities learned: {}\n", kinds.join(", "))
 }
 
 /// Describes when the model answers and when it declines, where training chose the score or the threshold.

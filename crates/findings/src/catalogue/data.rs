@@ -275,6 +275,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "A split lock records the shares, the seed and the group column it was made with. Other settings would move records between the sides. Use the same settings, or name another lock file.",
     },
     Entry {
+        code: "BOT-2186",
+        kind: None,
+        title: "annotated spans overlap",
+        explanation: "Each word of a text belongs to at most one entity that the tagger learns. Of spans that share a word, the longest is learned, and of equally long ones the first. Keep one span for each part of a text.",
+    },
+    Entry {
+        code: "BOT-2187",
+        kind: None,
+        title: "an annotated span does not begin and end at a word or a symbol",
+        explanation: "The tagger marks whole words (runs of letters and digits) and single symbols. A span that begins or ends inside a word, covers nothing, or lies outside of the text cannot be learned, and its utterance is left out, because the tagger would otherwise learn that there is no entity. Offsets count characters from 0, `end` exclusive; correct them.",
+    },
+    Entry {
+        code: "BOT-2188",
+        kind: None,
+        title: "too few annotated spans of a kind to learn from",
+        explanation: "The tagger learns a kind of entity from at least `min_examples` spans (default 5, under `entities:` of the settings of the model) that begin and end at words. Rarer kinds are not learned. Annotate more, or write a pattern, a type or a lookup for the kind under `entities:` of the dialogue. A kind that the dialogue finds is not reported.",
+    },
+    Entry {
         code: "BOT-2190",
         kind: None,
         title: "a record is probably mislabeled",

@@ -17,4 +17,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "too many combinations of kind, role and group",
         explanation: "The tagger learns each combination of kind, role and group as a label of its own, and supports 256. More usually means that roles or groups number single entities. Remove them, or write `entities: { learn: false }` in the settings of the model.",
     },
+    Entry {
+        code: "BOT-1142",
+        kind: None,
+        title: "the tagger did not learn an entity that the dialogue expects from it",
+        explanation: "The dialogue says `learned: true` for an entity, and the training data has no annotated spans of it, or fewer than `min_examples` (default 5), or the model was trained with `entities: { learn: false }`. Annotate spans of the kind, or remove `learned: true` and write a `type`, a `lookup` or a pattern.",
+    },
 ];

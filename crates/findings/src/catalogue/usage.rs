@@ -332,7 +332,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-1057",
         kind: None,
         title: "training ignores the entity annotations of the data",
-        explanation: "Records have annotated entities, as in Rasa training data. A model learns intents from the texts; entities are found by the patterns under `entities:` of the dialogue. The annotations stay in the data. Write a pattern for each kind, and name the dialogue with `--dialogue`, or with `dialogue:` in a pipeline. A kind with a pattern is not reported.",
+        explanation: "Records have annotated entities, and the settings of the model say `entities: { learn: false }`: the model learns intents only, and entities are found by the rules under `entities:` of the dialogue. The annotations stay in the data. Remove `learn: false`, or write a rule for each kind and name the dialogue with `--dialogue`, or with `dialogue:` in a pipeline. A kind with a rule is not reported.",
     },
     Entry {
         code: "BOT-1063",

@@ -13,7 +13,7 @@ pub(crate) use files::{read_json_in, read_output};
 pub(crate) use versions::{promoted_over, settle};
 
 use super::{
-    annotations::ignored_entities,
+    annotations::annotation_findings,
     events::Event,
     input_files,
     plan::{Plan, Stage},
@@ -307,14 +307,17 @@ async fn train(
     write_bytes(made, "model.botops", &bytes)?;
     equipment.finish()?;
     work.findings.extend(equipment.findings());
-    work.findings.extend(ignored_entities(&data, model.dialogue()));
     let summary = format!(
         "{} intents, {} records, {} kB",
         model.labels().len(),
         data.records.len(),
         bytes.len().div_ceil(1_000)
     );
-    let mut findings = model.findings();
+    let (notes, mut findings): (Vec<Finding>, Vec<Finding>) = annotation_findings(&data, &model)
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Info);
+    work.findings.extend(notes);
+    findings.extend(model.findings());
     findings.extend(unused(work.plan, &stage.name, &spec.model)?);
     let verdict = match findings.is_empty() {
         true => StageVerdict::Passed,
