@@ -97,8 +97,10 @@ impl Conversations {
     async fn head_of(&self, last: Option<Row>) -> Result<Head> {
         let Some(row) = last else { return Ok(Head::default()) };
         let (last, at, open) = (Some((row.number, row.turn)), Some(row.at), row.open);
-        let slots = self.read(row).await?.turn.map(|turn| turn.slots).unwrap_or_default();
-        Ok(Head { last, at, slots: Arc::new(slots), open, key: None })
+        let turn = self.read(row).await?.turn;
+        let text = turn.as_ref().map(|turn| Arc::from(turn.text.as_str()));
+        let slots = turn.map(|turn| turn.slots).unwrap_or_default();
+        Ok(Head { last, at, slots: Arc::new(slots), text, open, key: None })
     }
 
     /// Appends a turn that follows `head`, at the time `at` in milliseconds since 1970. `open` says that an action of the
@@ -161,7 +163,8 @@ impl Conversations {
             false => Arc::new(turn.slots.clone()),
         };
         let last = Some((row.number, id));
-        self.heads.keep(named.conversation, Head { last, at: Some(at), slots, open, key });
+        let text = Some(Arc::from(turn.text.as_str()));
+        self.heads.keep(named.conversation, Head { last, at: Some(at), slots, text, open, key });
         Ok(Recorded::Written(id))
     }
 

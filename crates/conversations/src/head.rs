@@ -11,6 +11,8 @@ pub struct Head {
     /// The time of the last turn, in milliseconds since 1970.
     pub(crate) at: Option<i64>,
     pub(crate) slots: Arc<Value>,
+    /// The text of the last message.
+    pub(crate) text: Option<Arc<str>>,
     pub(crate) open: bool,
     /// The key of the person who spoke last.
     pub(crate) key: Option<(Id, PersonKey)>,
@@ -33,6 +35,12 @@ impl Head {
     #[must_use]
     pub fn slots(&self) -> &Value {
         &self.slots
+    }
+
+    /// Returns the text of the last message; `None` for a new conversation, or if its key was erased.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
     }
 
     /// Returns the time of the last turn, in milliseconds since 1970.

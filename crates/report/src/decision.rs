@@ -78,6 +78,8 @@ pub(super) fn kind(kind: FailureKind) -> &'static str {
         FailureKind::Wrong => "wrong by feedback",
         FailureKind::Slow => "slow",
         FailureKind::Disagreement => "disagreement",
+        FailureKind::HandedOff => "handed to a person",
+        FailureKind::Unresolved => "unresolved",
     }
 }
 

@@ -1,6 +1,11 @@
 //! The kinds of failure of a conversation, and whether a kind can stop a rollout.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The time from the begin of a conversation in which it can be handed off or stay unresolved. Such a failure and the
+/// conversation itself count when it is over, on both arms: before, a slow conversation would pass for a good one.
+pub const RESOLUTION_WINDOW: Duration = Duration::from_secs(30 * 60);
 
 /// The ways a conversation can fail.
 #[derive(
@@ -28,6 +33,11 @@ pub enum FailureKind {
     Slow,
     /// The mirrored challenger predicted another intent than the champion.
     Disagreement,
+    /// The conversation was handed to a person within 30 minutes of its begin.
+    HandedOff,
+    /// Within 30 minutes of its begin, the bot did not understand, the user said the same in other words, or the conversation
+    /// was handed to a person.
+    Unresolved,
 }
 
 /// The role of a failure kind in a rollout.
@@ -52,12 +62,26 @@ impl GatePolicy {
 
 impl FailureKind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Self; 5] =
-        [Self::Error, Self::Fallback, Self::Wrong, Self::Slow, Self::Disagreement];
+    pub const ALL: [Self; 7] = [
+        Self::Error,
+        Self::Fallback,
+        Self::Wrong,
+        Self::Slow,
+        Self::Disagreement,
+        Self::HandedOff,
+        Self::Unresolved,
+    ];
 
-    /// Returns whether only some conversations measure the kind: those with feedback, or with a latency bound.
+    /// Returns whether only some conversations measure the kind: those with feedback, with a latency bound, or whose 30
+    /// minutes are over.
     pub(crate) fn is_measured_in_part(self) -> bool {
-        matches!(self, Self::Wrong | Self::Slow)
+        matches!(self, Self::Wrong | Self::Slow) || self.has_window()
+    }
+
+    /// Returns whether a conversation measures the kind only once [`RESOLUTION_WINDOW`] is over.
+    #[must_use]
+    pub fn has_window(self) -> bool {
+        matches!(self, Self::HandedOff | Self::Unresolved)
     }
 
     /// Returns the name, as in YAML, JSON and metrics: `wrong`.
@@ -69,6 +93,8 @@ impl FailureKind {
             Self::Wrong => "wrong",
             Self::Slow => "slow",
             Self::Disagreement => "disagreement",
+            Self::HandedOff => "handed_off",
+            Self::Unresolved => "unresolved",
         }
     }
 }

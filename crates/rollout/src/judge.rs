@@ -21,8 +21,8 @@
 //! step waits until its deadline and pauses as inconclusive; then a person decides.
 //!
 //! **Unmeasured.** Too few failures say something only about conversations on which a failure would have been
-//! seen. `wrong` is measured by feedback and `slow` by a latency bound; every conversation measures `error` and
-//! `fallback`. A kind that was measured on fewer conversations of the challenger than the step requires, or on
+//! seen. `wrong` is measured by feedback, `slow` by a latency bound, and `handed_off` and `unresolved` by conversations
+//! that began half an hour ago; every conversation measures `error` and `fallback`. A kind that was measured on fewer conversations of the challenger than the step requires, or on
 //! none of the primary, is unmeasured: the step waits for it until its deadline and pauses, unless its role is
 //! `optional`.
 //!
@@ -343,8 +343,8 @@ impl JudgeState {
         let units = match (kind, state) {
             (FailureKind::Disagreement, _) => [0, self.shadow_units],
             (FailureKind::Error | FailureKind::Fallback, _) => self.units,
-            (FailureKind::Wrong | FailureKind::Slow, None) => [0, 0],
-            (FailureKind::Wrong | FailureKind::Slow, Some(state)) => {
+            (_, None) => [0, 0],
+            (_, Some(state)) => {
                 state.measured.as_ref().map_or(self.units, |measured| measured.units)
             }
         };
@@ -357,8 +357,8 @@ impl JudgeState {
     fn comparable(&self, kind: FailureKind) -> [u64; 2] {
         let counted = self.kinds.get(&kind).map(|state| state.measured.as_ref());
         match (kind, counted) {
-            (FailureKind::Wrong | FailureKind::Slow, Some(Some(measured))) => measured.since_reset,
-            (FailureKind::Wrong | FailureKind::Slow, None) => [0, 0],
+            (kind, Some(Some(measured))) if kind.is_measured_in_part() => measured.since_reset,
+            (kind, None) if kind.is_measured_in_part() => [0, 0],
             // Every conversation measures these kinds. At a weight of 100 % there is no primary to compare with.
             _ => {
                 let [canary, primary] = self.split.totals();

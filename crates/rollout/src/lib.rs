@@ -72,7 +72,7 @@ pub use assignment::{Arm, assign};
 pub use clock_jump::clock_jumped;
 pub use command::{command, command_held};
 pub use decision::Decision;
-pub use failure::{FailureKind, GatePolicy};
+pub use failure::{FailureKind, GatePolicy, RESOLUTION_WINDOW};
 pub use feedback_evidence::SourceEvidence;
 pub use judge::{Evidence, JudgeState};
 pub use limits::{LimitEvidence, LimitState};

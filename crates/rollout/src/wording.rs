@@ -25,6 +25,7 @@ pub(crate) fn comparison(evidence: &Evidence) -> String {
     let noun = match evidence.kind {
         FailureKind::Wrong => " conversations with feedback",
         FailureKind::Disagreement => " mirrored conversations",
+        FailureKind::HandedOff | FailureKind::Unresolved => " conversations after their 30 minutes",
         FailureKind::Error | FailureKind::Fallback | FailureKind::Slow => " conversations",
     };
     let primary = if measured[0] == 0 { "none".to_owned() } else { share(0, "") };
@@ -62,6 +63,8 @@ fn unmeasured(kind: FailureKind, [primary, canary]: [u64; 2], required: u64) -> 
     let (name, measure) = match kind {
         FailureKind::Wrong => ("wrong", "feedback"),
         FailureKind::Slow => ("slow", "a latency bound from earlier traffic"),
+        FailureKind::HandedOff => ("handed_off", "the end of 30 minutes"),
+        FailureKind::Unresolved => ("unresolved", "the end of 30 minutes"),
         other => (other.name(), "comparable traffic"),
     };
     if canary < required {

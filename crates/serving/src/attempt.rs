@@ -66,7 +66,22 @@ impl<'a> Attempt<'a> {
             metrics.fallback.inc();
         }
         let (fallback, slow) = (prediction.fallback, app.is_slow(duration));
-        self.observe(&Outcome { failed: false, fallback, slow })
+        let judged = self.observe(&Outcome { failed: false, fallback, slow });
+        if fallback {
+            self.trouble(false);
+        }
+        judged
+    }
+
+    /// Counts that the conversation is unresolved, because the bot did not understand, or the user said the same again; or
+    /// that it is `handed_off`. A plan that does not ask for it does not count it.
+    pub(super) fn trouble(&self, handed_off: bool) {
+        if let (Some(split), Some(id)) = (self.split, self.conversation_id)
+            && split.has_windows
+        {
+            let app = self.exchange.app;
+            app.observer.trouble(id, app.clock.now(), handed_off);
+        }
     }
 
     /// Counts a prediction that panicked. Returns the problem to answer with.
@@ -132,6 +147,7 @@ impl<'a> Attempt<'a> {
             weight: split.weight,
             changing: split.changing,
             bounded: app.has_slow_bound(),
+            at: split.has_windows.then(|| app.clock.now()),
         };
         app.observer.message(id, (place, split.epoch), outcome)
     }

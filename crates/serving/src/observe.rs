@@ -10,6 +10,9 @@
 //! - memory is bounded: the observer remembers at least [`REMEMBERED`] and at most twice as many
 //!   conversations, those with the latest messages. A forgotten conversation that goes on is a new unit
 
+mod windows;
+
+use self::windows::{Window, Windows};
 use crate::{
     generations::Generations,
     unit_key::UnitKey,
@@ -52,6 +55,8 @@ pub(super) struct Place {
     pub(super) changing: bool,
     /// Whether there is a bound on the latency.
     pub(super) bounded: bool,
+    /// The time of the message, if the plan names `handed_off` or `unresolved`.
+    pub(super) at: Option<DateTime<Utc>>,
 }
 
 /// The outcome of one message.
@@ -91,6 +96,8 @@ struct News {
     /// Those that began, by their share, and whether `slow` is measured on them.
     arms: BTreeMap<(Slot, bool), Vec<u64>>,
     failures: BTreeMap<(FailureKind, Slot), Vec<u64>>,
+    /// Those whose window is over, by what it measures.
+    measured: BTreeMap<(FailureKind, Slot), Vec<u64>>,
     shadow: Vec<u64>,
     disagreements: Vec<u64>,
     /// Those that began while the share changed.
@@ -99,6 +106,7 @@ struct News {
 
 struct Shard {
     conversations: Generations<Arc<str>, Conversation>,
+    windows: Windows,
     news: News,
 }
 
@@ -128,7 +136,8 @@ impl Observer {
             shards: (0..SHARDS)
                 .map(|_| {
                     let conversations = Generations::new(each);
-                    Mutex::new(Shard { conversations, news: News::default() })
+                    let (windows, news) = (Windows::default(), News::default());
+                    Mutex::new(Shard { conversations, windows, news })
                 })
                 .collect(),
             verdicts: Verdicts::remembering(conversations * 4),
@@ -157,15 +166,22 @@ impl Observer {
         let weight = billionths(place.weight);
         let drains = self.drains.load(Ordering::Relaxed);
         let mut shard = self.shard(conversation_id);
-        let Shard { conversations, news } = &mut *shard;
+        let Shard { conversations, windows, news } = &mut *shard;
         let (_, conversation) = conversations.entry(
             conversation_id,
             || Arc::from(conversation_id),
-            || begin(news, self.key.of(conversation_id), place),
+            || {
+                let begun = begin(news, self.key.of(conversation_id), place);
+                if let (Some(slot), Some(at)) = (begun.slot, place.at) {
+                    windows.begin(begun.key, slot, at);
+                }
+                begun
+            },
         );
         conversation.drains = drains;
         if conversation.weight != weight || conversation.arm != place.arm {
             conversation.outgrown = true;
+            windows.forget(conversation.key);
         }
         if conversation.outgrown {
             return None;
@@ -185,6 +201,16 @@ impl Observer {
         conversation.slot.filter(|_| is_of_rollout).map(|slot| (conversation.key, mark, slot))
     }
 
+    /// Notes that `conversation_id` is unresolved `at` a time, because the bot did not understand, or the user said the same
+    /// again; or that it is `handed_off`. Counted when the window of the conversation is over.
+    pub(super) fn trouble(&self, conversation_id: &str, at: DateTime<Utc>, handed_off: bool) {
+        let mut shard = self.shard(conversation_id);
+        let Shard { conversations, windows, .. } = &mut *shard;
+        if let Some(conversation) = conversations.get_mut(conversation_id) {
+            windows.trouble(conversation.key, at, handed_off);
+        }
+    }
+
     /// Counts a message of `conversation_id` that the challenger classified too; `differs` if it disagrees.
     ///
     /// A message of an earlier `epoch`, or of a conversation that was forgotten, is not counted.
@@ -194,7 +220,7 @@ impl Observer {
         if self.epoch() != epoch {
             return;
         }
-        let Shard { conversations, news } = &mut *shard;
+        let Shard { conversations, news, .. } = &mut *shard;
         let Some(conversation) = conversations.get_mut(conversation_id) else { return };
         if !conversation.shadowed {
             conversation.shadowed = true;
@@ -242,6 +268,9 @@ impl Observer {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             all.append(std::mem::take(&mut shard.news));
+            while let Some((key, window)) = shard.windows.closed(now) {
+                all.close(key, window);
+            }
             let newest = shard.conversations.values();
             open += newest
                 .filter(|it| it.slot.is_some() && !it.outgrown && it.drains + GOING_ON > drains)
@@ -284,6 +313,7 @@ impl Observer {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.conversations.clear();
+            shard.windows.clear();
             shard.news = News::default();
         }
         self.verdicts.clear();
@@ -295,6 +325,7 @@ impl Observer {
 enum List {
     Arm(Slot, bool),
     Failed(FailureKind, Slot),
+    Measured(FailureKind, Slot),
     Shadow,
     Disagreements,
     Void,
@@ -309,6 +340,7 @@ impl List {
                 seen.arms.push(Seen { slot, measures, units });
             }
             Self::Failed(kind, slot) => seen.failures.push(Marked { kind, slot, units }),
+            Self::Measured(kind, slot) => seen.measured.push(Marked { kind, slot, units }),
             Self::Shadow => seen.shadow = seen.shadow.iter().chain(units.iter()).collect(),
             Self::Disagreements => {
                 seen.disagreements = seen.disagreements.iter().chain(units.iter()).collect();
@@ -327,9 +359,25 @@ impl News {
         for (slot, keys) in other.failures {
             self.failures.entry(slot).or_default().extend(keys);
         }
+        for (slot, keys) in other.measured {
+            self.measured.entry(slot).or_default().extend(keys);
+        }
         self.shadow.extend(other.shadow);
         self.disagreements.extend(other.disagreements);
         self.void.extend(other.void);
+    }
+
+    /// Adds a conversation whose window is over.
+    fn close(&mut self, key: u64, window: Window) {
+        let kinds = [
+            (FailureKind::HandedOff, window.handed_off),
+            (FailureKind::Unresolved, window.unresolved),
+        ];
+        for (kind, failed) in kinds {
+            // A failure measures its kind.
+            let list = if failed { &mut self.failures } else { &mut self.measured };
+            list.entry((kind, window.slot)).or_default().push(key);
+        }
     }
 
     /// Iterates over the lists of keys.
@@ -338,12 +386,14 @@ impl News {
             self.arms.iter().map(|((slot, bounded), keys)| (List::Arm(*slot, *bounded), keys));
         let failed =
             self.failures.iter().map(|((kind, slot), keys)| (List::Failed(*kind, *slot), keys));
+        let measured =
+            self.measured.iter().map(|((kind, slot), keys)| (List::Measured(*kind, *slot), keys));
         let others = [
             (List::Shadow, &self.shadow),
             (List::Disagreements, &self.disagreements),
             (List::Void, &self.void),
         ];
-        let all = arms.chain(failed).chain(others);
+        let all = arms.chain(failed).chain(measured).chain(others);
         all.filter(|(_, keys)| !keys.is_empty()).map(|(list, keys)| (list, keys.as_slice()))
     }
 }
@@ -389,6 +439,8 @@ fn fail(news: &mut News, conversation: &mut Conversation, kind: FailureKind) -> 
         FailureKind::Wrong => 4,
         FailureKind::Slow => 8,
         FailureKind::Disagreement => 16,
+        // They are counted when the window of the conversation is over.
+        FailureKind::HandedOff | FailureKind::Unresolved => return false,
     };
     if conversation.failed & bit != 0 {
         return false;

@@ -68,6 +68,7 @@ impl OpenTurn {
         count(&app, (&call.action, &outcome, reason));
         let now = app.clock.now();
         let step = served.dialogue.after_call(&state, &outcome, now);
+        let step_hands_off = matches!(step.effect, Some(Effect::HandOff(_)));
         let (bodies, turn, hand_off) = after(step, answer, turn);
         let Some(settings) = &app.conversations else { return Ok(Ended::Lost(bodies)) };
         let open = hand_off.is_some();
@@ -91,6 +92,9 @@ impl OpenTurn {
                 Ended::Lost(bodies)
             }
         };
+        if step_hands_off {
+            app.observer.trouble(&client_id, app.clock.now(), true);
+        }
         if let Some(call) = hand_off {
             handoffs::deliver(&app, HandOff { client_id, named, at, call, turn });
         }

@@ -2,7 +2,7 @@
 
 use crate::canary::Freshness;
 use axum::http::HeaderValue;
-use botops_dialogue::Dialogue;
+use botops_dialogue::{Dialogue, Entity};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_models::{IntentModel, Prediction, Scratch};
@@ -173,6 +173,22 @@ impl Served {
         Ok(results.collect())
     }
 
+    /// Returns the entities that the tagger of the model finds in `text`; none without a tagger.
+    ///
+    /// # Errors
+    /// [`Panicked`], because of a bug. Only this request fails.
+    pub(super) fn tag(&self, text: &str) -> Result<Vec<Entity>, Panicked> {
+        SCRATCH.with(|scratch| {
+            let tagged = catch_unwind(AssertUnwindSafe(|| {
+                self.model.tag_with(text, &mut scratch.borrow_mut())
+            }));
+            tagged.map_err(|_| {
+                scratch.replace(Scratch::default());
+                Panicked
+            })
+        })
+    }
+
     /// Classifies `text` in memory that this thread reuses. `read` gets the prediction and the probabilities.
     ///
     /// # Errors
@@ -218,6 +234,8 @@ pub(super) struct Split {
     pub(super) changing: bool,
     /// Whether the log was read recently enough for the split to hold.
     pub(super) fresh: Arc<Freshness>,
+    /// Whether the plan names a kind of failure that is known when the window of a conversation is over.
+    pub(super) has_windows: bool,
 }
 
 impl Split {

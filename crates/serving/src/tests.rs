@@ -163,6 +163,7 @@ fn mirror(app: &App, challenger: Served) -> Arc<Served> {
         step: 0,
         changing: false,
         fresh: Arc::new(crate::canary::Freshness::always()),
+        has_windows: false,
     };
     app.slot.set(primary, Some(split));
     canary

@@ -21,9 +21,10 @@ use crate::{
     repeated_turn::{Repeated, name_of_caller},
     turn_answer::Answer,
 };
-use botops_conversations::{Id, Named, StoredTurn, Turn};
+use botops_conversations::{Head, Id, Named, StoredTurn, Turn};
 use botops_dialogue::{
     ActionCall, ActionOutcome, DialogueState, Effect, Entities, Entity, Moment, Step, Understood,
+    is_rephrase,
 };
 use botops_findings::Result as FaultResult;
 use botops_models::Prediction;
@@ -185,6 +186,10 @@ pub(super) async fn answer(
         let judged_answer = (decided.answer.intent.as_str(), decided.answer.fallback);
         heard.feedback_token = attempt.feedback_token(judged_answer, judged);
         decided.answer.feedback_token.clone_from(&heard.feedback_token);
+        let is_handed_off = matches!(decided.effect, Some(Effect::HandOff(_)));
+        if is_handed_off || kept.as_ref().is_some_and(|new| is_rephrased(&heard, new)) {
+            attempt.trouble(is_handed_off);
+        }
         Ok::<_, Refusal>((heard, decided))
     };
     let n_bytes = cost_in_bytes(text, served.dialogue.n_patterns());
@@ -388,11 +393,10 @@ fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>
     };
     let at = exchange.app.clock.now();
     let moment = Moment::new(at, language.map(Language::tag));
+    let Ok(tagged) = served.tag(text) else { return Err(attempt.failed()) };
     let searched = Instant::now();
     let Entities { found: entities, cut: entities_cut } =
-        served
-            .dialogue
-            .entities_while(text, &moment, Vec::new(), || searched.elapsed() < ENTITY_TIME);
+        served.dialogue.entities_while(text, &moment, tagged, || searched.elapsed() < ENTITY_TIME);
     let duration = exchange.elapsed();
     Ok(Heard {
         message,
@@ -469,6 +473,13 @@ fn decide(
     answer.reply(reply, head.is_some().then_some(&state));
     answer.message_number = head.map(|(_, head)| head.next());
     Ok(Decided { answer, slots: Some(state.stored()), state, effect })
+}
+
+/// Returns whether the user says the same again, after an answer of the bot that was no question, and without a button.
+fn is_rephrased(heard: &Heard<'_>, new: &NewTurn<'_>) -> bool {
+    let Some(before) = new.head.as_ref().and_then(Head::text) else { return false };
+    let is_asked = || state(new).is_ok_and(|state| state.awaited.is_some());
+    heard.message.button.is_none() && is_rephrase(before, heard.message.text) && !is_asked()
 }
 
 /// Returns the state of the conversation before `new`.

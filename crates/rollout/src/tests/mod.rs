@@ -24,6 +24,7 @@ mod simulation;
 mod ticks;
 mod union_checkpoint;
 mod unmeasured;
+mod windows;
 
 use super::*;
 use botops_digest::Digest;

@@ -93,6 +93,7 @@ impl Canary {
         let step = state.open(&self.app.model)?;
         let rollout = &step.rollout;
         let (id, challenger) = (rollout.id.clone(), rollout.challenger);
+        let has_windows = rollout.policy.judge().metrics.keys().any(|kind| kind.has_window());
         let (mirrors, salt) = (rollout.mirror_share(), rollout.salt.clone());
         let step = step_index(&rollout.phase);
         let is_early = matches!(rollout.phase, Phase::Pending);
@@ -120,6 +121,7 @@ impl Canary {
             step,
             changing: state.share.is_changing(),
             fresh: Arc::clone(&self.fresh),
+            has_windows,
         })
     }
 

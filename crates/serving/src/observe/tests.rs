@@ -30,7 +30,7 @@ impl Watched {
     /// Counts a message whose answer was intent `a`. Returns the answer as its token has it.
     fn message(&self, id: &str, arm: Arm, weight: f64, outcome: Outcome) -> JudgedAnswer<'static> {
         let step = (weight * 100.0) as u16;
-        let place = Place { arm, step, weight, changing: false, bounded: false };
+        let place = Place { arm, step, weight, changing: false, bounded: false, at: None };
         let judged = self.observer.message(id, (place, self.epoch()), &outcome);
         self.answers.set(self.answers.get().wrapping_add(1));
         JudgedAnswer {
@@ -256,7 +256,8 @@ fn verdicts_on_answers_of_another_rollout_do_not_count() {
     observer.watch(Some("r2"));
     assert_eq!(observer.verdict(&before, "b"), Feedback::Noted);
     // A request that was routed by the rollout before.
-    let place = Place { arm: Arm::Canary, step: 0, weight: 0.5, changing: false, bounded: false };
+    let place =
+        Place { arm: Arm::Canary, step: 0, weight: 0.5, changing: false, bounded: false, at: None };
     assert_eq!(observer.observer.message("d", (place, epoch), &GOOD), None);
     observer.watch(None);
     let none = observer.message("e", Arm::Canary, 0.5, GOOD);
@@ -319,7 +320,8 @@ fn each_unit_counts_under_the_share_at_which_it_began() {
 #[test]
 fn a_conversation_that_begins_while_the_share_changes_is_not_judged() {
     let observer = Watched::new();
-    let place = Place { arm: Arm::Canary, step: 1, weight: 0.25, changing: true, bounded: false };
+    let place =
+        Place { arm: Arm::Canary, step: 1, weight: 0.25, changing: true, bounded: false, at: None };
     let epoch = observer.epoch();
     assert_eq!(observer.observer.message("c", (place, epoch), &FALLBACK), None);
     let place = Place { changing: false, ..place };
@@ -338,4 +340,53 @@ fn a_conversation_goes_on_for_half_an_hour_after_its_last_message() {
         open();
     }
     assert_eq!(open(), 0);
+}
+
+#[test]
+fn a_conversation_is_measured_when_its_window_is_over_on_both_arms() {
+    let watched = Watched::new();
+    let minutes = |n: i64| DateTime::UNIX_EPOCH + chrono::TimeDelta::minutes(n);
+    let say = |id: &str, arm: Arm, weight: f64, at: i64| {
+        let place =
+            Place { arm, step: 0, weight, changing: false, bounded: false, at: Some(minutes(at)) };
+        watched.observer.message(id, (place, watched.epoch()), &GOOD);
+    };
+    let look = |at: i64| {
+        let (merged, number) = &mut *watched.merged.borrow_mut();
+        for mut seen in watched.observer.drain("r", "server", minutes(at)) {
+            *number += 1;
+            seen.number = *number;
+            merged.merge(&seen).unwrap();
+        }
+        merged.observation()
+    };
+    let measured = |seen: &Observation, kind: FailureKind| {
+        let of = |m: &&MeasuredCount| m.kind == kind;
+        seen.measured.iter().find(of).map(|m| [m.primary, m.canary])
+    };
+    for (id, arm) in
+        [("a", Arm::Primary), ("b", Arm::Canary), ("c", Arm::Canary), ("d", Arm::Primary)]
+    {
+        say(id, arm, 0.5, 0);
+    }
+    say("grown", Arm::Primary, 0.5, 0);
+    say("later", Arm::Canary, 0.5, 20);
+    watched.observer.trouble("b", minutes(5), false);
+    watched.observer.trouble("c", minutes(29), true);
+    watched.observer.trouble("later", minutes(21), true);
+    // It comes after the window, and nobody hears of it.
+    watched.observer.trouble("a", minutes(30), true);
+    say("grown", Arm::Canary, 0.75, 10);
+    let early = look(29);
+    assert_eq!((early.measured.len(), early.failures.len()), (0, 0), "{early:?}");
+    let seen = look(31);
+    let (handed_off, unresolved) = (FailureKind::HandedOff, FailureKind::Unresolved);
+    assert_eq!(measured(&seen, handed_off), Some([2, 2]));
+    assert_eq!(measured(&seen, unresolved), Some([2, 2]));
+    assert_eq!((count(&seen, handed_off), count(&seen, unresolved)), ([0, 1], [0, 2]));
+    let late = look(51);
+    assert_eq!((measured(&late, handed_off), count(&late, handed_off)), (Some([0, 1]), [0, 1]));
+    // Without a plan that names them, no window is opened.
+    watched.message("plain", Arm::Primary, 0.5, GOOD);
+    assert!(look(200).measured.is_empty());
 }

@@ -246,6 +246,7 @@ impl Server {
                 weight: split.weight,
                 changing: split.changing,
                 bounded: false,
+                at: None,
             };
             let outcome = Outcome { failed: false, fallback: false, slow: false };
             self.app.observer.message(&name, (place, split.epoch), &outcome);

@@ -1,0 +1,63 @@
+//! Kinds of failure that are known when half an hour is over: `handed_off` and `unresolved`.
+
+use super::*;
+
+/// A plan whose judge looks at `unresolved` alone.
+fn windowed() -> RolloutSpec {
+    let mut spec = spec();
+    spec.judge.metrics = BTreeMap::from([
+        (FailureKind::Unresolved, GatePolicy::Gate),
+        (FailureKind::HandedOff, GatePolicy::Observe),
+    ]);
+    spec
+}
+
+/// Conversations whose half hour is over now, and the failed ones among them: `[primary, canary]`.
+fn closed(now: DateTime<Utc>, measured: [u64; 2], failed: [u64; 2]) -> Observation {
+    let [primary, canary] = measured;
+    let measured = MeasuredCount { kind: FailureKind::Unresolved, canary, primary };
+    let [primary, canary] = failed;
+    let failure = FailureCount { kind: FailureKind::Unresolved, weight: 0.05, canary, primary };
+    Observation {
+        measured: vec![measured],
+        failures: vec![failure],
+        observed_at: Some(now),
+        ..Observation::default()
+    }
+}
+
+#[test]
+fn conversations_are_unmeasured_until_their_half_hour_is_over() {
+    let rollout = running(&windowed());
+    let now = start() + minutes(20);
+    let tick = advance(&rollout, &silent(1_900, 100, now), now);
+    let evidence = tick.next.evidence().into_iter();
+    let evidence = evidence.filter(|it| it.kind == FailureKind::Unresolved).collect::<Vec<_>>();
+    assert!(!evidence[0].is_measured(), "{evidence:?}");
+    let now = start() + minutes(40);
+    let tick = advance(&tick.next, &closed(now, [950, 50], [20, 1]), now);
+    let evidence = tick.next.evidence();
+    let evidence = evidence.iter().find(|it| it.kind == FailureKind::Unresolved).unwrap();
+    assert_eq!((evidence.measured_of([0, 0]), evidence.failures), ([950, 50], [20, 1]));
+    assert_eq!(reread(&tick.next), tick.next);
+}
+
+#[test]
+fn more_unresolved_conversations_on_the_challenger_roll_back() {
+    let rollout = running(&windowed());
+    let now = start() + minutes(31);
+    let tick = advance(&rollout, &silent(1_900, 100, now), now);
+    let back = advance(&tick.next, &closed(now, [950, 50], [20, 20]), now);
+    assert_eq!((back.verdict, back.effect), (Verdict::Fail, Effect::RollBack));
+    let expected = "`unresolved` is worse on the challenger: 20 of 50 conversations after their 30 minutes against 20 of 950";
+    assert!(back.reason.starts_with(expected), "{}", back.reason);
+}
+
+#[test]
+fn a_plan_that_does_not_name_them_keeps_its_bytes_and_reads_as_before() {
+    let default = serde_json::to_string(&JudgeSpec::default()).unwrap();
+    assert!(!default.contains("handed_off") && !default.contains("unresolved"), "{default}");
+    let written = serde_json::to_string(&windowed().judge).unwrap();
+    assert!(written.contains("\"unresolved\":\"gate\""), "{written}");
+    assert_eq!(serde_json::from_str::<JudgeSpec>(&written).unwrap(), windowed().judge);
+}
