@@ -6,8 +6,10 @@
 //! these two by their digests. So the parts of a page always fit together, also while servers of two versions run behind
 //! one address, and nothing else runs in it: no other script, no outside asset, no form that leaves the page.
 
+mod api;
 mod chat;
 mod page;
 
+pub use api::api_page;
 pub use chat::chat_page;
 pub use page::Page;

@@ -41,6 +41,23 @@ impl Page {
         Self { html, etag, policy }
     }
 
+    /// Puts `style` into `markup`, which has no script, where its comment `<!--style-->` stands.
+    ///
+    /// # Panics
+    /// If the comment is missing, or the style would end its element early: a bug of the assets, which a test finds.
+    pub(crate) fn without_script(markup: &str, style: &str) -> Self {
+        assert!(!style.to_ascii_lowercase().contains("</style"), "the style ends its element");
+        let (before, after) =
+            markup.split_once(STYLE).expect("the markup has a place of the style");
+        let html = format!("{before}<style>{style}</style>{after}");
+        let etag = format!("\"{}\"", Digest::of(html.as_bytes()).hex());
+        let policy = format!(
+            "default-src 'none'; style-src {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            source(style)
+        );
+        Self { html, etag, policy }
+    }
+
     /// The document.
     #[must_use]
     pub fn html(&self) -> &str {

@@ -28,7 +28,7 @@ const NESTING: u32 = 50;
 const MAX_MATCHES: usize = 64;
 
 /// An entity found in an utterance; offsets in code points.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Entity {
     /// The name of the entity.
     pub entity: String,

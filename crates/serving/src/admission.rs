@@ -29,8 +29,9 @@ pub(super) fn limited_route(path: &str) -> Option<&'static str> {
         "/v2/health/live" | "/v2/health/ready" => None,
         "/v1/predict" | "/model/parse" => Some("predict"),
         path if path == "/v2" || path.starts_with("/v2/models/") => Some("predict"),
-        "/v1/chat" | "/v1/ws" => Some("chat"),
+        "/v1/chat" | "/v1/ws" | "/webhooks/rest/webhook" => Some("chat"),
         "/v1/feedback" => Some("feedback"),
+        "/openapi.json" | "/docs" => Some("docs"),
         "/" => Some("chat_page"),
         _ => Some("unknown"),
     }

@@ -17,9 +17,10 @@ use botops_access::PublicCaller;
 use serde::Deserialize;
 use std::sync::Arc;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = ChatRequest)]
 #[serde(deny_unknown_fields)]
-struct Request<'a> {
+pub(super) struct Request<'a> {
     /// The conversation: it decides the arm of a rollout.
     #[serde(borrow, default)]
     conversation_id: Option<Text<'a>>,

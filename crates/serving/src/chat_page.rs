@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use botops_console::chat_page as page;
+use botops_console::{Page, chat_page as page};
 use std::sync::Arc;
 
 /// A browser may keep the page, and asks each time whether it is still the one of this server.
@@ -15,7 +15,11 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// Answers `GET /` with the chat page, or with 304 if the browser has it.
 pub(super) async fn chat_page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let page = page();
+    Exchange::begin(&app, "chat_page").send(page_answer(page(), &headers))
+}
+
+/// Returns the answer with `page`, or 304 if the browser has it.
+pub(super) fn page_answer(page: &'static Page, headers: &HeaderMap) -> Response {
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let mut response = match known.is_some_and(|known| page.is_known(known)) {
         true => StatusCode::NOT_MODIFIED.into_response(),
@@ -25,7 +29,7 @@ pub(super) async fn chat_page(State(app): State<Arc<App>>, headers: HeaderMap) -
     headers.insert(header::ETAG, HeaderValue::from_static(page.etag()));
     headers.insert(header::CACHE_CONTROL, ALWAYS_ASK);
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page.policy()));
-    Exchange::begin(&app, "chat_page").send(response)
+    response
 }
 
 #[cfg(test)]

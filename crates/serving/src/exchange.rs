@@ -76,7 +76,8 @@ impl ShownVersion {
 }
 
 /// Text that borrows from the body if it has no escapes.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(value_type = String)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 impl<'a> Exchange<'a> {

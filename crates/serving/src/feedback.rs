@@ -29,9 +29,10 @@ use std::{
 /// The longest name of an intent, in bytes.
 const MAX_INTENT_BYTES: usize = 256;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = FeedbackRequest)]
 #[serde(deny_unknown_fields)]
-struct Request<'a> {
+pub(super) struct Request<'a> {
     /// The `feedback_token` of the answer that is judged. Only with it, feedback counts for a rollout.
     #[serde(borrow, default)]
     token: Option<Text<'a>>,
@@ -50,8 +51,9 @@ struct Request<'a> {
     correct: Option<bool>,
 }
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = FeedbackAnswer)]
+pub(super) struct Answer {
     /// Always true: the feedback was read.
     accepted: bool,
     /// `counted`, for the rollout under way; `noted` (read, and counts for no rollout: without a token, after its expiry, not

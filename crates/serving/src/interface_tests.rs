@@ -6,8 +6,10 @@ use super::{
     start,
     tests::{model, settings},
 };
+use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
-use botops_models::IntentModel;
+use botops_models::{IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
+use botops_spec::Spec as _;
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use std::{io::Write as _, time::Duration};
@@ -322,5 +324,75 @@ async fn a_client_of_rasa_gets_intents_and_a_ranking() {
     ] {
         assert_eq!(post(&running, path, &[], body).await.0, status, "{path} {body}");
     }
+    running.shutdown().await;
+}
+
+/// A bot whose response to `fruit` has a button for `vehicle`.
+fn with_buttons() -> IntentModel {
+    let fruit = ["red apple", "red pear", "red plum", "red fig", "red lime", "red kiwi"];
+    let vehicle = ["a car", "a bus", "a van", "a bike", "a tram", "a ship"];
+    let samples: Vec<Sample<'_>> = fruit
+        .iter()
+        .map(|text| Sample { text, intent: "fruit" })
+        .chain(vehicle.iter().map(|text| Sample { text, intent: "vehicle" }))
+        .collect();
+    let dialogue: DialogueSpec = serde_json::from_value(json!({
+        "responses": {
+            "fruit": {"en": [{"text": "Ripe!", "buttons": [{"title": "Drive", "payload": "vehicle"}]}]},
+            "vehicle": {"en": "It drives."},
+        },
+        "fallback": {"en": "Sorry?"},
+    }))
+    .unwrap();
+    let spec = ModelSpec::default().check().unwrap();
+    let input = TrainingInput { dialogue, ..TrainingInput::new(&samples, &spec) };
+    train(input, &Silent).unwrap()
+}
+
+#[tokio::test]
+async fn the_rest_channel_of_rasa_gets_messages_with_buttons_and_sends_their_payloads() {
+    let source = Source::File {
+        model: Box::new(with_buttons()),
+        digest: Digest::of(b"a"),
+        name: "support".to_owned(),
+    };
+    let running = start(settings(), source).await.unwrap();
+    let path = "/webhooks/rest/webhook";
+    let send = async |message: &str| {
+        let body = json!({"sender": "c", "message": message}).to_string();
+        let (status, _, answer) = post(&running, path, &[], body).await;
+        assert_eq!(status, 200, "{}", json_of(&answer));
+        json_of(&answer)
+    };
+    let buttons = json!([{"title": "Drive", "payload": "/vehicle"}]);
+    let expected = json!([{"recipient_id": "c", "text": "Ripe!", "buttons": buttons}]);
+    assert_eq!(send("red apple").await, expected);
+    assert_eq!(send("/vehicle").await, json!([{"recipient_id": "c", "text": "It drives."}]));
+    assert_eq!(send("xyzzy").await, json!([{"recipient_id": "c", "text": "Sorry?"}]));
+    for (path, body, status) in [
+        ("/webhooks/rest/webhook?stream=true", r#"{"sender": "c", "message": "hi"}"#, 422),
+        (path, r#"{"sender": "", "message": "hi"}"#, 422),
+        (path, r#"{"sender": "c", "message": ""}"#, 422),
+        (path, r#"{"sender": "c"}"#, 422),
+    ] {
+        assert_eq!(post(&running, path, &[], body).await.0, status, "{path} {body}");
+    }
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_document_and_its_page_are_served() {
+    let running = serve(Sizes::default()).await;
+    let get = async |path: &str| {
+        http().unwrap().get(format!("{}{path}", running.url())).send().await.unwrap()
+    };
+    let document = get("/openapi.json").await;
+    assert_eq!(document.headers()["content-type"], "application/json");
+    assert_eq!(document.text().await.unwrap(), crate::public_openapi());
+    let page = get("/docs").await;
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(page.text().await.unwrap().contains("<code>/v1/predict</code>"));
     running.shutdown().await;
 }

@@ -26,6 +26,7 @@ use botops_models::Prediction;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// The length of the JSON, if tensors follow it.
 const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -36,14 +37,15 @@ const INPUTS: Field = Field::Named("inputs");
 const OUTPUTS: [&str; 4] = ["intent", "confidence", "fallback", "probabilities"];
 
 /// A request of the protocol: `POST /v2/models/{model}/infer`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct InferRequest {
+pub(super) struct InferRequest {
     /// The client's id of the request, which the answer repeats.
     #[serde(default)]
     id: Option<String>,
     /// `conversation_id`, which decides the arm of a rollout, and `binary_data_output`.
     #[serde(default)]
+    #[schema(value_type = Object)]
     parameters: Map<String, Value>,
     /// One tensor: `text`, of `BYTES`.
     inputs: Vec<InputTensor>,
@@ -53,13 +55,14 @@ struct InferRequest {
 }
 
 /// An output that a request wants.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct WantedOutput {
+pub(super) struct WantedOutput {
     /// `intent`, `confidence`, `fallback` or `probabilities`.
     name: String,
     /// `binary_data`.
     #[serde(default)]
+    #[schema(value_type = Object)]
     parameters: Map<String, Value>,
 }
 

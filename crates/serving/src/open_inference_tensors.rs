@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// A tensor of a request.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InputTensor {
     /// Its name.
@@ -18,6 +18,7 @@ pub(super) struct InputTensor {
     pub(super) datatype: String,
     /// `binary_data_size`, if the data comes after the JSON.
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub(super) parameters: Map<String, Value>,
     /// The data: a list, nested or not.
     #[serde(default)]

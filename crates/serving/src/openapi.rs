@@ -32,7 +32,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
 const BEARER: &str = "bearer";
 
 /// The statuses of problems, and what each says of the request.
-const PROBLEMS: [(StatusCode, &str, &str); 13] = [
+const PROBLEMS: [(StatusCode, &str, &str); 15] = [
     (
         StatusCode::BAD_REQUEST,
         "BadRequest",
@@ -73,6 +73,16 @@ const PROBLEMS: [(StatusCode, &str, &str); 13] = [
         StatusCode::SERVICE_UNAVAILABLE,
         "Unavailable",
         "The store, an issuer of tokens or the model is not available: safe to send again.",
+    ),
+    (
+        StatusCode::TOO_MANY_REQUESTS,
+        "TooManyRequests",
+        "A rate is used up: `Retry-After` and `RateLimit` say for how long.",
+    ),
+    (
+        StatusCode::UPGRADE_REQUIRED,
+        "UpgradeRequired",
+        "The path speaks WebSocket, and the request does not.",
     ),
     (
         StatusCode::METHOD_NOT_ALLOWED,
@@ -128,13 +138,14 @@ pub(crate) struct Described {
     body: Option<RequestBody>,
     answers: Vec<(StatusCode, Response)>,
     problems: Vec<StatusCode>,
+    is_open: bool,
 }
 
 impl Described {
     /// Describes an endpoint by its name for programs, such as `startRollout`, and in a sentence.
     pub(crate) fn new(id: &'static str, summary: &'static str) -> Self {
         let (parameters, answers, problems) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id, summary, parameters, body: None, answers, problems }
+        Self { id, summary, parameters, body: None, answers, problems, is_open: false }
     }
 
     /// Adds a parameter.
@@ -154,6 +165,21 @@ impl Described {
         let body = RequestBodyBuilder::new().required(Some(required));
         self.body = Some(body.content(JSON, content).build());
         self.problems.extend(WITH_BODY);
+        self
+    }
+
+    /// Lets a body be of the media type `kind`, too.
+    pub(crate) fn or_body(mut self, kind: &str, schema: RefOr<Schema>, example: Value) -> Self {
+        let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
+        if let Some(body) = &mut self.body {
+            body.content.insert(kind.to_owned(), content);
+        }
+        self
+    }
+
+    /// Says that a server may answer without credentials.
+    pub(crate) fn open(mut self) -> Self {
+        self.is_open = true;
         self
     }
 
@@ -311,7 +337,7 @@ pub(crate) fn document(api: &Api, operations: Vec<Operation>, mut schemas: Schem
 
 fn item(operation: Operation) -> PathItem {
     let Operation { method, any_of, described, .. } = operation;
-    let Described { id, summary, parameters, body, answers, mut problems } = described;
+    let Described { id, summary, parameters, body, answers, mut problems, is_open } = described;
     problems.extend(ANYWHERE);
     let mut built = OperationBuilder::new()
         .operation_id(Some(id))
@@ -320,6 +346,9 @@ fn item(operation: Operation) -> PathItem {
         .request_body(body);
     for scope in any_of {
         built = built.security(SecurityRequirement::new(BEARER, [scope]));
+    }
+    if is_open {
+        built = built.security(SecurityRequirement::default());
     }
     let mut has = Vec::new();
     for (status, answer) in answers {

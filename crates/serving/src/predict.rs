@@ -23,15 +23,17 @@ use botops_access::PublicCaller;
 use botops_findings::Fault;
 use botops_models::Prediction;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The place of several texts in the body.
 const TEXTS: Field = Field::Named("texts");
 /// The work that any text causes, as a number of bytes of text.
 const BYTES_OF_A_TEXT: usize = 32;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PredictRequest)]
 #[serde(deny_unknown_fields)]
-struct Request<'a> {
+pub(super) struct Request<'a> {
     /// One text to classify; `text` or `texts` is required.
     #[serde(borrow, default)]
     text: Option<Text<'a>>,
@@ -46,8 +48,9 @@ struct Request<'a> {
     top_k: Option<usize>,
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = PredictAnswer)]
+pub(super) struct Answer<'a> {
     /// The id of this request, for feedback.
     request_id: RequestId,
     /// The version that answered, such as `support@3`; only for callers with the scope `read`, as the next three.
@@ -69,8 +72,9 @@ struct Answer<'a> {
     feedback_token: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Predicted<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Prediction)]
+pub(super) struct Predicted<'a> {
     /// The most likely intent.
     intent: &'a str,
     /// Its probability, in [0, 1].
@@ -85,8 +89,9 @@ struct Predicted<'a> {
     scores: Option<Vec<Score<'a>>>,
 }
 
-#[derive(Serialize)]
-struct Score<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Score)]
+pub(super) struct Score<'a> {
     /// The intent.
     intent: &'a str,
     /// Its probability, in [0, 1].

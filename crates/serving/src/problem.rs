@@ -215,7 +215,7 @@ pub(super) fn no_such_path(listener: Listener, path: &str) -> Problem {
     );
     let fault = match listener {
         Listener::Public => fault
-            .hint("the paths are `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health` and `/readiness`")
+            .hint("the paths are `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health` and `/readiness`; `/docs` shows all")
             .hint("`/metrics` is on the admin listener, unless the server has `metrics: open`"),
         Listener::Admin => fault
             .hint("the paths are `/admin/v1/models`, `/admin/v1/models/{model}`, `/admin/v1/models/{model}/rollouts`, `/admin/v1/models/{model}/rollback`, `/admin/v1/rollouts/{id}`, `/admin/v1/rollouts/{id}/decision`, `/admin/v1/rollouts/{id}/events`, `/admin/v1/rollouts/{id}/weight`, `/admin/v1/rollouts/{id}/approvals`, `/admin/v1/rollouts/{id}/{command}`, `/admin/v1/freeze`, `/admin/v1/audit`, `/admin/v1/selftest`, `/admin/v1/plan`, `/admin/v1/openapi.json` and `/metrics`")

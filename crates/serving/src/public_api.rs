@@ -12,7 +12,8 @@ use super::{
     problem::{Listener, no_such_method, no_such_path, panicked},
     public_endpoints::{ENDPOINTS, PublicCall, PublicEndpoint},
     public_gate::{PublicGate, PublicRight, admitted},
-    rasa::parse_message,
+    public_openapi::{docs, openapi},
+    rasa::{parse_message, webhook},
     readiness::{health, metrics, readiness},
     websocket::websocket,
 };
@@ -96,6 +97,9 @@ fn handler(endpoint: &PublicEndpoint) -> MethodRouter<Arc<App>> {
         PublicCall::V2Infer => on(method, open_inference::infer),
         PublicCall::RasaParse => on(method, parse_message),
         PublicCall::WebSocket => on(method, websocket),
+        PublicCall::RasaWebhook => on(method, webhook),
+        PublicCall::OpenApi => on(method, openapi),
+        PublicCall::Docs => on(method, docs),
     }
 }
 

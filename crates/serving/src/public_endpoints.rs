@@ -39,6 +39,12 @@ pub(super) enum PublicCall {
     RasaParse,
     /// Answers messages over a WebSocket.
     WebSocket,
+    /// Answers a message (Rasa).
+    RasaWebhook,
+    /// Shows the OpenAPI document.
+    OpenApi,
+    /// Shows the documentation page.
+    Docs,
 }
 
 /// An endpoint: a method, a path, and who may call it.
@@ -77,7 +83,7 @@ const fn look(path: &'static str, (call, name): (PublicCall, &'static str)) -> P
 }
 
 /// Every endpoint of the public API.
-pub(super) const ENDPOINTS: [PublicEndpoint; 20] = [
+pub(super) const ENDPOINTS: [PublicEndpoint; 23] = [
     send("/v1/predict", (PublicCall::Predict, "predict"), &[Scope::Predict]),
     send("/v1/chat", (PublicCall::Chat, "chat"), &[Scope::Chat]),
     send("/v1/feedback", (PublicCall::Feedback, "feedback"), &[Scope::Feedback, Scope::Review]),
@@ -101,6 +107,9 @@ pub(super) const ENDPOINTS: [PublicEndpoint; 20] = [
         &[Scope::Predict],
     ),
     send("/model/parse", (PublicCall::RasaParse, "predict"), &[Scope::Predict]),
+    send("/webhooks/rest/webhook", (PublicCall::RasaWebhook, "chat"), &[Scope::Chat]),
+    look("/openapi.json", (PublicCall::OpenApi, "docs")),
+    look("/docs", (PublicCall::Docs, "docs")),
     connect("/v1/ws", (PublicCall::WebSocket, "chat"), &[Scope::Chat]),
 ];
 

@@ -4,10 +4,13 @@ use crate::{
     app::App,
     attempt::Refusal,
     exchange::{Exchange, parse, unfit},
+    kept_turns::{Ids, mark_unstored},
     pointer::Field,
     predict::{Asked, Classified, classify, whole_body},
+    problem::{Problem, internal},
     routing::Served,
-    turn_engine::ENTITY_TIME,
+    turn_answer::Answer,
+    turn_engine::{self, ENTITY_TIME, Message},
 };
 use axum::{
     Extension,
@@ -15,10 +18,11 @@ use axum::{
     response::Response,
 };
 use botops_access::PublicCaller;
-use botops_dialogue::{Entity, Moment};
+use botops_dialogue::{Button, Entity, Moment};
 use botops_models::Prediction;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Instant};
+use utoipa::ToSchema;
 
 /// The intent that Rasa names when its model declines.
 const NLU_FALLBACK: &str = "nlu_fallback";
@@ -26,9 +30,10 @@ const NLU_FALLBACK: &str = "nlu_fallback";
 const RANKED: usize = 10;
 
 /// The body of `POST /model/parse`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RasaText)]
 #[serde(deny_unknown_fields)]
-struct ParseRequest {
+pub(super) struct ParseRequest {
     /// The message.
     text: String,
     /// The client's id of the message, which the answer repeats.
@@ -37,8 +42,9 @@ struct ParseRequest {
 }
 
 /// The answer of `POST /model/parse`.
-#[derive(Serialize)]
-struct ParseAnswer<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = RasaParsed)]
+pub(super) struct ParseAnswer<'a> {
     /// The message.
     text: &'a str,
     /// The most likely intent, or `nlu_fallback`.
@@ -53,8 +59,9 @@ struct ParseAnswer<'a> {
 }
 
 /// An intent of a ranking.
-#[derive(Clone, Serialize)]
-struct Ranked<'a> {
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = RasaIntent)]
+pub(super) struct Ranked<'a> {
     /// The intent.
     name: &'a str,
     /// Its probability, in [0, 1].
@@ -62,13 +69,92 @@ struct Ranked<'a> {
 }
 
 /// An entity.
-#[derive(Serialize)]
-struct ParsedEntity {
+#[derive(Serialize, ToSchema)]
+#[schema(as = RasaEntity)]
+pub(super) struct ParsedEntity {
     /// The entity, as in an answer of `/v1/chat`.
     #[serde(flatten)]
     entity: Entity,
     /// The extractor: `botops`.
     extractor: &'static str,
+}
+
+/// The body of `POST /webhooks/rest/webhook`.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RasaMessage)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WebhookRequest {
+    /// The conversation.
+    sender: String,
+    /// The message; one that begins with `/` is the payload of a button.
+    message: String,
+}
+
+/// A message of the bot, in the answer of `POST /webhooks/rest/webhook`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RasaReply)]
+pub(super) struct BotMessage {
+    /// The conversation.
+    recipient_id: String,
+    /// The text.
+    text: String,
+    /// The buttons to show under it; left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    buttons: Vec<RasaButton>,
+}
+
+/// A button.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RasaButton {
+    /// Its title.
+    title: String,
+    /// The message to send when it is pressed.
+    payload: String,
+}
+
+/// Answers `POST /webhooks/rest/webhook`: the messages of the bot after one of the user.
+pub(super) async fn webhook(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<PublicCaller>,
+    request: Request,
+) -> Response {
+    let exchange = Exchange::with(&app, "chat", &caller);
+    let answered = async {
+        if request.uri().query().is_some_and(|query| query.contains("stream=true")) {
+            let message = "`stream=true` is not supported: a message gets all its answers at once";
+            return Err(unfit("BOT-6173", Field::Body, message).into());
+        }
+        let body = whole_body(request, app.sizes.body("chat")).await?;
+        let WebhookRequest { sender, message } = parse(&body)?;
+        let ids = Ids { conversation: Some(&sender), message: None, user: None };
+        let button = message.strip_prefix('/').filter(|payload| !payload.is_empty());
+        let message = Message { ids, text: &message, language: None, button };
+        let answer = turn_engine::answer(&exchange, &message).await?;
+        let said: Answer =
+            serde_json::from_slice(&answer.body).map_err(|_| Problem::from(internal()))?;
+        let button = |button: Button| RasaButton {
+            title: button.title,
+            payload: format!("/{}", button.payload),
+        };
+        let buttons: Vec<_> = said.buttons.into_iter().map(button).collect();
+        let messages: Vec<BotMessage> = match said.response {
+            None if buttons.is_empty() => Vec::new(),
+            text => {
+                let text = text.unwrap_or_default();
+                vec![BotMessage { recipient_id: sender.clone(), text, buttons }]
+            }
+        };
+        let body = serde_json::to_vec(&messages).expect("an answer can be written as JSON");
+        let mut response = exchange.with_body(body, answer.shown);
+        if answer.is_lost {
+            mark_unstored(&mut response);
+        }
+        Ok::<_, Refusal>(response)
+    };
+    match answered.await {
+        Ok(response) => response,
+        Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
+    }
 }
 
 /// Answers `POST /model/parse`: intent and entities of one text.

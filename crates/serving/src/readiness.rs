@@ -15,15 +15,34 @@ use botops_access::PublicCaller;
 use serde::Serialize;
 use std::sync::Arc;
 
+/// The answer of `GET /health`.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Health {
+    /// `ok`.
+    status: &'static str,
+    /// The version of botops.
+    version: &'static str,
+}
+
+/// The answer of `GET /readiness`.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Readiness)]
+pub(super) struct Ready<'a> {
+    /// `ready`, or `degraded` if it serves with a problem that a person has to solve.
+    status: &'static str,
+    /// The version that serves, such as `support@3`; only for callers with the scope `read`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    /// The digest of its model file; only for callers with the scope `read`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
+    /// The codes of the problems; absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<&'static str>,
+}
+
 /// Answers that the process lives.
 pub(super) async fn health() -> Response {
-    #[derive(Serialize)]
-    struct Health {
-        /// `ok`.
-        status: &'static str,
-        /// The version of botops.
-        version: &'static str,
-    }
     json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
@@ -34,20 +53,6 @@ pub(super) async fn readiness(
     State(app): State<Arc<App>>,
     caller: Option<Extension<PublicCaller>>,
 ) -> Response {
-    #[derive(Serialize)]
-    struct Ready<'a> {
-        /// `ready`, or `degraded` if it serves with a problem that a person has to solve.
-        status: &'static str,
-        /// The version that serves, such as `support@3`; only for callers with the scope `read`.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        model: Option<&'a str>,
-        /// The digest of its model file; only for callers with the scope `read`.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        digest: Option<&'a str>,
-        /// The codes of the problems; absent if there are none.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        problems: Vec<&'static str>,
-    }
     let exchange = match &caller {
         Some(Extension(caller)) => Exchange::with(&app, "readiness", caller),
         None => Exchange::begin(&app, "readiness"),

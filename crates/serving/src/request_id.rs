@@ -6,6 +6,10 @@ use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
 /// The id of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,15 @@ impl fmt::Display for RequestId {
         self.sealed.fmt(f)
     }
 }
+
+impl PartialSchema for RequestId {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9a-f]{48}$"));
+        text.description(Some("The id of a request.")).into()
+    }
+}
+
+impl ToSchema for RequestId {}
 
 impl Serialize for RequestId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

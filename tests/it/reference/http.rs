@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs};
 type Route = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The public listener.
-const PUBLIC: [Route; 20] = [
+const PUBLIC: [Route; 23] = [
     (
         "POST",
         "/v1/predict",
@@ -90,6 +90,15 @@ const PUBLIC: [Route; 20] = [
         "rasa.rs:ParseAnswer",
         "The intent and the entities of one text, in the shape of Rasa",
     ),
+    (
+        "POST",
+        "/webhooks/rest/webhook",
+        "rasa.rs:WebhookRequest",
+        "rasa.rs:BotMessage",
+        "Answer one message, in the shape of the REST channel of Rasa: a list of messages",
+    ),
+    ("GET", "/openapi.json", "", "OpenAPI 3.1", "The document of this API"),
+    ("GET", "/docs", "", "HTML", "The same, to read"),
     (
         "GET",
         "/v1/ws",
