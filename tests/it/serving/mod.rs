@@ -5,6 +5,7 @@ mod audit;
 mod clock_jumps;
 mod connections;
 mod durability;
+mod interfaces;
 mod oidc;
 mod openapi;
 mod prediction_log;
