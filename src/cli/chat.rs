@@ -1,10 +1,14 @@
 //! `botops chat`.
 
+mod arguments;
 mod local_bot;
+mod message;
 mod remote_bot;
 mod turn;
 
-use self::{local_bot::LocalBot, remote_bot::RemoteBot, turn::Turn};
+pub(crate) use self::arguments::Args;
+
+use self::{local_bot::LocalBot, message::Message, remote_bot::RemoteBot, turn::Turn};
 use super::{Outcome, Printer};
 use crate::cli::{
     arguments::model_arg,
@@ -14,33 +18,6 @@ use botops_findings::{Fault, Result};
 use botops_text::shell_line;
 use serde::Serialize;
 use std::io::{self, IsTerminal as _, Read};
-
-/// Talk to a model, or to a server
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Model: a `.botops` file, or a model or version in the registry; default: the workspace's champion. With -, the
-    /// messages are the lines of standard input, without a prompt, as they are when standard input is no terminal
-    #[arg(value_name = "MODEL|-", num_args = 0..=2)]
-    words: Vec<String>,
-    /// Talk to the server at this address, with the key in `server.client_key` or BOTOPS_CLIENT_KEY
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// Show with each answer: intents, entities, slots, state, and the version and arm that answered
-    #[arg(long)]
-    explain: bool,
-    /// Language of the answers, such as `fr`; default: that of each message
-    #[arg(long, value_name = "LANGUAGE")]
-    language: Option<String>,
-    /// Conversation: on a server, one that is continued; the variants of answers depend on it
-    #[arg(long, value_name = "ID")]
-    conversation: Option<String>,
-}
-
-/// The messages of a person: a text, or a button.
-struct Message<'a> {
-    text: &'a str,
-    button: Option<&'a str>,
-}
 
 /// The other side of the conversation.
 enum Bot {

@@ -8,6 +8,7 @@
 mod architecture;
 mod bot;
 mod browser;
+mod chat;
 mod chat_page;
 mod codes;
 mod confidence;

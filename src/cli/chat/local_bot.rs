@@ -1,7 +1,8 @@
 //! A model in this process: the same turns as on a server, without calls to other systems.
 
 use super::{
-    Args, Message,
+    arguments::Args,
+    message::Message,
     turn::{Ranked, Turn},
 };
 use crate::cli::{arguments::model_arg::Found, session::provenance};

@@ -1,6 +1,6 @@
 //! A bot on a server, over `/v1/chat`.
 
-use super::{Args, Message, turn::Turn};
+use super::{arguments::Args, message::Message, turn::Turn};
 use crate::cli::session::context::Context;
 use botops_findings::{Fault, Result};
 use botops_serving::{ChatClient, ChatMessage};
