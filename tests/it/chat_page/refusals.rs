@@ -1,4 +1,4 @@
-//! What the page does when the server does not answer: it waits and tries again, asks for a key, or says why.
+//! Refusals of the server: the page waits and tries again, asks for a key, or says why.
 
 use super::{ANYWHERE, Page, Scripted, WIDE, axe, check_access};
 use serde_json::{Value, json};

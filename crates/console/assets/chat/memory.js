@@ -9,14 +9,15 @@ function newId() {
 
 const memory = {
   key: null,
-  // `language`: chosen by the reader, or null. `number`: that of the last turn that was answered, for the socket.
+  // `language`: chosen by the reader, or null. `number`: that of the last answer, or -1: later ones come
+  // again over the socket.
   // A turn: {id, text, state: "waiting" | "done" | "failed", problem, answer, verdict}; `button` if one was pressed.
-  state: { conversation: newId(), language: null, number: 0, turns: [] },
+  state: { conversation: newId(), language: null, number: -1, turns: [] },
 
   read() {
     try {
       const kept = JSON.parse(sessionStorage.getItem(KEPT));
-      if (kept && typeof kept.conversation === "string" && Array.isArray(kept.turns)) this.state = kept;
+      if (kept && typeof kept.conversation === "string" && Array.isArray(kept.turns)) Object.assign(this.state, kept);
     } catch { /* A storage that is closed or damaged: the conversation begins anew. */ }
   },
 
@@ -29,7 +30,7 @@ const memory = {
   },
 
   restart() {
-    this.state = { conversation: newId(), language: this.state.language, number: 0, turns: [] };
+    this.state = { conversation: newId(), language: this.state.language, number: -1, turns: [] };
     this.write();
   },
 

@@ -11,13 +11,13 @@ function sendMessage(text, button) {
 }
 
 function takeAnswer(id, answer) {
+  const number = answer.number ?? answer.message_number;
+  if (number > memory.state.number) memory.state.number = number;
   const turn = memory.state.turns.find((it) => it.id === id);
   if (!turn || turn.answer) return;
   const { response, language, fallback, feedback_token, buttons, sources, state } = answer;
   turn.answer = { response, language, fallback, feedback_token, buttons, sources, state };
   turn.state = "done";
-  const number = answer.number ?? answer.message_number;
-  if (number > memory.state.number) memory.state.number = number;
   memory.write();
   showTurn(turn);
 }

@@ -71,6 +71,10 @@ const socket = {
     link?.close(1000);
   },
 
+  isOpen() {
+    return this.isReady && this.link.readyState === WebSocket.OPEN;
+  },
+
   send(message) {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new TypeError("no answer on the socket")), PATIENCE);
@@ -129,7 +133,7 @@ async function deliver(turn, isWanted) {
     await online();
     showTyping(true);
     const [message, body] = sent(turn);
-    const bySocket = useSocket && socket.isReady && keepsTurns;
+    const bySocket = useSocket && keepsTurns && socket.isOpen();
     try {
       const answer = await (bySocket ? socket.send(message) : post("/v1/chat", body));
       showStatus();
