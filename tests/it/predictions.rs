@@ -1,6 +1,6 @@
 //! `botops predictions`: what servers logged is shown, counted, exported, compacted, judged and erased.
 
-use crate::{conversations::IDENTITY_KEY, terminal::Terminal};
+use crate::{conversations::IDENTITY_KEY, python_client::python_with, terminal::Terminal};
 use botops_conversations::Names;
 use botops_predictions::{
     Likely, PredictionLog, PredictionLogSettings, RawRecord, Record, TextPolicy, ship,
@@ -170,4 +170,33 @@ fn records_are_exported_and_a_conversation_is_forgotten() {
         .collect();
     assert_eq!(entries.len(), 2);
     assert!(entries.iter().all(|it| it.contains("\"predictions\":3") && it.contains("she asked")));
+}
+
+#[test]
+fn duckdb_reads_compacted_files_as_they_are() {
+    let Some(mut python) = python_with("duckdb") else { return };
+    let terminal = Terminal::new();
+    logged(&terminal, 12);
+    show(&terminal, "predictions compact --all");
+    let files = terminal.path().join("registry/predictions/production/*/*/*.parquet");
+    let script = format!(
+        "import duckdb\n\
+         rows = duckdb.sql(\"select intent, hour, count(*), epoch_ms(min(at)), avg(confidence), bool_or(fallback) \
+         from read_parquet('{}', hive_partitioning=true) group by all order by all\").fetchall()\n\
+         for row in rows: print(*row)",
+        files.display()
+    );
+    let output = python.args(["-c", &script]).env("TZ", "UTC").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let rows = String::from_utf8(output.stdout).unwrap();
+    let expected = [
+        "complaint 1 2 1796000400000 0.5 True",
+        "complaint 2 2 1796004000000 0.5 False",
+        "order_status 1 4 1796001000000 0.5 True",
+        "order_status 2 4 1796004600000 0.5 True",
+    ];
+    let rows: Vec<String> =
+        rows.lines().map(|row| row.replace(" 01 ", " 1 ").replace(" 02 ", " 2 ")).collect();
+    assert_eq!(rows, expected);
 }

@@ -8,7 +8,7 @@ use crate::{
 use std::process::Command;
 
 /// Returns a Python that has `module`; `None`, with a message, if there is none.
-fn python_with(module: &str) -> Option<Command> {
+pub(crate) fn python_with(module: &str) -> Option<Command> {
     let python = tool("BOTOPS_PYTHON", "python3");
     let has_module = |python: &std::path::PathBuf| {
         let output = Command::new(python).args(["-c", &format!("import {module}")]).output();
