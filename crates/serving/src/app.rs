@@ -110,6 +110,14 @@ pub(super) struct Degradation {
 }
 
 impl App {
+    /// Returns `app`, which nobody else has yet, with a change that a test needs.
+    #[cfg(test)]
+    pub(super) fn changed(app: Arc<Self>, change: impl FnOnce(&mut Self)) -> Arc<Self> {
+        let mut app = Arc::into_inner(app).expect("somebody else has it");
+        change(&mut app);
+        Arc::new_cyclic(|me| Self { me: me.clone(), ..app })
+    }
+
     /// Shares the state that `make` makes.
     pub(super) fn share(make: impl FnOnce(Weak<Self>) -> Self) -> Arc<Self> {
         Arc::new_cyclic(|me| make(me.clone()))

@@ -480,17 +480,18 @@ impl SharedLimits for Switched {
 
 async fn shared(on_failure: OnSharedFailure) -> (Arc<Switched>, Running) {
     let rates = RateSpec { per_address: hourly(5), ..RateSpec::default() };
-    let mut app =
+    let app =
         app_of(PublicSettings { rates: rates.clone(), ..PublicSettings::default() }, primary());
     let store = Arc::new(Switched::default());
-    let public = Arc::get_mut(&mut app).unwrap();
     let limits = botops_access::RequestLimits::new(&rates);
-    public.rate_limits = super::rate_limit::RateLimiting::new(
-        limits,
-        TrustedProxies::default(),
-        Arc::clone(&public.metrics.limits),
-    )
-    .shared((Arc::clone(&store) as _, on_failure), (public.unit_key.clone(), "production"));
+    let app = App::changed(app, |public| {
+        public.rate_limits = super::rate_limit::RateLimiting::new(
+            limits,
+            TrustedProxies::default(),
+            Arc::clone(&public.metrics.limits),
+        )
+        .shared((Arc::clone(&store) as _, on_failure), (public.unit_key.clone(), "production"));
+    });
     (store, start(app).await)
 }
 

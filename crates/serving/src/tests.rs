@@ -288,11 +288,11 @@ impl Write for Written {
 async fn every_request_is_one_json_line_without_the_users_words() {
     let settings = settings();
     let written = Written::default();
-    let mut app =
+    let app =
         new_app("support", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
     let dropped = app.metrics.dropped.clone();
-    Arc::get_mut(&mut app).unwrap().log =
-        RequestLogger::to(Box::new(written.clone()), dropped).unwrap();
+    let log = RequestLogger::to(Box::new(written.clone()), dropped).unwrap();
+    let app = App::changed(app, |app| app.log = log);
     let running = listen(
         Arc::clone(&app),
         (bind(settings.listen).await.unwrap(), None),
