@@ -256,6 +256,11 @@ fn protection(workspace: &Workspace) -> Vec<Setting> {
         text("limits.max_queue_delay", &limits.max_queue_delay),
         shown("limits.shared", location, &limits.shared.origin),
         text("limits.on_shared_failure", &limits.on_shared_failure),
+        shown(
+            "limits.max_json_depth",
+            number(limits.max_json_depth.value),
+            &limits.max_json_depth.origin,
+        ),
     ]
 }
 

@@ -3,7 +3,7 @@
 use super::{
     app::App,
     attempt::Refusal,
-    exchange::{Exchange, Text, parse, read_body},
+    exchange::{Exchange, Text, parse_within, read_body},
     kept_turns::{Ids, mark_unstored},
     turn_engine::{self, Message},
 };
@@ -60,7 +60,7 @@ pub(super) async fn chat(
 }
 
 async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
-    let request: Request<'_> = parse(body)?;
+    let request: Request<'_> = parse_within(body, exchange.app.sizes.depth)?;
     let message = Message {
         ids: Ids {
             conversation: given(&request.conversation_id),

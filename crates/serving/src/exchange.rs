@@ -8,7 +8,7 @@ use crate::{
     request_id::RequestId,
     request_log::{AnswerLine, Line},
     routing::{Choice, Routing, Speed},
-    sizes::check_depth,
+    sizes::{MAX_DEPTH, check_depth},
 };
 use axum::{
     body::{Body, Bytes},
@@ -353,12 +353,23 @@ pub(super) fn read_body(
     })
 }
 
-/// Parses a JSON body. The result borrows from it.
+/// Parses a JSON body of the admin API. The result borrows from it.
+///
+/// # Errors
+/// Those of [`parse_within`].
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    parse_within(body, MAX_DEPTH)
+}
+
+/// Parses a JSON body in which at most `depth` objects and lists are in each other. The result borrows from it.
 ///
 /// # Errors
 /// 400 if it is not JSON or nested too deep, 422 if the JSON has another shape.
-pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    check_depth(body)?;
+pub(super) fn parse_within<'a, T: Deserialize<'a>>(
+    body: &'a [u8],
+    depth: usize,
+) -> Result<T, Problem> {
+    check_depth(body, depth)?;
     botops_http::read_objects(body).map_err(|error| {
         if error.is_data() {
             let message = format!("the body has the wrong shape: {error}");

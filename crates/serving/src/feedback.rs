@@ -3,7 +3,7 @@
 use super::{
     admission::ClientAddress,
     app::App,
-    exchange::{Exchange, Text, parse, read_body, unfit},
+    exchange::{Exchange, Text, parse_within, read_body, unfit},
     feedback_caps::Counted,
     pointer::Field,
     problem::Problem,
@@ -109,7 +109,7 @@ async fn record(
     (caller, address): (&PublicCaller, Option<IpAddr>),
     body: &[u8],
 ) -> Result<Feedback, Problem> {
-    let request: Request<'_> = parse(body)?;
+    let request: Request<'_> = parse_within(body, app.sizes.depth)?;
     let verdict = match (&request.intent, request.correct) {
         (Some(intent), None) => Verdict::Intent(&intent.0),
         (None, Some(correct)) => Verdict::Correct(correct),

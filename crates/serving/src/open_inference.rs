@@ -6,7 +6,7 @@
 use crate::{
     app::App,
     attempt::Refusal,
-    exchange::{Exchange, MAX_ID_BYTES, parse, unfit},
+    exchange::{Exchange, MAX_ID_BYTES, parse_within, unfit},
     open_inference_tensors::{InputTensor, OutputData, OutputTensor},
     pointer::Field,
     predict::{Asked, Classified, check_version, classify, whole_body},
@@ -214,7 +214,7 @@ async fn answer(
                 "the body is shorter than `Inference-Header-Content-Length`",
             )
         })?;
-    let request: InferRequest = parse(json)?;
+    let request: InferRequest = parse_within(json, exchange.app.sizes.depth)?;
     if let Some(key) = request
         .parameters
         .keys()

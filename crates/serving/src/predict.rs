@@ -5,7 +5,7 @@ use super::{
     app::App,
     attempt::{Attempt, Refusal},
     content_encoding::unpacked,
-    exchange::{Exchange, Text, check_conversation, parse, read_body, unfit},
+    exchange::{Exchange, Text, check_conversation, parse_within, read_body, unfit},
     metrics::arm_name,
     pointer::Field,
     prediction_log::details_of,
@@ -148,7 +148,7 @@ pub(super) async fn whole_body(request: HttpRequest, most: usize) -> Result<Vec<
 /// Answers one request for predictions with this body.
 pub(super) async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let sizes = &exchange.app.sizes;
-    let request: Request<'_> = parse(body)?;
+    let request: Request<'_> = parse_within(body, sizes.depth)?;
     let texts = match (&request.text, &request.texts) {
         (Some(text), None) => std::slice::from_ref(text),
         (None, Some(texts)) if texts.is_empty() => {

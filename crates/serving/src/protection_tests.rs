@@ -273,8 +273,12 @@ async fn a_replay_waits_for_its_rate_and_loses_no_message() {
 
 #[tokio::test]
 async fn sizes_are_exact_and_a_route_has_its_own() {
-    let sizes =
-        Sizes { body_bytes: [("predict".to_owned(), 200)].into(), texts: 3, text_chars: 20 };
+    let sizes = Sizes {
+        body_bytes: [("predict".to_owned(), 200)].into(),
+        texts: 3,
+        text_chars: 20,
+        ..Sizes::default()
+    };
     let running = serve(PublicSettings { sizes, ..PublicSettings::default() }).await;
     let padded = |n: usize| format!("{PREDICT}{}", " ".repeat(n - PREDICT.len()));
     let texts = |n: usize| json!({"texts": vec!["red apple"; n]}).to_string();

@@ -3,7 +3,7 @@
 use crate::{
     app::App,
     attempt::Refusal,
-    exchange::{Exchange, parse, unfit},
+    exchange::{Exchange, parse_within, unfit},
     kept_turns::{Ids, mark_unstored},
     pointer::Field,
     predict::{Asked, Classified, classify, whole_body},
@@ -125,7 +125,7 @@ pub(super) async fn webhook(
             return Err(unfit("BOT-6173", Field::Body, message).into());
         }
         let body = whole_body(request, app.sizes.body("chat")).await?;
-        let WebhookRequest { sender, message } = parse(&body)?;
+        let WebhookRequest { sender, message } = parse_within(&body, app.sizes.depth)?;
         let ids = Ids { conversation: Some(&sender), message: None, user: None };
         let button = message.strip_prefix('/').filter(|payload| !payload.is_empty());
         let message = Message { ids, text: &message, language: None, button };
@@ -170,7 +170,7 @@ pub(super) async fn parse_message(
             return Err(unfit("BOT-6173", Field::Body, message).into());
         }
         let body = whole_body(request, app.sizes.body("predict")).await?;
-        let request: ParseRequest = parse(&body)?;
+        let request: ParseRequest = parse_within(&body, app.sizes.depth)?;
         let at = Field::Named("text");
         let asked = Asked {
             texts: &[&request.text],

@@ -12,7 +12,7 @@ pub(super) const MAX_BODY_BYTES: usize = 64 << 10;
 pub(super) const MAX_TEXT_CHARS: usize = 5_000;
 /// The most texts in one request, unless a setting says otherwise.
 const MAX_TEXTS: usize = 1_024;
-/// The most objects and lists in each other. A body of ours has at most four.
+/// The most objects and lists in each other, unless a setting says otherwise. A body of ours has at most four.
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// The limits on the size of a request.
@@ -24,11 +24,18 @@ pub struct Sizes {
     pub texts: usize,
     /// The longest text, in code points, as sent and in its normal form.
     pub text_chars: usize,
+    /// The most objects and lists in each other, in a body of the public API.
+    pub depth: usize,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { body_bytes: BTreeMap::new(), texts: MAX_TEXTS, text_chars: MAX_TEXT_CHARS }
+        Self {
+            body_bytes: BTreeMap::new(),
+            texts: MAX_TEXTS,
+            text_chars: MAX_TEXT_CHARS,
+            depth: MAX_DEPTH,
+        }
     }
 }
 
@@ -102,11 +109,11 @@ fn unfit(code: &'static str, field: Field, message: String) -> Problem {
     problem.at(field.to_string())
 }
 
-/// Checks that objects and lists in `json` are not in each other too deep, before anything is read from it.
+/// Checks that at most `most` objects and lists in `json` are in each other, before anything is read from it.
 ///
 /// # Errors
 /// 400 if they are.
-pub(super) fn check_depth(json: &[u8]) -> Result<(), Problem> {
+pub(super) fn check_depth(json: &[u8], most: usize) -> Result<(), Problem> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in json {
         if in_string {
@@ -122,8 +129,8 @@ pub(super) fn check_depth(json: &[u8]) -> Result<(), Problem> {
             b'"' => in_string = true,
             b'{' | b'[' => {
                 depth += 1;
-                if depth > MAX_DEPTH {
-                    let message = format!("the body is nested deeper than {MAX_DEPTH} levels");
+                if depth > most {
+                    let message = format!("the body is nested deeper than {most} levels");
                     let fault = Fault::usage("BOT-6111", message);
                     return Err(Problem::new(StatusCode::BAD_REQUEST, fault));
                 }
@@ -141,6 +148,7 @@ mod tests {
 
     #[test]
     fn the_depth_is_exact_and_brackets_in_strings_do_not_count() {
+        let check_depth = |json: &[u8]| super::check_depth(json, MAX_DEPTH);
         let nested = |n: usize| format!("{}{}", "[{\"a\":".repeat(n / 2), "}]".repeat(n / 2));
         assert!(check_depth(nested(MAX_DEPTH).as_bytes()).is_ok());
         let problem = check_depth(nested(MAX_DEPTH + 2).as_bytes()).unwrap_err();
@@ -156,8 +164,12 @@ mod tests {
 
     #[test]
     fn sizes_are_exact() {
-        let sizes =
-            Sizes { texts: 3, text_chars: 40, body_bytes: [("predict".to_owned(), 60)].into() };
+        let sizes = Sizes {
+            texts: 3,
+            text_chars: 40,
+            body_bytes: [("predict".to_owned(), 60)].into(),
+            ..Sizes::default()
+        };
         let check_text = |text: &str| sizes.check_text(text, Field::Named("text"));
         let check_normal_forms = |route: &str, texts: &[&str]| {
             sizes.check_normal_forms(route, texts, Field::Named("texts"), |i| {

@@ -8,7 +8,7 @@ use crate::{
     admission::{ClientAddress, once_more},
     app::App,
     attempt::Refusal,
-    exchange::{Exchange, MAX_ID_BYTES, Text, check_conversation, parse, unfit},
+    exchange::{Exchange, MAX_ID_BYTES, Text, check_conversation, parse_within, unfit},
     kept_turns::Ids,
     pointer::Field,
     problem::Problem,
@@ -199,7 +199,7 @@ impl Talk {
         let caller = self.caller.clone();
         let app = Arc::clone(&self.app);
         let exchange = Exchange::with(&app, "chat", &caller);
-        let read = admitted.and_then(|()| parse::<Frame<'_>>(frame));
+        let read = admitted.and_then(|()| parse_within::<Frame<'_>>(frame, app.sizes.depth));
         let message_id = match &read {
             Ok(Frame::Message { message_id: Some(id), .. }) => Some(id.0.to_string()),
             _ => None,

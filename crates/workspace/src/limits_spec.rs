@@ -30,6 +30,8 @@ pub struct RequestLimitsSpec {
     pub shared: Option<String>,
     /// The behavior while that Redis does not answer: `local`, the default, to count alone, or `refuse`.
     pub on_shared_failure: Option<String>,
+    /// The most objects and lists in each other in a body, from 8 to 120; 32 by default.
+    pub max_json_depth: Option<usize>,
 }
 
 /// The limits of a route: an entry of `limits.routes`.

@@ -246,4 +246,6 @@ pub struct RequestLimits {
     pub shared: Setting<SecretSource>,
     /// The behavior while that Redis does not answer (`limits.on_shared_failure`).
     pub on_shared_failure: Setting<Option<String>>,
+    /// The most objects and lists in each other in a body (`limits.max_json_depth`).
+    pub max_json_depth: Setting<Option<usize>>,
 }

@@ -6,8 +6,8 @@ use botops_findings::{Fault, Finding, Result, Severity};
 use botops_serving::{
     MAX_QUEUE_DELAY, Origin, PublicSettings, SharedSettings, Sizes, WebSocketSettings,
 };
-use botops_workspace::{RouteLimitsSpec, Setting, Workspace};
-use std::{net::SocketAddr, str::FromStr, time::Duration};
+use botops_workspace::{RequestLimits, RouteLimitsSpec, Setting, Workspace};
+use std::{net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
 /// The routes that can have limits of their own.
 const ROUTES: [&str; 3] = ["predict", "chat", "feedback"];
@@ -15,6 +15,8 @@ const ROUTES: [&str; 3] = ["predict", "chat", "feedback"];
 const LARGEST_BODY: usize = 16 << 20;
 const MOST_TEXTS: usize = 65_536;
 const MOST_CHARS: usize = 1 << 20;
+/// The depths of a body that a setting may allow: the bodies of the API have at most four levels, and the reader takes 128.
+const DEPTHS: RangeInclusive<usize> = 8..=120;
 /// The longest wait for a processor that a setting may allow.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -179,6 +181,7 @@ fn sizes(workspace: &Workspace) -> Result<Sizes> {
         Some(size.map(|size| (name.clone(), size)))
     };
     Ok(Sizes {
+        depth: depth(limits, workspace)?,
         body_bytes: limits.routes.value.iter().filter_map(body).collect::<Result<_>>()?,
         texts: number("limits.max_texts", &limits.max_texts, default.texts, MOST_TEXTS)?,
         text_chars: number(
@@ -188,6 +191,23 @@ fn sizes(workspace: &Workspace) -> Result<Sizes> {
             MOST_CHARS,
         )?,
     })
+}
+
+/// Returns the most objects and lists in each other that a body may have.
+fn depth(limits: &RequestLimits, workspace: &Workspace) -> Result<usize> {
+    let setting = &limits.max_json_depth;
+    let default = Sizes::default().depth;
+    match setting.value {
+        None => Ok(default),
+        Some(depth) if DEPTHS.contains(&depth) => Ok(depth),
+        Some(depth) => {
+            let (least, most) = (DEPTHS.start(), DEPTHS.end());
+            let message = format!("{depth} is not between {least} and {most}");
+            let fault = Fault::usage("BOT-1093", message)
+                .hint(format!("leave it out for the default, {default}"));
+            Err(named(workspace, "limits.max_json_depth", setting, &fault))
+        }
+    }
 }
 
 /// Reads a number of bytes, such as `65536`, `64KiB` or `1MiB`.
@@ -251,6 +271,9 @@ mod tests {
         assert_eq!(found.rates.per_conversation, RateSpec::of_the_internet().per_conversation);
         assert_eq!(found.rates.routes["chat"].total.unwrap().to_string(), "9/m");
         assert_eq!(found.sizes.body_bytes["chat"], 1_024);
+        assert_eq!(found.sizes.depth, Sizes::default().depth);
+        let deep = of_yaml("limits: {max_json_depth: 64}", "[::]:8080").unwrap();
+        assert_eq!(deep.sizes.depth, 64);
         assert!(of_yaml(yaml, "127.0.0.1:1").unwrap().rates.per_key.is_some(), "as it is written");
     }
 
@@ -264,6 +287,7 @@ mod tests {
             ("limits: {routes: {chat: {max_body: 17MiB}}}", "BOT-1093", "`17MiB`"),
             ("limits: {max_texts: 0}", "BOT-1093", "between 1 and 65536"),
             ("limits: {max_text_chars: 1048577}", "BOT-1093", "between 1 and 1048576"),
+            ("limits: {max_json_depth: 7}", "BOT-1093", "between 8 and 120"),
             ("limits: {max_queue_delay: 31s}", "BOT-1093", "at most 30 s"),
             ("limits: {on_shared_failure: ignore}", "BOT-1093", "neither `local` nor `refuse`"),
             ("server: {trusted_proxies: [10.0.0.1/8]}", "BOT-1094", "bits beyond"),

@@ -50,7 +50,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6122",
         kind: Some(FaultKind::Conflict),
         title: "others spoke in this conversation at the same time, again and again",
-        explanation: "A turn follows the one before it. While the answer was made, other messages of the same conversation came first, many times. Nothing was stored. Send the message again, with the same `message_id`.",
+        explanation: "A turn follows the one before it. While the answer was made, other messages of the same conversation came first, many times; or too many of them wait for their answers at one server. Nothing was stored. Send the message again, with the same `message_id`.",
     },
     Entry {
         code: "BOT-6123",

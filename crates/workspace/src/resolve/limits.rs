@@ -27,6 +27,8 @@ impl Sources<'_> {
             shared: self.shared_limits()?,
             on_shared_failure: self
                 .of_limits("limits.on_shared_failure", |limits| &limits.on_shared_failure),
+            max_json_depth: self
+                .of_limits("limits.max_json_depth", |limits| &limits.max_json_depth),
         })
     }
 
