@@ -4,6 +4,7 @@
 
 use super::{
     gazetteer::{Gazetteer, Listed},
+    hashing::mix,
     tokens::Token,
 };
 use botops_text::normalise_into;
@@ -49,12 +50,6 @@ const fn reach(kind: Kind) -> usize {
         | Kind::WideSuffix => 1,
         Kind::Prefix | Kind::Suffix | Kind::ShapeTriple => 0,
     }
-}
-
-/// Returns a hash of `hash` and `value`.
-#[inline]
-pub(super) const fn mix(hash: u64, value: u64) -> u64 {
-    (hash.rotate_left(5) ^ value).wrapping_mul(0x517C_C1B7_2722_0A95)
 }
 
 /// Returns the key of an attribute: a hash whose two lowest bits are its reach.
@@ -150,7 +145,7 @@ impl Attributes {
     /// Reads the attributes of `tokens` of `text`.
     pub(super) fn read(&mut self, text: &str, tokens: &[Token], gazetteer: &Gazetteer) {
         self.words.read(text, tokens);
-        gazetteer.find(&self.words, &mut self.listed);
+        gazetteer.find(self.words.hashes(), &mut self.listed);
         let Self { keys, ends, words, listed } = self;
         let Words { words, outlines, shapes, affixes, affix_ends, .. } = words;
         keys.clear();

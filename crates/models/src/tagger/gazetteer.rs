@@ -1,6 +1,6 @@
 //! Lookup lists as attributes of tokens.
 
-use super::attributes::Words;
+use super::hashing::mix;
 use std::collections::BTreeMap;
 
 /// The most tokens of an entry; longer entries are not matched.
@@ -82,16 +82,17 @@ impl Gazetteer {
     }
 
     /// Writes the tokens that are in an entry to `found`, which is cleared first; a token can be in several entries.
-    pub(super) fn find(&self, words: &Words, found: &mut Vec<Listed>) {
+    ///
+    /// `words` are the hashes of the words of all tokens.
+    pub(super) fn find(&self, words: &[u64], found: &mut Vec<Listed>) {
         found.clear();
         if self.longest == 0 {
             return;
         }
-        let words = words.hashes();
         for start in 0..words.len() {
             let mut whole = SEED;
             for (n, word) in words[start..].iter().take(self.longest).enumerate() {
-                whole = step(whole, *word);
+                whole = mix(whole, *word);
                 for &list in self.lists(whole) {
                     let tokens = start..=start + n;
                     found.extend(tokens.map(|token| Listed { token, list, first: token == start }));
@@ -106,12 +107,8 @@ impl Gazetteer {
 
 const SEED: u64 = 0x6C6F_6F6B_7570;
 
-fn step(hash: u64, word: u64) -> u64 {
-    super::attributes::mix(hash, word)
-}
-
 fn hash(words: &[u64]) -> u64 {
-    words.iter().fold(SEED, |hash, word| step(hash, *word))
+    words.iter().fold(SEED, |hash, word| mix(hash, *word))
 }
 
 /// Returns the bit of `hash` among `n_bits`, a power of two.

@@ -24,9 +24,9 @@ impl Transitions {
     /// Takes over the weights of first labels and between labels.
     pub(super) fn set(&mut self, first: &[f32], between: &[f32]) {
         let n_labels = self.n_labels;
-        for label in 0..n_labels {
+        for (label, weight) in first.iter().enumerate() {
             let may_begin = !is_inside(label);
-            self.first[label] = if may_begin { f64::from(first[label]).exp() } else { 0.0 };
+            self.first[label] = if may_begin { f64::from(*weight).exp() } else { 0.0 };
             for other in before(label, n_labels) {
                 let at = label * n_labels + other;
                 self.between[at] = f64::from(between[at]).exp();

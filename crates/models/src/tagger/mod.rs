@@ -12,6 +12,7 @@ mod attributes;
 mod decoding;
 mod features;
 mod gazetteer;
+mod hashing;
 mod labels;
 mod lattice;
 mod learned;

@@ -24,10 +24,8 @@ pub(super) fn tokenise(text: &str, tokens: &mut Vec<Token>) {
     tokens.clear();
     // Whether the last token can grow by a letter, and whether anything separates the next token from it.
     let (mut grows, mut separated) = (false, true);
-    let mut chars = 0;
-    for (at, c) in text.char_indices() {
+    for (chars, (at, c)) in text.char_indices().enumerate() {
         let here = ((at, at + c.len_utf8()), (chars, chars + 1));
-        chars += 1;
         let starts = is_word_char(c, false);
         if !starts && (c.is_whitespace() || c.is_control()) {
             (grows, separated) = (false, true);
