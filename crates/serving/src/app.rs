@@ -18,6 +18,7 @@ use crate::{
     shadow::ShadowQueue,
     shedding::{QueueControl, ThreadDelay},
     sizes::Sizes,
+    traffic_meter::TrafficMeter,
     turn_order::TurnOrder,
     unit_key::UnitKey,
 };
@@ -44,6 +45,8 @@ pub(super) struct App {
     pub(super) log: RequestLogger,
     /// The observations that the judge decides on.
     pub(super) observer: Arc<Observer>,
+    /// The conversations of the last day.
+    pub(super) traffic: TrafficMeter,
     /// The key under which conversations are named in observations.
     pub(super) unit_key: UnitKey,
     /// The messages that the challenger classifies after their answers.

@@ -11,7 +11,10 @@ use botops_access::JudgedAnswer;
 use botops_models::Prediction;
 use botops_rollout::Arm;
 use chrono::{DateTime, Utc};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A request and the model that was chosen for it.
 pub(super) struct Attempt<'a> {
@@ -137,10 +140,12 @@ impl<'a> Attempt<'a> {
         });
     }
 
-    /// Passes the outcome of a message to the observer, if a rollout is under way and the request names a conversation.
+    /// Counts the outcome of a message in the traffic and, if a rollout is under way, for the judge. A request that names no
+    /// conversation is not counted.
     fn observe(&self, outcome: &Outcome) -> Option<JudgedUnit> {
-        let (split, id) = (self.split?, self.conversation_id?);
-        let app = self.exchange.app;
+        let (app, id) = (self.exchange.app, self.conversation_id?);
+        app.traffic.message(app.unit_key.of(id), self.choice.arm, outcome, Instant::now());
+        let split = self.split?;
         let place = Place {
             arm: self.choice.arm,
             step: split.step,

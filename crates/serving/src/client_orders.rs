@@ -1,7 +1,7 @@
-//! Requests of the client of the admin API with numbers of their own: a version on mirror only, and another share.
+//! Requests of the client of the admin API with bodies of their own: a version on mirror only, another share, the traffic.
 
-use super::{RolloutStatus, client::AdminClient};
-use botops_findings::Result;
+use super::{PlanAnswer, RolloutStatus, client::AdminClient};
+use botops_findings::{Fault, Result};
 use botops_http::Method;
 use botops_rollout::Transition;
 use serde::{Serialize, de::DeserializeOwned};
@@ -94,6 +94,21 @@ impl AdminClient {
     ) -> Result<Transition> {
         let id = self.rollout(model, None).await?.rollout.id;
         self.put(&["rollouts", &id, "weight"], Weight { percent }, by, DRY).await
+    }
+
+    /// Returns the traffic that the server would forecast a plan from, with its origin, and the forecast of the default plan.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`]; `BOT-6072` (exit 2) it knows of no traffic; `BOT-6036` (exit 2) it serves another model.
+    pub async fn traffic(&self, model: &str) -> Result<PlanAnswer> {
+        let answer: PlanAnswer =
+            self.ask(Method::POST, &["plan"], None, Some(&serde_json::json!({}))).await?;
+        if answer.model == model {
+            return Ok(answer);
+        }
+        let message = format!("this server serves `{}`, not `{model}`", answer.model);
+        Err(Fault::usage("BOT-6036", message))
     }
 
     async fn put<T: DeserializeOwned>(

@@ -121,6 +121,7 @@ mod sizes;
 mod tests;
 #[cfg(test)]
 mod tls_tests;
+mod traffic_meter;
 mod turn_answer;
 mod turn_engine;
 mod turn_metrics;
@@ -139,6 +140,7 @@ mod websocket_tests;
 mod wire_tests;
 
 pub use admin_openapi::admin_openapi;
+pub use admin_plan::PlanAnswer;
 pub use botops_connections::{ConnectionLimits, TlsSettings, TlsVersion, check_certificate};
 pub use canary::{EndedRollout, Restored};
 pub use chat_client::{ChatClient, ChatMessage};
@@ -158,6 +160,7 @@ pub use replay::{ReplayTarget, replay};
 pub use server::{Running, check_access, start};
 pub use settings_checks::{check_admin_token, check_webhooks};
 pub use sizes::Sizes;
+pub use traffic_meter::ServerTraffic;
 
 /// The settings of a server.
 #[derive(Debug, Clone)]

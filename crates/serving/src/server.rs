@@ -26,6 +26,7 @@ use super::{
     request_log::RequestLogger,
     shadow::{self, Counts, ShadowQueue},
     shedding::{QueueControl, ThreadDelay},
+    traffic_meter::TrafficMeter,
 };
 use crate::{
     disagreements::KeptDisagreements,
@@ -52,7 +53,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64},
     },
     thread::available_parallelism,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     net::TcpListener,
@@ -354,6 +355,7 @@ pub(super) fn new_app(
         metrics,
         log,
         observer,
+        traffic: TrafficMeter::start(Instant::now()),
         unit_key,
         clock,
         ids,

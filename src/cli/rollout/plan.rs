@@ -6,11 +6,13 @@ use crate::cli::{
     session::context::Context,
     terminal::{exit::Exit, tables},
 };
-use botops_findings::{Fault, Finding, Result};
+use botops_findings::{Fault, FaultKind, Finding, Result};
 use botops_rollout::{
     FailureKind, FailureRate, PlanForecast, RolloutSpec, StepForecast, TrafficRates, forecast,
 };
+use botops_serving::{PlanAnswer, ServerTraffic};
 use botops_spec as spec;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::Duration};
 
@@ -21,10 +23,10 @@ pub(super) struct Args {
     /// Plan of the rollout, in YAML; default: the plan of `promote`
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Conversations, such as 120/h; default: those of the latest rollout
+    /// Conversations, such as 120/h; default: those that the server counts, or without one those of the latest rollout
     #[arg(long, value_name = "NUMBER/h")]
     rate: Option<Rate>,
-    /// Failed share by kind, such as error=1%,fallback=8%; default: those of the champion in the latest rollout
+    /// Failed share by kind, such as error=1%,fallback=8%; default: those of the champion in the same traffic
     #[arg(long, value_name = "KIND=SHARE", value_delimiter = ',')]
     failures: Vec<Failures>,
     /// Share of conversations with feedback, which measures `wrong`; default: all, or those of the latest rollout
@@ -86,36 +88,51 @@ struct Answer {
     /// The rollout whose traffic was assumed; `None` if all of it was given.
     from_rollout: Option<String>,
     forecast: PlanForecast,
+    /// The time up to which that rollout counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_until: Option<DateTime<Utc>>,
+    /// The traffic of the server that was assumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_server: Option<ServerTraffic>,
+}
+
+/// Traffic that was counted, and its origin.
+struct Counted {
+    model: String,
+    rates: TrafficRates,
+    from_rollout: Option<String>,
+    counted_until: Option<DateTime<Utc>>,
+    from_server: Option<ServerTraffic>,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let plan: RolloutSpec = args.plan.as_deref().map_or(Ok(RolloutSpec::default()), spec::read)?;
     let plan = plan.check()?;
     let given = given(args)?;
-    let (traffic, from_rollout, model) = match (args.rate, given) {
+    let environment = context.workspace()?.environment.value.clone();
+    let answer = match (args.rate, given) {
         (Some(Rate(rate)), Some(failures)) => {
             let traffic = TrafficRates { conversations_per_hour: rate, failures };
-            (traffic, None, args.model.clone())
+            let forecast = forecast(&plan, &traffic);
+            let (model, from_rollout, counted_until, from_server) =
+                (args.model.clone(), None, None, None);
+            Answer { model, environment, from_rollout, forecast, counted_until, from_server }
         }
         (rate, failures) => {
-            let (model, id, mut traffic) = latest(args, context)?;
-            traffic.conversations_per_hour = rate.map_or(traffic.conversations_per_hour, |r| r.0);
+            let Counted { model, mut rates, from_rollout, counted_until, from_server } =
+                counted(args, context)?;
+            rates.conversations_per_hour = rate.map_or(rates.conversations_per_hour, |r| r.0);
             if let Some(failures) = failures {
-                traffic.failures = failures;
+                rates.failures = failures;
             }
             if let (Some(share), Some(wrong)) =
-                (args.feedback, traffic.failures.get_mut(&FailureKind::Wrong))
+                (args.feedback, rates.failures.get_mut(&FailureKind::Wrong))
             {
                 wrong.measured = share;
             }
-            (traffic, Some(id), Some(model))
+            let (model, forecast) = (Some(model), forecast(&plan, &rates));
+            Answer { model, environment, from_rollout, forecast, counted_until, from_server }
         }
-    };
-    let answer = Answer {
-        model,
-        environment: context.workspace()?.environment.value.clone(),
-        from_rollout,
-        forecast: forecast(&plan, &traffic),
     };
     let findings: Vec<Finding> = answer
         .forecast
@@ -147,28 +164,71 @@ fn given(args: &Args) -> Result<Option<BTreeMap<FailureKind, FailureRate>>> {
     Ok((!failures.is_empty()).then_some(failures))
 }
 
-/// Returns the model, and the id and the traffic of its latest rollout in the environment.
-fn latest(args: &Args, context: &Context) -> Result<(String, String, TrafficRates)> {
+/// Returns the traffic as the server that is configured counts it; that of the latest rollout in the log if there is none, or
+/// if it cannot be reached.
+fn counted(args: &Args, context: &Context) -> Result<Counted> {
     let model = match &args.model {
         Some(model) => model.clone(),
         None => workspace_model(context)?,
     };
+    let Some(url) = &context.workspace()?.admin_url.value else { return latest(model, context) };
+    let client = context.admin_client(url)?;
+    match context.wait(client.traffic(&model))? {
+        Ok(PlanAnswer { from_rollout, counted_until, from_server, forecast, .. }) => {
+            let rates = forecast.traffic;
+            Ok(Counted { model, rates, from_rollout, counted_until, from_server })
+        }
+        Err(fault) if fault.code() == "BOT-6072" => Err(fault.hint(NAME_TRAFFIC)),
+        Err(fault) if fault.kind() == FaultKind::Unreachable => {
+            context.printer.say(&format!("note: {fault}; the counts are those of the log"));
+            latest(model, context)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+const NAME_TRAFFIC: &str = "name the traffic: `--rate 120/h --failures error=1%,fallback=8%`";
+
+/// Returns the traffic of the latest rollout of `model` in the log of the environment.
+fn latest(model: String, context: &Context) -> Result<Counted> {
     let registry = context.registry()?;
     let environment = context.wait(registry.environment())??;
     let rollout =
         environment.model(&model).and_then(|deployed| Some(&deployed.step.as_ref()?.rollout));
-    let traffic =
-        rollout.and_then(|rollout| Some((rollout.id.clone(), TrafficRates::of(rollout)?)));
-    let (id, traffic) = traffic.ok_or_else(|| {
+    let traffic = rollout.and_then(|rollout| Some((rollout, TrafficRates::of(rollout)?)));
+    let (rollout, rates) = traffic.ok_or_else(|| {
         let name =
             &context.workspace().map_or_else(|_| String::new(), |w| w.environment.value.clone());
         Fault::usage(
             "BOT-6072",
             format!("no rollout of `{model}` in `{name}` saw traffic to forecast from"),
         )
-        .hint("name the traffic: `--rate 120/h --failures error=1%,fallback=8%`")
+        .hint(NAME_TRAFFIC)
     })?;
-    Ok((model, id, traffic))
+    let (from_rollout, counted_until) = (Some(rollout.id.clone()), Some(rollout.updated_at));
+    Ok(Counted { model, rates, from_rollout, counted_until, from_server: None })
+}
+
+/// Renders where the traffic was counted.
+fn origin(answer: &Answer) -> String {
+    let until = answer
+        .counted_until
+        .as_ref()
+        .map_or_else(String::new, |at| format!(", which counted until {} UTC", tables::time(at)));
+    match (&answer.from_server, &answer.from_rollout) {
+        (None, None) => String::new(),
+        (None, Some(id)) => format!(" (from rollout {id}{until})"),
+        (Some(server), rollout) => {
+            let others = rollout.as_ref().map_or_else(String::new, |id| {
+                format!("; the kinds that it cannot measure are from rollout {id}{until}")
+            });
+            format!(
+                "\n({} conversations at this server alone in the last {:.1} hours{others})",
+                tables::count(server.conversations),
+                server.hours
+            )
+        }
+    }
 }
 
 fn text(answer: &Answer) -> String {
@@ -183,9 +243,7 @@ fn text(answer: &Answer) -> String {
     if !rates.is_empty() {
         text.push_str(&format!("; on the champion fail: {}", rates.join(", ")));
     }
-    if let Some(id) = &answer.from_rollout {
-        text.push_str(&format!(" (from rollout {id})"));
-    }
+    text.push_str(&origin(answer));
     text.push_str("\n\n");
     if let Some(seconds) = shadow_seconds {
         text.push_str(&format!("shadow stage: {}\n\n", words(*seconds)));

@@ -405,6 +405,36 @@ async fn a_command_gives_the_challenger_another_share_within_its_step() {
     running.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_is_forecast_from_the_traffic_that_the_server_counts() {
+    let [first, second, _] = models();
+    let (folder, registry) = workspace(&[&first, &second]).await;
+    let running = serve(&registry).await;
+    let (client, server) = (admin(&running), Some(&running));
+    let (exit, text) = botops(&folder, server, "rollout plan").await;
+    assert_eq!((exit, text.contains("BOT-6072")), (2, true), "{text}");
+    assert!(text.contains("neither this server in the last day nor a rollout"), "{text}");
+    assert!(text.contains("--rate 120/h"), "{text}");
+    client.start("support", "support@2", &plan(50.0, 99_999), "ada", "weekly").await.unwrap();
+    wait_for(&client, |status| matches!(status.rollout.phase, Phase::Ramping { .. })).await;
+    converse(&running, 0, 200).await;
+    wait_for(&client, |status| status.rollout.units().iter().sum::<u64>() > 50).await;
+    let id = client.rollout("support", None).await.unwrap().rollout.id;
+    let (_, text) = botops(&folder, server, "rollout plan").await;
+    assert!(text.contains(&format!("(from rollout {id}, which counted until ")), "{text}");
+    let url = format!("http://{}", running.admin_address().unwrap());
+    running.shutdown().await;
+    // Without the server, the log is asked, and the answer says so.
+    let line = ["rollout", "plan", "--format", "json"];
+    let mut command = folder.botops(line);
+    command.env("BOTOPS_ADMIN_URL", url).env("BOTOPS_ADMIN_TOKEN", TOKEN);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let notes = String::from_utf8(output.stderr).unwrap();
+    assert!(notes.contains("cannot be reached") && notes.contains("those of the log"), "{notes}");
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["data"]["from_rollout"], id.as_str(), "{document}");
+}
+
 /// A drill is of the champion, and can only be aborted.
 async fn only_the_champion_is_drilled(running: &Running) {
     let client = admin(running);
