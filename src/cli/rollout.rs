@@ -5,6 +5,7 @@ mod history;
 mod list;
 mod plan;
 mod replay;
+mod review;
 mod shadow;
 mod status;
 mod target;

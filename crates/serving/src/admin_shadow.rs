@@ -5,6 +5,7 @@ use super::{
     admin_request::Asked,
     admin_shared::Shared,
     canary::StartRequest as Start,
+    disagreements::Disagreements,
     exchange::{Exchange, parse},
     problem::Problem,
 };
@@ -88,12 +89,13 @@ pub(super) async fn shadow(
 /// Shows the messages on which the challenger of a rollout disagreed with the primary, on this server.
 pub(super) async fn disagreements(State(admin): Shared, Path(id): Path<String>) -> Response {
     let exchange = Exchange::begin(&admin.app, "admin");
-    let id = match admin.canary() {
-        Ok(canary) => canary.read(&id, |view, _| view.rollout.id.clone()),
-        Err(fault) => Err(fault),
-    };
-    match id {
-        Ok(id) => exchange.reply(StatusCode::OK, &admin.app.disagreements.of(&id)),
+    let kept = admin.canary().and_then(|canary| {
+        let id = canary.read(&id, |view, _| view.rollout.id.clone())?;
+        let server = canary.server().to_owned();
+        Ok(Disagreements { server, ..admin.app.disagreements.of(&id) })
+    });
+    match kept {
+        Ok(kept) => exchange.reply(StatusCode::OK, &kept),
         Err(fault) => exchange.refuse(fault.into(), None),
     }
 }

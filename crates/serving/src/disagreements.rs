@@ -48,6 +48,10 @@ pub struct Disagreements {
     pub found: u64,
     /// The last 200 of them, the newest first.
     pub disagreements: Vec<Disagreement>,
+    /// The id of the server that keeps them, as in the log: other servers keep their own. Empty in the answer of an older
+    /// server.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub server: String,
 }
 
 /// The disagreements about the current rollout.
@@ -88,7 +92,7 @@ impl KeptDisagreements {
             return Disagreements { rollout, ..Disagreements::default() };
         }
         let disagreements = kept.last.iter().cloned().collect();
-        Disagreements { rollout, found: kept.found, disagreements }
+        Disagreements { rollout, found: kept.found, disagreements, server: String::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {

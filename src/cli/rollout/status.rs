@@ -1,6 +1,9 @@
 //! `botops rollout status`.
 
-use super::target::{Target, server_url};
+use super::{
+    review::Review,
+    target::{Target, server_url},
+};
 use crate::cli::{
     Outcome,
     promote::{evidence, transitions, verdict_exit},
@@ -12,8 +15,8 @@ use crate::cli::{
 };
 use botops_findings::Result;
 use botops_rollout::Phase;
-use botops_serving::{Disagreement, Disagreements, RolloutStatus, ShadowPrediction};
-use botops_text::{count, display};
+use botops_serving::RolloutStatus;
+use botops_text::display;
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
@@ -23,6 +26,9 @@ pub(super) struct Args {
     /// Also show the last messages on which a challenger in shadow disagreed, redacted, as the server keeps them
     #[arg(long)]
     disagreements: bool,
+    /// Admin address of another server, whose disagreements are shown too; may be given several times
+    #[arg(long = "replica", value_name = "URL", requires = "disagreements")]
+    replicas: Vec<String>,
 }
 
 /// A rollout with the disagreements that were asked for.
@@ -30,47 +36,24 @@ pub(super) struct Args {
 struct Reviewed<'a> {
     #[serde(flatten)]
     seen: &'a Seen,
-    /// The disagreements that the server keeps.
-    disagreements: &'a Disagreements,
+    /// The disagreements that the servers keep.
+    disagreements: &'a Review,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let target = &args.target;
     let model = target.model(context)?;
     // Only a server has them: they are in no log.
-    let client = match args.disagreements {
-        true => Some(context.admin_client(&server_url(context)?)?),
+    let servers = match args.disagreements {
+        true => Some([&[server_url(context)?], args.replicas.as_slice()].concat()),
         false => None,
     };
     let source = RolloutSource::of(context)?;
     let seen = context.wait(source.look(&model, target.id.as_deref()))??;
-    let Some(client) = client else { return Ok(seen_outcome(&seen)) };
-    let disagreements = context.wait(client.disagreements(target.id.as_deref()))??;
-    let text = text(&seen.status, &state(&seen)) + &review(&disagreements);
-    Ok(outcome_of(&Reviewed { seen: &seen, disagreements: &disagreements }, &seen.status, text))
-}
-
-/// Renders the disagreements, the newest first.
-fn review(kept: &Disagreements) -> String {
-    let Disagreements { found, disagreements, .. } = kept;
-    let mut text = match disagreements.len() {
-        0 => return "\nno disagreements on this server\n".to_owned(),
-        n => format!("\n{} disagreements on this server, the last {n}:\n", count(*found)),
-    };
-    let predicted = |prediction: &ShadowPrediction| {
-        let fallback = if prediction.fallback { ", fallback" } else { "" };
-        format!("{} ({:.3}{fallback})", display(&prediction.intent, 80), prediction.confidence)
-    };
-    for Disagreement { at, text: said, primary, challenger } in disagreements {
-        let challenger = challenger.as_ref().map_or_else(|| "failed".to_owned(), predicted);
-        text.push_str(&format!(
-            "  {} UTC  {}\n    primary {}, challenger {challenger}\n",
-            tables::time(at),
-            display(said, 200),
-            predicted(primary),
-        ));
-    }
-    text
+    let Some(servers) = servers else { return Ok(seen_outcome(&seen)) };
+    let review = Review::ask(context, &servers, &seen.status.rollout.id)?;
+    let text = text(&seen.status, &state(&seen)) + &review.text();
+    Ok(outcome_of(&Reviewed { seen: &seen, disagreements: &review }, &seen.status, text))
 }
 
 /// Returns the answer about a rollout that was seen.

@@ -435,6 +435,62 @@ async fn a_plan_is_forecast_from_the_traffic_that_the_server_counts() {
     assert_eq!(document["data"]["from_rollout"], id.as_str(), "{document}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_disagreements_of_several_servers_are_shown_together_and_those_of_one_as_such() {
+    let [first, _, swapped] = models();
+    let (folder, registry) = workspace(&[&first, &swapped]).await;
+    let servers = [serve(&registry).await, serve(&registry).await];
+    let server = Some(&servers[0]);
+    let (exit, text) =
+        botops(&folder, server, "rollout shadow support --reason compare --for 2h").await;
+    assert_eq!(exit, 0, "{text}");
+    let kept = async |running: &Running| admin(running).disagreements(None).await.unwrap();
+    for (index, running) in servers.iter().enumerate() {
+        let began = Instant::now();
+        let mut round = 0;
+        while kept(running).await.found < 5 {
+            assert!(began.elapsed() < Duration::from_secs(60), "nothing is mirrored");
+            converse(running, 100_000 * index + round * 20, 20).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            round += 1;
+        }
+    }
+    let [one, other] = [kept(&servers[0]).await, kept(&servers[1]).await];
+    assert_ne!(one.server, other.server);
+    let line = "rollout status --disagreements";
+    let (exit, text) = botops(&folder, server, line).await;
+    let said =
+        format!("disagreements, the last {}, on one server alone: {}", one.found, one.server);
+    assert_eq!((exit, text.contains(&said)), (0, true), "no `{said}` in {text}");
+    assert!(text.contains("other servers of the environment keep their own"), "{text}");
+    // An address that leads to the same server counts once.
+    let [here, there] =
+        servers.each_ref().map(|it| format!("http://{}", it.admin_address().unwrap()));
+    let line = format!("{line} --replica {there} --replica {here} --format json");
+    let (exit, text) = botops(&folder, server, &line).await;
+    assert_eq!(exit, 0, "{text}");
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let merged = &document["data"]["disagreements"];
+    assert_eq!(merged["found"], one.found + other.found, "{merged}");
+    let ids: Vec<&str> = merged["servers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["server"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, [one.server.as_str(), other.server.as_str()]);
+    let times: Vec<&str> = merged["disagreements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["at"].as_str().unwrap())
+        .collect();
+    assert_eq!(times.len(), one.disagreements.len() + other.disagreements.len());
+    assert!(times.is_sorted_by(|a, b| a >= b), "the newest first: {times:?}");
+    let (exit, text) = botops(&folder, server, "rollout status --replica http://127.0.0.1:1").await;
+    assert_eq!(exit, 2, "a replica is asked for its disagreements only: {text}");
+}
+
 /// A drill is of the champion, and can only be aborted.
 async fn only_the_champion_is_drilled(running: &Running) {
     let client = admin(running);

@@ -366,6 +366,11 @@ impl Canary {
         self.journal.environment()
     }
 
+    /// Returns the id of this server in the log, new at each start.
+    pub(crate) fn server(&self) -> &str {
+        self.journal.writer()
+    }
+
     /// Returns a receiver of the number of the newest entry.
     pub(crate) fn events(&self) -> watch::Receiver<u64> {
         self.tip.subscribe()

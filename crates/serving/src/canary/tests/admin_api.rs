@@ -437,7 +437,13 @@ async fn a_version_on_mirror_only_gets_no_conversation_on_any_server_and_is_not_
     let refused = other.ask(start, &[], &start_body()).await;
     assert_eq!((refused.status, &refused.body["code"]), (409, &json!("BOT-6089")));
     let kept = other.get("rollouts/latest/disagreements").await;
-    assert_eq!(kept.body, json!({"rollout": id, "found": 0, "disagreements": []}));
+    let server = kept.body["server"].as_str().unwrap().to_owned();
+    assert_eq!(
+        kept.body,
+        json!({"rollout": id, "found": 0, "disagreements": [], "server": server})
+    );
+    let own = api.get("rollouts/latest/disagreements").await.body["server"].clone();
+    assert!(own.is_string() && own != json!(server), "each server keeps its own: {own} {server}");
     assert_eq!(other.get("rollouts/01ARZ3NDEKTSV4RRFFQ69G5FAV/disagreements").await.status, 404);
 
     let path = format!("rollouts/{id}/rollback");
