@@ -8,6 +8,8 @@ mod checks;
 mod disturbances;
 mod fleet;
 mod gate;
+mod invariants;
+mod jumping;
 mod load;
 mod rolling;
 
@@ -43,6 +45,14 @@ async fn three_servers_on_an_object_store_whose_answers_are_lost_agree_on_every_
     let fleet = fleet::Fleet::on_moto(moto).await;
     let plan = campaign::Campaign { rollouts: 3, disturbed: true };
     plan.run(fleet, seed("three servers on moto")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_servers_whose_clocks_jump_agree_on_every_rollout() {
+    let name = "three servers whose clocks jump";
+    let Some(preload) = crate::serving::clock_jumps::preload(name) else { return };
+    let fleet = fleet::Fleet::with_clocks(&preload).await;
+    jumping::run(fleet, 4, seed(name)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

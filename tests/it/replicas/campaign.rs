@@ -54,7 +54,7 @@ pub(super) struct Commander {
 }
 
 /// Returns a plan of three steps that concludes within seconds.
-fn plan() -> RolloutSpec {
+pub(super) fn plan() -> RolloutSpec {
     let step = |weight| StepSpec {
         weight,
         min_time: Some("800ms".to_owned()),
@@ -155,6 +155,13 @@ impl Commander {
         let path = format!("/rollouts/{id}/rollback");
         // The rollout may be over.
         let _ = self.send("rollback", &path, json!({}), id).await;
+    }
+
+    /// Lets a paused rollout go on.
+    pub(super) async fn resume(&mut self, id: &str) {
+        let path = format!("/rollouts/{id}/resume");
+        // Another pause, or the end, may have come first.
+        let _ = self.send("resume", &path, json!({}), id).await;
     }
 
     /// Sends a command to a server drawn at random, and to another one while none answers. `None` if it is refused.

@@ -3,6 +3,7 @@
 use super::{
     campaign::Acknowledged,
     fleet::{ENVIRONMENT, Fleet},
+    invariants,
     load::Answer,
 };
 use botops_access::IdentityKind;
@@ -51,6 +52,7 @@ pub(super) async fn check(fleet: &Fleet, answers: &[Answer], acknowledged: &[Ack
     assert!(verified.status.success(), "{output}{}", String::from_utf8_lossy(&verified.stderr));
     check_requests(fleet, answers);
     check_lease(&log);
+    invariants::check(&log);
     check_acknowledged(fleet, &log, acknowledged);
     let rollouts = histories(&log);
     check_arms(fleet, &rollouts, answers);
@@ -76,7 +78,7 @@ fn check_requests(fleet: &Fleet, answers: &[Answer]) {
 }
 
 /// Checks that only the holder of the lease decides by itself, and that no revision is decided twice.
-fn check_lease(log: &[Entry<Deployment>]) {
+pub(super) fn check_lease(log: &[Entry<Deployment>]) {
     let mut environment = Environment::default();
     let mut revisions: BTreeMap<String, (u64, String)> = BTreeMap::new();
     for entry in log {
@@ -101,7 +103,11 @@ fn check_lease(log: &[Entry<Deployment>]) {
 }
 
 /// Checks that every acknowledged command is in the log. One that was not durable may be lost with its process.
-fn check_acknowledged(fleet: &Fleet, log: &[Entry<Deployment>], acknowledged: &[Acknowledged]) {
+pub(super) fn check_acknowledged(
+    fleet: &Fleet,
+    log: &[Entry<Deployment>],
+    acknowledged: &[Acknowledged],
+) {
     let killed = fleet.killed.lock().unwrap();
     for command in acknowledged {
         if command.status == 202 && killed.contains_key(&command.start) {

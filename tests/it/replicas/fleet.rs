@@ -165,6 +165,8 @@ pub(super) struct Fleet {
     pub(super) registry: Registry,
     /// The store.
     place: Place,
+    /// `LD_PRELOAD` of the servers, if each has a wall clock of its own.
+    preload: Option<String>,
     processes: Mutex<Vec<Process>>,
     starts: Mutex<usize>,
     /// When each start was killed.
@@ -201,6 +203,15 @@ fn failing_model() -> IntentModel {
 impl Fleet {
     /// Starts the servers on a registry in a folder, which each of them reaches by its own links.
     pub(super) async fn on_files() -> Arc<Self> {
+        Self::in_folder(None).await
+    }
+
+    /// As [`Self::on_files`], with a wall clock for each server that [`Self::set_clock`] sets.
+    pub(super) async fn with_clocks(preload: &str) -> Arc<Self> {
+        Self::in_folder(Some(preload.to_owned())).await
+    }
+
+    async fn in_folder(preload: Option<String>) -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
         let real = folder.path().join("registry");
         let store = Store::open(real.to_str().unwrap(), &BTreeMap::new()).unwrap();
@@ -214,7 +225,7 @@ impl Fleet {
             }
         }
         std::fs::write(folder.path().join("nothing"), "this is no folder").unwrap();
-        Self::started(folder, registry, Place::Folder)
+        Self::started((folder, preload), registry, Place::Folder)
     }
 
     /// Starts the servers on a registry in moto, which each of them reaches by its own way.
@@ -229,14 +240,21 @@ impl Fleet {
         let store = Store::open(&bucket(), &settings(&gates[SERVERS].url)).unwrap();
         let registry = filled(store).await;
         let place = Place::Moto { _moto: moto, gates };
-        tokio::task::spawn_blocking(move || Self::started(folder, registry, place)).await.unwrap()
+        tokio::task::spawn_blocking(move || Self::started((folder, None), registry, place))
+            .await
+            .unwrap()
     }
 
-    fn started(folder: tempfile::TempDir, registry: Registry, place: Place) -> Arc<Self> {
+    fn started(
+        (folder, preload): (tempfile::TempDir, Option<String>),
+        registry: Registry,
+        place: Place,
+    ) -> Arc<Self> {
         let fleet = Self {
             folder,
             registry,
             place,
+            preload,
             processes: Mutex::default(),
             starts: Mutex::new(0),
             killed: Mutex::default(),
@@ -245,6 +263,7 @@ impl Fleet {
             ended: Mutex::default(),
         };
         for place in 0..SERVERS {
+            fleet.set_clock(place, "+0");
             let process = fleet.start(place);
             fleet.processes.lock().unwrap().push(process);
         }
@@ -286,7 +305,32 @@ impl Fleet {
         };
         let (location, mut extra) = self.way(place);
         extra.insert("BOTOPS_TIMES".to_owned(), self.times().to_string());
+        if let Some(preload) = &self.preload {
+            let file = self.clock(place).to_str().unwrap().to_owned();
+            extra.extend(
+                [
+                    ("LD_PRELOAD", preload.as_str()),
+                    ("FAKETIME_TIMESTAMP_FILE", file.as_str()),
+                    ("FAKETIME_NO_CACHE", "1"),
+                    ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+                ]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            );
+        }
         Process::start(place, start, self.folder.path(), &location, &extra)
+    }
+
+    /// The file that holds the offset of the wall clock of the server at `place`.
+    fn clock(&self, place: usize) -> PathBuf {
+        self.folder.path().join(format!("clock-{place}"))
+    }
+
+    /// Sets the wall clock of the server at `place` off by `offset`, such as `+13h`.
+    pub(super) fn set_clock(&self, place: usize, offset: &str) {
+        let (file, new) = (self.clock(place), self.clock(place).with_extension("new"));
+        // A rename, so that the server never reads half of it.
+        std::fs::write(&new, offset).unwrap();
+        std::fs::rename(new, file).unwrap();
     }
 
     /// Returns the addresses of all servers.

@@ -19,7 +19,7 @@ use std::{
 };
 
 /// Returns the value of `LD_PRELOAD` with which a program sees a false wall clock; `None`, with a message, without the tool.
-fn preload(test: &str) -> Option<String> {
+pub(crate) fn preload(test: &str) -> Option<String> {
     let Some(faketime) = tool("BOTOPS_FAKETIME", "faketime") else {
         report_skip(test, "faketime (apt-get install faketime; BOTOPS_FAKETIME names it)");
         return None;

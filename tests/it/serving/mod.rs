@@ -2,7 +2,7 @@
 
 mod admin;
 mod audit;
-mod clock_jumps;
+pub(crate) mod clock_jumps;
 mod connections;
 mod durability;
 mod interfaces;
