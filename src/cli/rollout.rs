@@ -83,7 +83,7 @@ struct Weight {
     percent: f64,
 }
 
-/// What the rollout is told to do.
+/// A command, or another share of the challenger.
 #[derive(Clone, Copy)]
 enum Told<'a> {
     /// A command, by its name in the admin API.
