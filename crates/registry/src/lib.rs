@@ -26,6 +26,7 @@ mod history;
 mod known_environments;
 mod known_folds;
 mod labels;
+mod model_log;
 mod move_rules;
 mod open_rollout;
 mod policies;

@@ -1,15 +1,15 @@
 //! The state of a model: the fold of its log.
 
 use super::{
-    Action, CHAMPION, Event, Registry,
+    Action, CHAMPION, Event,
     withdrawn::{Marks, Withdrawn},
 };
 use botops_digest::Digest;
-use botops_findings::{Fault, Result};
-use botops_store::{Appended, Entry, Fold, Log};
+use botops_findings::Fault;
+use botops_store::{Entry, Fold};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 /// The most attempts at a change while others write to the log. Each failed attempt means that another writer succeeded.
 pub(super) const MAX_CONFLICTS: u32 = 100;
@@ -193,45 +193,4 @@ impl Fold<Event> for State {
 /// Returns the path of the log of `model`.
 pub(super) fn path_of(model: &str) -> String {
     format!("models/{model}/log")
-}
-
-impl Registry {
-    /// Returns the log of `model`.
-    pub(super) fn log(&self, model: &str) -> Log<Event> {
-        self.store.log(&path_of(model))
-    }
-
-    /// Returns the state of `model`; `None` if no version was ever registered under that name.
-    pub(super) async fn state(&self, model: &str) -> Result<Option<Arc<State>>> {
-        if !super::reference::is_name(model) {
-            return Ok(None);
-        }
-        let read = self.logs.log(&path_of(model)).read().await?;
-        Ok(read.last.is_some().then_some(read.state))
-    }
-
-    /// Appends the event that `decide` returns for the state, if any. Returns the state afterwards.
-    ///
-    /// If someone else appends first, it calls `decide` again with the newer state.
-    pub(super) async fn commit(
-        &self,
-        model: &str,
-        decide: impl Fn(&State) -> Result<Option<Event>>,
-    ) -> Result<Arc<State>> {
-        let log = self.logs.log(&path_of(model));
-        let mut read = log.read().await?;
-        let mut retries = self.store.retries().begin_against(MAX_CONFLICTS);
-        loop {
-            let Some(event) = decide(&read.state)? else { return Ok(read.state) };
-            if let Appended::Written(entry) = log.append(read.last.as_deref(), event).await? {
-                Arc::make_mut(&mut read.state).apply(&entry.payload);
-                return Ok(read.state);
-            }
-            if !retries.pause().await {
-                let message = format!("others keep writing to the log of `{model}`");
-                return Err(Fault::conflict("BOT-5014", message).hint("try again in a moment"));
-            }
-            read = log.read().await?;
-        }
-    }
 }
