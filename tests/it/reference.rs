@@ -208,7 +208,8 @@ const FILES: [KeyPage; 8] = [
     (
         "dialogue.md",
         "`dialogue.yaml`",
-        "Entities and responses, put into the model file by `botops train --dialogue FILE`.",
+        "Entities, responses and the steps of a conversation, put into the model file by `botops train --dialogue FILE`. See \
+         `docs/dialogue.md`.",
         ("dialogue", "DialogueSpec"),
     ),
 ];

@@ -1,6 +1,6 @@
 //! Intents as written in YAML: the slots they need, the confirmation they ask for, and the action they call.
 
-use crate::{call_method::CallMethod, response_spec::TextsSpec};
+use crate::{call_method::CallMethod, response_spec::ResponseSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ pub struct IntentSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
     /// Language to a question that is answered by yes or no, before the action is called or the response is given.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub confirm: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub confirm: BTreeMap<String, ResponseSpec>,
     /// Language to the response after no.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub declined: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub declined: BTreeMap<String, ResponseSpec>,
     /// A call whose answer fills the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<ActionSpec>,
@@ -59,11 +59,11 @@ pub struct ActionSpec {
     #[serde(default, skip_serializing_if = "is_false")]
     pub idempotent: bool,
     /// Language to the response when the other side refuses the call.
-    #[serde(default, skip_serializing_if = "TextsSpec::is_empty")]
-    pub refused: TextsSpec,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, ResponseSpec>,
     /// Language to the response when the call could not be sent.
-    #[serde(default, skip_serializing_if = "TextsSpec::is_empty")]
-    pub failed: TextsSpec,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, ResponseSpec>,
     /// Whether the conversation is handed to a person when the call is refused or could not be sent.
     #[serde(default, skip_serializing_if = "is_false")]
     pub handoff: bool,

@@ -1,7 +1,8 @@
 //! The rules of all intents as written in YAML: clarification, hand-off, words, and sentences of the bot.
 
-use crate::response_spec::TextsSpec;
+use crate::response_spec::{ResponseSpec, TextsSpec};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The question which of the two likeliest intents was meant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,44 +53,44 @@ pub struct WordsSpec {
 #[serde(deny_unknown_fields, default)]
 pub struct SentencesSpec {
     /// After the user cancelled.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub cancelled: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cancelled: BTreeMap<String, ResponseSpec>,
     /// The question between two intents, above their buttons.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub clarify: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clarify: BTreeMap<String, ResponseSpec>,
     /// After no to a confirmation.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub declined: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub declined: BTreeMap<String, ResponseSpec>,
     /// Before a question for a slot is repeated, because the value does not fit.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub invalid: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub invalid: BTreeMap<String, ResponseSpec>,
     /// When a slot was not given.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub given_up: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub given_up: BTreeMap<String, ResponseSpec>,
     /// When an action was refused.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub refused: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, ResponseSpec>,
     /// When an action could not be called.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub failed: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, ResponseSpec>,
     /// When the outcome of an action is not known: a person takes over.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub unknown: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown: BTreeMap<String, ResponseSpec>,
     /// While an action is under way.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub under_way: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub under_way: BTreeMap<String, ResponseSpec>,
     /// When a person takes over.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub handed_off: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub handed_off: BTreeMap<String, ResponseSpec>,
     /// To each message after that.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub waiting: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub waiting: BTreeMap<String, ResponseSpec>,
     /// The text on the button for yes.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub yes: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub yes: BTreeMap<String, ResponseSpec>,
     /// The text on the button for no.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub no: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub no: BTreeMap<String, ResponseSpec>,
 }
 
 impl SentencesSpec {

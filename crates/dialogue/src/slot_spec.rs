@@ -1,11 +1,11 @@
 //! Slots as written in YAML: the values that a conversation remembers.
 
-use crate::response_spec::TextsSpec;
+use crate::response_spec::ResponseSpec;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// A value that a conversation remembers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,18 +25,18 @@ pub struct SlotSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
     /// Language to the question for the value.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub ask: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ask: BTreeMap<String, ResponseSpec>,
     /// Language to the sentence before the question is repeated, because the value does not match `pattern` or is too
     /// long.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub invalid: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub invalid: BTreeMap<String, ResponseSpec>,
     /// The most questions in a row: 1 to 10; 3 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tries: Option<u32>,
     /// Language to the response when the bot gives up.
-    #[serde(skip_serializing_if = "TextsSpec::is_empty")]
-    pub give_up: TextsSpec,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub give_up: BTreeMap<String, ResponseSpec>,
     /// Whether the conversation is handed to a person when the bot gives up.
     #[serde(skip_serializing_if = "is_false")]
     pub handoff: bool,

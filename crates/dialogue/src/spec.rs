@@ -3,7 +3,7 @@
 use crate::{
     entity_spec::EntitySpec,
     intent_spec::IntentSpec,
-    response_spec::TextsSpec,
+    response_spec::ResponseSpec,
     rules_spec::{ClarifySpec, HandOffSpec, SentencesSpec, WordsSpec},
     slot_spec::SlotSpec,
     story_spec::StorySpec,
@@ -25,9 +25,9 @@ pub struct DialogueSpec {
     /// it are removed. `{{` and `}}` stand for braces.
     ///
     /// Instead of a template, there may be a list of variants, with conditions and buttons.
-    pub responses: BTreeMap<String, TextsSpec>,
+    pub responses: BTreeMap<String, BTreeMap<String, ResponseSpec>>,
     /// Language to the response when the bot did not understand.
-    pub fallback: TextsSpec,
+    pub fallback: BTreeMap<String, ResponseSpec>,
     /// The language of responses when the user's language is unknown.
     pub default_language: Option<String>,
     /// The time zone in which dates and times are understood, such as `Europe/Paris`; UTC without it.

@@ -157,7 +157,6 @@ fn a_story_that_cannot_be_replayed_is_refused_with_its_key() {
 #[test]
 fn a_part_that_cannot_work_is_refused_with_its_key() {
     let base = "entities: {order: '#\\d+', city: x}\nresponses: {a: {en: hi}, b: {en: ho}}\n";
-    let slot = "slots: {s: {text: true, ask: {en: 'S?'}}, order: {}}\n";
     for (yaml, code, key, message, hint) in [
         ("slots: {x: {}}", "BOT-1112", "slots.x", "nothing fills", "from:"),
         ("slots: {x: {from: [ordr]}}", "BOT-1113", "slots.x.from", "`ordr`", "`order`"),
@@ -263,6 +262,12 @@ fn a_part_that_cannot_work_is_refused_with_its_key() {
         let all = format!("{} {}", fault.message(), fault.hints().join(" "));
         assert!(all.contains(message) && all.contains(hint), "{yaml}: {all}");
     }
+}
+
+#[test]
+fn the_address_of_an_action_has_certain_values_after_its_host() {
+    let base = "entities: {order: '#\\d+', city: x}\nresponses: {a: {en: hi}, b: {en: ho}}\n";
+    let slot = "slots: {s: {text: true, ask: {en: 'S?'}}, order: {}}\n";
     for (url, message) in [
         ("https://a/{s}", "may have no value"),
         ("https://{order}/x", "before the path"),
