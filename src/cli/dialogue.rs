@@ -2,17 +2,13 @@
 
 use super::{Exit, Outcome};
 use crate::cli::{
-    arguments::{
-        model_arg::{self, Found},
-        share::share_up_to_one,
-    },
+    arguments::{model_arg, share::share_up_to_one},
     session::context::Context,
     terminal::tables,
 };
-use botops_dialogue::{Coverage, DialogueSpec, StoryReport};
+use botops_dialogue::{Coverage, StoryReport};
 use botops_findings::{Fault, Result};
 use botops_pipelines::{StoryRules, read_dialogue, read_stories, replay, story_findings};
-use botops_text::shell_line;
 use clap::Subcommand;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -98,10 +94,6 @@ fn test(args: &TestArgs, context: &Context) -> Result<Outcome> {
     let model = found.as_ref().map(|found| found.name.as_str());
     let text = format!("{}{}", text(&report, &name, model), tables::findings(&findings, 20));
     let outcome = Outcome::done(&Answer { dialogue: &name, model, report: &report }, text);
-    let outcome = match next(&dialogue, found.as_ref(), file) {
-        Some(next) if findings.is_empty() => outcome.next(next),
-        _ => outcome,
-    };
     Ok(match findings.is_empty() {
         true => outcome,
         false => outcome.exit(Exit::Gate).findings(findings),
@@ -112,14 +104,6 @@ fn test(args: &TestArgs, context: &Context) -> Result<Outcome> {
 fn is_dialogue(source: &str) -> bool {
     let extension = Path::new(source).extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"))
-}
-
-/// Suggests to test the dialogue file with the model of the workspace, if it was tested without one.
-fn next(dialogue: &DialogueSpec, found: Option<&Found>, file: Option<&str>) -> Option<String> {
-    let (None, Some(file), false) = (found, file, dialogue.responses.is_empty()) else {
-        return None;
-    };
-    Some(shell_line(["botops", "dialogue", "test", file, "--model", "MODEL"]))
 }
 
 /// Renders the stories, the differences, and the coverage.
