@@ -339,3 +339,14 @@ fn a_dialogue_of_before_is_plain_and_written_as_before() {
     let again: DialogueSpec = serde_json::from_str(&json).unwrap();
     assert_eq!(serde_json::to_string(&again).unwrap(), json);
 }
+
+#[test]
+fn the_stories_of_the_support_bot_pass() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../datasets/support/dialogue.yaml");
+    let spec: DialogueSpec = botops_spec::read(&path).unwrap();
+    let report = Dialogue::compile(&spec).unwrap().replay(&spec.tests, None).unwrap();
+    let failed: Vec<_> = report.stories.iter().filter(|story| !story.passed).collect();
+    assert!(report.passed, "{failed:#?}");
+    assert_eq!(report.stories.len(), 5);
+}
