@@ -2,7 +2,10 @@
 //!
 //! A parsed spec does not show whether a value was written or is a default, so this reads the text.
 
-use crate::{ConformalSpec, FallbackSpec, HeadKind, ModelSpec, confidence::ConformalMethod};
+use crate::{
+    ConformalSpec, FallbackSpec, HeadKind, LearnEntities, ModelSpec, TaggerSpec,
+    confidence::ConformalMethod,
+};
 use botops_features::FeatureKind;
 use botops_findings::{Finding, Place, Result, Severity};
 use botops_spec::{self as spec, Outline};
@@ -59,8 +62,14 @@ impl ModelSpec {
             self.fallback.target_accuracy.is_some() || self.fallback.min_oos_declined.is_some();
         let uses_threshold =
             !has_target || self.fallback.threshold == FallbackSpec::default().threshold;
+        let (tagger, plain) = (&self.entities, TaggerSpec::default());
+        let learns = tagger.learn != LearnEntities::Never;
+        let with_never = (
+            "entities.learn: false".to_owned(),
+            "remove it, or set `learn: auto` to learn entities".to_owned(),
+        );
         // The key, whether it has an effect, and if not, the key that disables it and the remedy.
-        let rules: [(&str, bool, &(String, String)); 10] = [
+        let rules: [(&str, bool, &(String, String)); 14] = [
             ("fallback.threshold", uses_threshold, &with_target),
             ("conformal.lambda", raps || conformal.lambda == default.lambda, &with_method),
             ("conformal.k_reg", raps || conformal.k_reg == default.k_reg, &with_method),
@@ -71,6 +80,18 @@ impl ModelSpec {
             ("head.max_depth", forest, &of_forest),
             ("head.n_features", forest, &of_forest),
             ("head.alpha", bayes, &of_bayes),
+            (
+                "entities.min_examples",
+                learns || tagger.min_examples == plain.min_examples,
+                &with_never,
+            ),
+            ("entities.l1", learns || tagger.l1 == plain.l1, &with_never),
+            ("entities.l2", learns || tagger.l2 == plain.l2, &with_never),
+            (
+                "entities.max_iterations",
+                learns || tagger.max_iterations == plain.max_iterations,
+                &with_never,
+            ),
         ];
         let unused = rules.into_iter().filter(|(_, is_used, _)| !is_used);
         unused
@@ -127,6 +148,11 @@ mod tests {
             "3:3 head.c | `head.c` has no effect with `head.kind: complement_naive_bayes` | it applies to \
              `linear_svm` and `logistic_regression`: remove it, or choose another kind"
         );
+        assert_eq!(
+            finding("entities: { learn: false, l2: 0.1 }\n").unwrap(),
+            "1:27 entities.l2 | `entities.l2` has no effect with `entities.learn: false` | remove it, or set `learn: \
+             auto` to learn entities"
+        );
         assert!(finding("head: { n_trees: 7 }\n").unwrap().contains("`head.kind: linear_svm`"));
         assert!(finding("head: { kind: random_forest, alpha: 1 }\n").is_some());
         for used in [
@@ -137,6 +163,7 @@ mod tests {
             "conformal: { method: raps, lambda: 0.1, k_reg: 2 }\n",
             "conformal: { alpha: 0.05 }\n",
             "head: { c: 2, tolerance: 0.01, max_iterations: 9 }\n",
+            "entities: { learn: true, min_examples: 9, l1: 0, l2: 0.1, max_iterations: 9 }\n",
             "head: { kind: random_forest, n_trees: 7, max_depth: 4, n_features: 50 }\n",
             "head: { kind: complement_naive_bayes, alpha: 0.5 }\n",
             "features: { kind: stacked, encoder: { source: a } }\nhead: { kind: fine_tuned, c: 2 }\n",

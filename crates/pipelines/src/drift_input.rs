@@ -10,8 +10,8 @@ use botops_drift::{self as drift, Column, Role, Row};
 use botops_findings::{Fault, Result};
 use botops_labels::OOS;
 use botops_models::{
-    self as models, FallbackSpec, HeadKind, IntentModel, ModelSpec, Sample, Silent, TrainingInput,
-    confidence::ScoreChoice,
+    self as models, FallbackSpec, HeadKind, IntentModel, LearnEntities, ModelSpec, Sample, Silent,
+    TaggerSpec, TrainingInput, confidence::ScoreChoice,
 };
 use botops_spec::Spec as _;
 use botops_text as text;
@@ -129,7 +129,9 @@ impl<'a> FoldModels<'a> {
                 .collect();
             let lineage = model.lineage();
             let (fallback, threshold) = fold_fallback(model, &seen);
-            let spec = ModelSpec { fallback, ..lineage.spec.clone() }.check()?;
+            // Drift compares intents and confidence, to which entities add nothing.
+            let entities = TaggerSpec { learn: LearnEntities::Never, ..TaggerSpec::default() };
+            let spec = ModelSpec { fallback, entities, ..lineage.spec.clone() }.check()?;
             let input = TrainingInput {
                 resources: equipment.resources(),
                 lineage: lineage.clone(),

@@ -7,6 +7,7 @@ use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, Metric, SeedSpread};
 use botops_findings::Result;
 use botops_models::{self as models, Lineage, ModelSpec, Resources, TrainingInput};
+use botops_pipelines as pipelines;
 use botops_spec::Spec as _;
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub(super) fn on_test(
 ) -> Result<SeedSpread> {
     let (spec, lineage) = (&prepared.configuration.spec, prepared.lineage());
     let samples = prepared.training.usable.samples();
+    let annotated = pipelines::annotated(&prepared.training.usable.accepted);
     let seeds = of(spec.seed, n);
     let mut metrics = vec![first.clone()];
     for &seed in &seeds[1..] {
@@ -33,6 +35,8 @@ pub(super) fn on_test(
         let input = TrainingInput {
             resources,
             lineage: Lineage { spec: (*spec).clone(), ..lineage.clone() },
+            dialogue: prepared.dialogue.clone(),
+            annotated: &annotated,
             ..TrainingInput::new(&samples, &spec)
         };
         let model = models::train(input, progress)?;
