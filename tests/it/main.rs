@@ -31,6 +31,7 @@ mod hostile_settings;
 mod hub;
 mod job_summaries;
 mod keys;
+mod killed_actions;
 mod mistakes;
 mod older_formats;
 mod out_of_scope;
