@@ -168,11 +168,11 @@ impl Described {
         self
     }
 
-    /// Lets a body be of the media type `kind`, too.
-    pub(crate) fn or_body(mut self, kind: &str, schema: RefOr<Schema>, example: Value) -> Self {
-        let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
+    /// Lets a body be of the media type `kind`, too. It has no example: programs that send the examples of a document write
+    /// them as JSON.
+    pub(crate) fn or_body(mut self, kind: &str, schema: RefOr<Schema>) -> Self {
         if let Some(body) = &mut self.body {
-            body.content.insert(kind.to_owned(), content);
+            body.content.insert(kind.to_owned(), Content::new(Some(schema)));
         }
         self
     }

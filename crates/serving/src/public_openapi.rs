@@ -149,7 +149,7 @@ fn predict(schemas: &mut Schemas) -> Described {
         .content(LINES, Content::new(Some(lines.clone())));
     Described::new("predict", "Classify one `text`, several `texts`, or a batch of lines")
         .body(Required::True, body, json!({"text": "where is my parcel", "top_k": 3}))
-        .or_body(LINES, lines, json!("{\"text\": \"where is my parcel\"}\n"))
+        .or_body(LINES, lines)
         .answer(StatusCode::OK, answer.build())
 }
 

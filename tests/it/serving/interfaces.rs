@@ -92,9 +92,9 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 client = triton.InferenceServerClient(sys.argv[1])
-assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("support")
+assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("support.botops")
 assert client.get_server_metadata()["name"] == "botops"
-metadata = client.get_model_metadata("support")
+metadata = client.get_model_metadata("support.botops")
 assert [one["name"] for one in metadata["inputs"]] == ["text"], metadata
 intents = metadata["parameters"]["intents"]
 texts = ["my parcel delivery tracking", "réinitialiser password login account"]
@@ -102,7 +102,7 @@ texts = ["my parcel delivery tracking", "réinitialiser password login account"]
 def infer(texts, is_binary, outputs=None, **more):
     tensor = triton.InferInput("text", [len(texts)], "BYTES")
     tensor.set_data_from_numpy(numpy.array(texts, dtype=object), binary_data=is_binary)
-    return client.infer("support", [tensor], outputs=outputs, **more)
+    return client.infer("support.botops", [tensor], outputs=outputs, **more)
 
 wanted = lambda is_binary: [
     triton.InferRequestedOutput(name, binary_data=is_binary)
@@ -124,7 +124,7 @@ assert all(one == found[0] for one in found), found
 assert list(infer(texts, True).as_numpy("confidence")) == found[0][1]
 for wrong in [
     lambda: client.get_model_metadata("other"),
-    lambda: client.is_model_ready("support", "9") or client.get_model_metadata("support", "9"),
+    lambda: client.is_model_ready("support.botops", "9") or client.get_model_metadata("support.botops", "9"),
     lambda: infer([""], True),
     lambda: infer(texts, True, [triton.InferRequestedOutput("intent", class_count=2)]),
     lambda: infer(texts, True, sequence_id=3),
