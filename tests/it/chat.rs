@@ -2,7 +2,8 @@
 
 use crate::{
     bot::{self, Served},
-    support::Folder,
+    servers::skip,
+    support::{Folder, clean, program, tool},
 };
 use serde_json::{Value, json};
 use std::{
@@ -171,4 +172,31 @@ fn mistakes_have_their_exit_codes() {
         assert!(shown.contains(code), "{arguments:?}: {shown}");
         assert_eq!(stdout(&output), "", "{arguments:?}");
     }
+}
+
+#[test]
+fn a_person_at_a_terminal_gets_a_prompt_and_is_not_repeated() {
+    let Some(script) = tool("", "script") else {
+        skip("`script` (on Debian: apt-get install bsdutils)");
+        return;
+    };
+    let folder = bot::folder();
+    let chat = format!("{} chat bot.botops", program().display());
+    let mut command = Command::new(script);
+    let mut child = clean(&mut command, folder.path())
+        .current_dir(folder.path())
+        .args(["--quiet", "--return", "--command", &chat, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"hello there\n/explain\nwhere is my parcel\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let shown = stdout(&output).replace('\r', "");
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(shown.contains("/quit ends\n"), "{shown}");
+    assert!(shown.contains("> "), "{shown}");
+    assert!(shown.contains("Hello you!\n"), "{shown}");
+    assert_eq!(shown.matches("hello there").count(), 1, "only the terminal shows it: {shown}");
+    assert!(shown.contains("Your parcel is on its way.\n  intent    parcel "), "{shown}");
 }
