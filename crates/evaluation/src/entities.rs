@@ -165,15 +165,14 @@ pub fn measure_entities(records: &[RecordSpans]) -> Option<EntityReport> {
 
 /// A span as `(start, end)`.
 type Ends = (usize, usize);
+/// The annotated span and the one found, of which one may be missing.
+type WrongPair = (Option<Ends>, Option<Ends>);
 
 /// Compares the spans of one entity in one record. Returns their counts, and the pairs that are wrong: overlapping spans
 /// with other ends, then spans without a partner.
 ///
 /// Spans that overlap are paired from the left, each at most once.
-fn compare(
-    truth: &BTreeSet<Ends>,
-    found: &BTreeSet<Ends>,
-) -> (Tally, Vec<(Option<Ends>, Option<Ends>)>) {
+fn compare(truth: &BTreeSet<Ends>, found: &BTreeSet<Ends>) -> (Tally, Vec<WrongPair>) {
     let exact = truth.intersection(found).count() as u64;
     let mut tally =
         Tally { truth: truth.len() as u64, found: found.len() as u64, exact, partial: exact };
