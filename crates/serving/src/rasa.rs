@@ -205,7 +205,8 @@ fn written(classified: &Classified<'_, Vec<(usize, f64)>>, request: &ParseReques
     let moment = Moment::new(classified.attempt.exchange.app.clock.now(), language);
     let searched = Instant::now();
     let has_time = || searched.elapsed() < ENTITY_TIME;
-    let found = served.dialogue.entities_while(&request.text, &moment, Vec::new(), has_time).found;
+    let tagged = served.model().tag(&request.text);
+    let found = served.dialogue.entities_while(&request.text, &moment, tagged, has_time).found;
     let entities = found.into_iter().map(|entity| ParsedEntity { entity, extractor: "botops" });
     serde_json::to_vec(&ParseAnswer {
         text: &request.text,
