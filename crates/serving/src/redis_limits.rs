@@ -1,9 +1,11 @@
 //! The rate limits in Redis, as the admission of requests asks them.
 
-use botops_access::{Asked, SharedLimits, Taken};
+use crate::{ServerSettings, metrics::Metrics, rate_limit::RateLimiting, unit_key::UnitKey};
+use botops_access::{Asked, RequestLimits, SharedLimits, Taken};
 use botops_conversations::{CountedRequest, RedisLimits};
 use botops_findings::Result;
 use futures::future::BoxFuture;
+use std::sync::Arc;
 
 /// Rate limits in Redis.
 #[derive(Debug)]
@@ -39,4 +41,23 @@ impl SharedLimits for LimitsInRedis {
             Ok(taken.collect())
         })
     }
+}
+
+/// Makes the rate limits of a server.
+///
+/// # Errors
+/// `BOT-1098` (exit 2) the location of the shared limits cannot be used.
+pub(super) fn rate_limits(
+    settings: &ServerSettings,
+    metrics: &Metrics,
+    names: &UnitKey,
+) -> Result<RateLimiting> {
+    let public = &settings.public;
+    let limits = RequestLimits::new(&public.rates);
+    let (proxies, metrics) = (public.trusted_proxies.clone(), Arc::clone(&metrics.limits));
+    let limiting = RateLimiting::new(limits, proxies, metrics);
+    let Some(shared) = &public.shared else { return Ok(limiting) };
+    let store = LimitsInRedis::open(shared.location.expose())?;
+    let named = (names.clone(), settings.environment.as_str());
+    Ok(limiting.shared((Arc::new(store), shared.on_failure), named))
 }

@@ -19,8 +19,7 @@ use super::{
     prediction_log::{self, Predictions},
     public_api::routes,
     public_gate::{PublicGate, client_gate, warm},
-    rate_limit::RateLimiting,
-    redis_limits::LimitsInRedis,
+    redis_limits::rate_limits,
     request_guard::{RequestGuard, guard_request},
     request_id::RequestIds,
     request_log::RequestLogger,
@@ -36,7 +35,7 @@ use crate::{
     webhooks::{self, EventSource, Webhooks},
 };
 use axum::middleware::from_fn_with_state;
-use botops_access::{FeedbackTokens, Identity, RequestLimits, TokenKeys};
+use botops_access::{FeedbackTokens, Identity, TokenKeys};
 use botops_connections::{Certificates, Places, address, bind, bound, serve};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -452,25 +451,6 @@ fn measure_thread_delay(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinH
             () = app.thread_delay.measure() => {}
         }
     })
-}
-
-/// Makes the rate limits of a server.
-///
-/// # Errors
-/// `BOT-1098` (exit 2) the location of the shared limits cannot be used.
-fn rate_limits(
-    settings: &ServerSettings,
-    metrics: &Metrics,
-    names: &UnitKey,
-) -> Result<RateLimiting> {
-    let public = &settings.public;
-    let limits = RequestLimits::new(&public.rates);
-    let (proxies, metrics) = (public.trusted_proxies.clone(), Arc::clone(&metrics.limits));
-    let limiting = RateLimiting::new(limits, proxies, metrics);
-    let Some(shared) = &public.shared else { return Ok(limiting) };
-    let store = LimitsInRedis::open(shared.location.expose())?;
-    let named = (names.clone(), settings.environment.as_str());
-    Ok(limiting.shared((Arc::new(store), shared.on_failure), named))
 }
 
 impl Running {
