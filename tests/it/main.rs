@@ -22,6 +22,7 @@ mod dialogue;
 mod doctor;
 mod drift;
 mod encoder;
+mod entity_metrics;
 mod evaluation;
 mod faulty;
 mod formats;
