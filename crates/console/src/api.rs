@@ -31,9 +31,9 @@ pub fn api_page(document: &str) -> Page {
     html.push_str("<h2 id=\"types\">Types</h2>\n");
     for (name, schema) in members(&document["components"]["schemas"]) {
         let name = escape(name);
-        let _ = write!(html, "<section class=\"type\" id=\"type-{name}\"><h3>{name}</h3>\n");
+        let _ = writeln!(html, "<section class=\"type\" id=\"type-{name}\"><h3>{name}</h3>");
         if schema["description"].is_string() {
-            let _ = write!(html, "<p>{}</p>\n", prose(&schema["description"]));
+            let _ = writeln!(html, "<p>{}</p>", prose(&schema["description"]));
         }
         fields(&mut html, schema);
         html.push_str("</section>\n");
@@ -45,9 +45,9 @@ pub fn api_page(document: &str) -> Page {
 /// Adds an endpoint.
 fn endpoint(html: &mut String, (method, path): (&str, &str), operation: &Value, document: &Value) {
     let path = escape(path);
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "<details class=\"endpoint\"><summary><b class=\"{}\">{method}</b> <code>{path}</code> {}</summary>\n",
+        "<details class=\"endpoint\"><summary><b class=\"{}\">{method}</b> <code>{path}</code> {}</summary>",
         method.to_lowercase(),
         prose(&operation["summary"])
     );
@@ -59,7 +59,7 @@ fn endpoint(html: &mut String, (method, path): (&str, &str), operation: &Value, 
         .map(|scope| format!("<code>{}</code>", escape(scope)))
         .collect();
     if !scopes.is_empty() {
-        let _ = write!(html, "<p>Scope: {}</p>\n", scopes.join(" or "));
+        let _ = writeln!(html, "<p>Scope: {}</p>", scopes.join(" or "));
     }
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !parameters.is_empty() {
@@ -67,15 +67,15 @@ fn endpoint(html: &mut String, (method, path): (&str, &str), operation: &Value, 
         for one in parameters {
             let (name, place) = (escaped(&one["name"]), escaped(&one["in"]));
             let about = prose(&one["description"]);
-            let _ = write!(html, "<dt><code>{name}</code> <i>{place}</i></dt><dd>{about}</dd>\n");
+            let _ = writeln!(html, "<dt><code>{name}</code> <i>{place}</i></dt><dd>{about}</dd>");
         }
         html.push_str("</dl>\n");
     }
     for (kind, content) in members(&operation["requestBody"]["content"]) {
         let kind = escape(kind);
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<h4>Body <code>{kind}</code></h4>\n<p>{}</p>\n",
+            "<h4>Body <code>{kind}</code></h4>\n<p>{}</p>",
             type_of(&content["schema"])
         );
         if !content["example"].is_null() {
@@ -83,7 +83,7 @@ fn endpoint(html: &mut String, (method, path): (&str, &str), operation: &Value, 
                 Value::String(text) => text.clone(),
                 other => serde_json::to_string_pretty(other).unwrap_or_default(),
             };
-            let _ = write!(html, "<pre>{}</pre>\n", escape(&example));
+            let _ = writeln!(html, "<pre>{}</pre>", escape(&example));
         }
     }
     html.push_str("<h4>Answers</h4>\n<dl>\n");
@@ -98,7 +98,7 @@ fn endpoint(html: &mut String, (method, path): (&str, &str), operation: &Value, 
             })
             .collect();
         let (status, about) = (escape(status), prose(&answer["description"]));
-        let _ = write!(html, "<dt>{status}</dt><dd>{about} {}</dd>\n", types.join(", "));
+        let _ = writeln!(html, "<dt>{status}</dt><dd>{about} {}</dd>", types.join(", "));
     }
     html.push_str("</dl></details>\n");
 }
@@ -110,7 +110,7 @@ fn fields(html: &mut String, schema: &Value) {
     let parts = schema["allOf"].as_array().map(Vec::as_slice).unwrap_or_default();
     for part in parts {
         if part["$ref"].is_string() {
-            let _ = write!(html, "<p>The members of {}, and:</p>\n", type_of(part));
+            let _ = writeln!(html, "<p>The members of {}, and:</p>", type_of(part));
         } else {
             fields(html, part);
         }
@@ -122,9 +122,9 @@ fn fields(html: &mut String, schema: &Value) {
     for (name, member) in members(&schema["properties"]) {
         let mark = if required.contains(&name.as_str()) { " <i>required</i>" } else { "" };
         let (name, about) = (escape(name), prose(&member["description"]));
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<dt><code>{name}</code> {}{mark}</dt><dd>{about}</dd>\n",
+            "<dt><code>{name}</code> {}{mark}</dt><dd>{about}</dd>",
             type_of(member)
         );
     }

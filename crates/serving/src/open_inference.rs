@@ -144,9 +144,8 @@ async fn describe(
     let exchange = Exchange::with(&app, "predict", &caller);
     let found = check_named(&exchange, &named).and_then(|()| {
         let routing = exchange.routing()?;
-        match &named.version {
-            Some(version) => check_version(&routing.primary, version)?,
-            None => {}
+        if let Some(version) = &named.version {
+            check_version(&routing.primary, version)?;
         }
         Ok(write(&routing.primary, &exchange, &named.model))
     });
