@@ -169,6 +169,17 @@ impl Browser {
         }
     }
 
+    /// Goes into the frame that a function body returns; from then on, scripts run there. [`Self::leave`] goes back.
+    pub(crate) fn enter(&self, script: &str) {
+        let body = json!({"id": self.run(script)});
+        self.request(&format!("{}/frame", self.session), body);
+    }
+
+    /// Goes back to the page around all frames.
+    pub(crate) fn leave(&self) {
+        self.request(&format!("{}/frame", self.session), json!({"id": null}));
+    }
+
     /// Inserts a text at the cursor, as a keyboard does.
     pub(crate) fn insert(&self, text: &str) {
         self.devtools("Input.insertText", json!({"text": text}));

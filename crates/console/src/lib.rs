@@ -9,7 +9,9 @@
 mod api;
 mod chat;
 mod page;
+mod widget;
 
 pub use api::api_page;
 pub use chat::chat_page;
 pub use page::Page;
+pub use widget::{Script, widget};

@@ -31,7 +31,7 @@ impl Page {
         let html = format!(
             "{before}<style>{style}</style>{between}<script type=\"module\">{script}</script>{after}"
         );
-        let etag = format!("\"{}\"", Digest::of(html.as_bytes()).hex());
+        let etag = etag(&html);
         let policy = format!(
             "default-src 'none'; style-src {}; script-src {}; connect-src 'self'; img-src data:; base-uri 'none'; \
              form-action 'none'; frame-ancestors 'none'",
@@ -70,19 +70,38 @@ impl Page {
         &self.etag
     }
 
-    /// The value of `Content-Security-Policy`.
+    /// The value of `Content-Security-Policy` of a page that no other page may show in a frame.
     #[must_use]
     pub fn policy(&self) -> &str {
         &self.policy
     }
 
+    /// The value of `Content-Security-Policy` of a page that pages of `origins` may show in a frame; of none without any.
+    #[must_use]
+    pub fn policy_within(&self, origins: &[String]) -> String {
+        match (origins, self.policy.strip_suffix("'none'")) {
+            ([_, ..], Some(policy)) => format!("{policy}{}", origins.join(" ")),
+            _ => self.policy.clone(),
+        }
+    }
+
     /// Returns whether a browser that sends this `If-None-Match` has the document already.
     #[must_use]
     pub fn is_known(&self, if_none_match: &str) -> bool {
-        // A proxy that compresses the document may weaken the tag.
-        let tags = if_none_match.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
-        tags.into_iter().any(|tag| tag == "*" || tag == self.etag)
+        names(if_none_match, &self.etag)
     }
+}
+
+/// Returns a strong tag of `text`, from its digest.
+pub(crate) fn etag(text: &str) -> String {
+    format!("\"{}\"", Digest::of(text.as_bytes()).hex())
+}
+
+/// Returns whether `If-None-Match` names the tag.
+pub(crate) fn names(if_none_match: &str, etag: &str) -> bool {
+    // A proxy that compresses the document may weaken the tag.
+    let mut tags = if_none_match.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+    tags.any(|tag| tag == "*" || tag == etag)
 }
 
 /// Returns the source expression that allows exactly this inline `text`.
@@ -105,6 +124,14 @@ mod tests {
         let style = "sha256-gG2yISYereRMiG2lMXrbiUgi0Ubw9p7QCeWcroOvy9Y=";
         assert!(page.policy().contains(&format!("style-src '{style}';")), "{}", page.policy());
         assert!(!page.policy().contains("unsafe"), "{}", page.policy());
+        assert!(page.policy().ends_with("; frame-ancestors 'none'"), "{}", page.policy());
+        assert_eq!(page.policy_within(&[]), page.policy());
+        let within =
+            page.policy_within(&["https://a.example".to_owned(), "https://b.example".to_owned()]);
+        assert!(
+            within.ends_with("; frame-ancestors https://a.example https://b.example"),
+            "{within}"
+        );
         let other = Page::assemble("<a><!--style--><b><!--script--><c>", "p{}", "let b;");
         assert_ne!((page.etag(), page.policy()), (other.etag(), other.policy()));
     }

@@ -32,7 +32,7 @@ pub(super) fn limited_route(path: &str) -> Option<&'static str> {
         "/v1/chat" | "/v1/ws" | "/webhooks/rest/webhook" => Some("chat"),
         "/v1/feedback" => Some("feedback"),
         "/openapi.json" | "/docs" => Some("docs"),
-        "/" => Some("chat_page"),
+        "/" | "/widget.js" => Some("chat_page"),
         _ => Some("unknown"),
     }
 }

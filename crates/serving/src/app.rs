@@ -10,6 +10,7 @@ use crate::{
     metrics::Metrics,
     observe::Observer,
     outgoing::Outgoing,
+    page_policy::PagePolicy,
     prediction_log::Predictions,
     rate_limit::RateLimiting,
     request_id::RequestIds,
@@ -97,8 +98,8 @@ pub(super) struct App {
     pub(super) turn_order: Arc<TurnOrder>,
     /// The verdicts of callers.
     pub(super) feedback_caps: FeedbackCaps,
-    /// Whether the public listener serves the chat page.
-    pub(super) chat_page: bool,
+    /// The chat page of the public listener; `None` for a server without one.
+    pub(super) chat_page: Option<PagePolicy>,
     /// The prediction log; `None` for a server that keeps none.
     pub(super) predictions: Option<Predictions>,
 }

@@ -1,4 +1,4 @@
-//! `GET /`: the chat page, for browsers.
+//! `GET /` and `GET /widget.js`: the chat page, and the script that shows it on pages of other sites.
 
 use crate::{app::App, exchange::Exchange};
 use axum::{
@@ -6,36 +6,61 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use botops_console::{Page, chat_page as page};
+use botops_console::{Page, chat_page as page, widget as script};
 use std::sync::Arc;
 
 /// A browser may keep the page, and asks each time whether it is still the one of this server.
 const ALWAYS_ASK: HeaderValue = HeaderValue::from_static("no-cache");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const SCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
 
 /// Answers `GET /` with the chat page, or with 304 if the browser has it.
 pub(super) async fn chat_page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    Exchange::begin(&app, "chat_page").send(page_answer(page(), &headers))
+    let mut response = page_answer(page(), &headers);
+    if let Some(policy) = &app.chat_page {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy.header());
+    }
+    Exchange::begin(&app, "chat_page").send(response)
 }
 
 /// Returns the answer with `page`, or 304 if the browser has it.
 pub(super) fn page_answer(page: &'static Page, headers: &HeaderMap) -> Response {
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let mut response = match known.is_some_and(|known| page.is_known(known)) {
+    let mut response = match known(headers).is_some_and(|known| page.is_known(known)) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => ([(header::CONTENT_TYPE, HTML)], page.html()).into_response(),
     };
+    let policy = HeaderValue::from_static(page.policy());
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    tagged(response, page.etag())
+}
+
+/// Answers `GET /widget.js` with the script, or with 304 if the browser has it.
+pub(super) async fn widget(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let script = script();
+    let response = match known(&headers).is_some_and(|known| script.is_known(known)) {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => ([(header::CONTENT_TYPE, SCRIPT)], script.text()).into_response(),
+    };
+    Exchange::begin(&app, "chat_page").send(tagged(response, script.etag()))
+}
+
+/// Returns the tags of what the browser has.
+fn known(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::IF_NONE_MATCH)?.to_str().ok()
+}
+
+/// Adds the tag to an answer that a browser may keep.
+fn tagged(mut response: Response, etag: &'static str) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, HeaderValue::from_static(page.etag()));
+    headers.insert(header::ETAG, HeaderValue::from_static(etag));
     headers.insert(header::CACHE_CONTROL, ALWAYS_ASK);
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page.policy()));
     response
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{
-        ListenerSettings, ServerSettings, Source,
+        ListenerSettings, PublicSettings, ServerSettings, Source,
         client::http,
         start,
         tests::{model, settings},
@@ -77,7 +102,40 @@ mod tests {
         let answer = client.get(format!("http://{}/", without.address())).send().await.unwrap();
         assert_eq!(answer.status(), 404);
         assert!(answer.text().await.unwrap().contains("BOT-6016"));
+        // The widget is for the sites that are listed, and there are none.
+        for server in [&with, &without] {
+            let url = format!("http://{}/widget.js", server.address());
+            assert_eq!(client.get(url).send().await.unwrap().status(), 404);
+        }
         with.shutdown().await;
         without.shutdown().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_sites_that_may_call_may_show_the_page_in_a_frame() {
+        let listeners = ListenerSettings { chat_page: true, ..ListenerSettings::default() };
+        let cors_origins = vec!["https://shop.example".parse().unwrap()];
+        let public = PublicSettings { cors_origins, ..PublicSettings::default() };
+        let settings = ServerSettings { listeners, public, ..settings() };
+        let (model, name) = (Box::new(model()), "intents.botops".to_owned());
+        let source = Source::File { model, digest: Digest::of(b"a"), name };
+        let running = start(settings, source).await.unwrap();
+        let client = http().unwrap();
+        let get = async |path: &str| {
+            let url = format!("http://{}{path}", running.address());
+            client.get(url).send().await.unwrap()
+        };
+        let page = get("/?language=fr").await;
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.ends_with("; frame-ancestors https://shop.example"), "{policy}");
+        let script = get("/widget.js").await;
+        assert_eq!(script.status(), 200);
+        assert_eq!(script.headers()["content-type"], "text/javascript; charset=utf-8");
+        let etag = script.headers()["etag"].clone();
+        assert_eq!(script.text().await.unwrap(), botops_console::widget().text());
+        let url = format!("http://{}/widget.js", running.address());
+        let again = client.get(url).header("if-none-match", etag).send().await.unwrap();
+        assert_eq!(again.status(), 304);
+        running.shutdown().await;
     }
 }

@@ -83,6 +83,7 @@ mod openapi;
 #[cfg(test)]
 mod openapi_check;
 mod outgoing;
+mod page_policy;
 mod pointer;
 mod predict;
 mod predict_lines;

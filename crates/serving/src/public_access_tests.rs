@@ -75,6 +75,10 @@ async fn serve(registry: &Registry, clients: ClientAccess) -> Running {
             chat_page: true,
             ..ListenerSettings::default()
         },
+        public: PublicSettings {
+            cors_origins: vec!["https://shop.example".parse().unwrap()],
+            ..PublicSettings::default()
+        },
         ..settings()
     };
     let source =

@@ -4,7 +4,7 @@ use super::{
     app::App,
     body_length::{LongestBody, check_length},
     chat::chat,
-    chat_page::chat_page,
+    chat_page::{chat_page, widget},
     exchange::Exchange,
     feedback::feedback,
     open_inference,
@@ -58,7 +58,8 @@ pub(super) fn routes(app: Arc<App>, gate: &Arc<PublicGate>) -> Router {
 fn is_served(endpoint: &PublicEndpoint, app: &App) -> bool {
     match endpoint.call {
         PublicCall::Metrics => app.open_metrics,
-        PublicCall::ChatPage => app.chat_page,
+        PublicCall::ChatPage => app.chat_page.is_some(),
+        PublicCall::Widget => app.chat_page.as_ref().is_some_and(|page| page.has_widget),
         _ => true,
     }
 }
@@ -89,6 +90,7 @@ fn handler(endpoint: &PublicEndpoint) -> MethodRouter<Arc<App>> {
         PublicCall::Readiness => on(method, readiness),
         PublicCall::Metrics => on(method, metrics),
         PublicCall::ChatPage => on(method, chat_page),
+        PublicCall::Widget => on(method, widget),
         PublicCall::V2Server => on(method, open_inference::server),
         PublicCall::V2Live => on(method, open_inference::live),
         PublicCall::V2Ready => on(method, open_inference::ready),

@@ -23,6 +23,8 @@ pub(super) enum PublicCall {
     Metrics,
     /// Sends the chat page.
     ChatPage,
+    /// Sends the script that shows the chat page on other sites.
+    Widget,
     /// Shows the server (Open Inference Protocol).
     V2Server,
     /// Shows that the process lives (Open Inference Protocol).
@@ -83,7 +85,7 @@ const fn look(path: &'static str, (call, name): (PublicCall, &'static str)) -> P
 }
 
 /// Every endpoint of the public API.
-pub(super) const ENDPOINTS: [PublicEndpoint; 23] = [
+pub(super) const ENDPOINTS: [PublicEndpoint; 24] = [
     send("/v1/predict", (PublicCall::Predict, "predict"), &[Scope::Predict]),
     send("/v1/chat", (PublicCall::Chat, "chat"), &[Scope::Chat]),
     send("/v1/feedback", (PublicCall::Feedback, "feedback"), &[Scope::Feedback, Scope::Review]),
@@ -93,6 +95,7 @@ pub(super) const ENDPOINTS: [PublicEndpoint; 23] = [
     look("/readyz", (PublicCall::Readiness, "readiness")),
     look("/metrics", (PublicCall::Metrics, "metrics")),
     look("/", (PublicCall::ChatPage, "chat_page")),
+    look("/widget.js", (PublicCall::Widget, "chat_page")),
     look("/v2", (PublicCall::V2Server, "predict")),
     look("/v2/health/live", (PublicCall::V2Live, "health")),
     look("/v2/health/ready", (PublicCall::V2Ready, "readiness")),

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     disagreements::KeptDisagreements,
+    page_policy::PagePolicy,
     reload::Reloading,
     routing::{Served, Slot},
     unit_key::UnitKey,
@@ -374,7 +375,8 @@ pub(super) fn new_app(
         token_lifetime,
         is_inside: AtomicBool::new(false),
         conversations: settings.conversations.clone(),
-        chat_page: settings.listeners.chat_page,
+        chat_page: (settings.listeners.chat_page)
+            .then(|| PagePolicy::new(&settings.public.cors_origins)),
         outgoing: Arc::new(outgoing),
         turn_order: Arc::default(),
         feedback_caps: FeedbackCaps::default(),

@@ -4,6 +4,7 @@ mod hostile;
 mod refusals;
 mod scripted;
 mod socket;
+mod widget;
 
 use crate::{
     bot::Served,

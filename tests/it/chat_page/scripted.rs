@@ -5,7 +5,7 @@ use axum::{
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ pub(super) struct Request {
 struct Shared {
     replies: Mutex<VecDeque<Reply>>,
     requests: Mutex<Vec<Request>>,
+    shop: Mutex<String>,
 }
 
 /// The server. Every message gets the next reply, or else an answer that repeats its text. Stops when dropped.
@@ -52,6 +53,7 @@ impl Scripted {
         let shared = Arc::new(Shared::default());
         let router = Router::new()
             .route("/", get(page))
+            .route("/shop/", get(shop))
             .route("/v1/chat", post(answer))
             .route("/v1/feedback", post(answer))
             .with_state(Arc::clone(&shared));
@@ -68,6 +70,12 @@ impl Scripted {
 
     pub(super) fn url(&self) -> String {
         format!("http://{}/", self.address)
+    }
+
+    /// Serves another page at `/shop/`: that of a site of its own. Returns its URL.
+    pub(super) fn shop(&self, html: &str) -> String {
+        html.clone_into(&mut self.shared.shop.lock().unwrap());
+        format!("http://{}/shop/", self.address)
     }
 
     /// Adds replies.
@@ -100,6 +108,10 @@ async fn page() -> Response {
         (header::CONTENT_SECURITY_POLICY, page.policy()),
     ];
     (headers, page.html()).into_response()
+}
+
+async fn shop(State(shared): State<Arc<Shared>>) -> Html<String> {
+    Html(shared.shop.lock().unwrap().clone())
 }
 
 async fn answer(

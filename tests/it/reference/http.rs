@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs};
 type Route = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The public listener.
-const PUBLIC: [Route; 23] = [
+const PUBLIC: [Route; 24] = [
     (
         "POST",
         "/v1/predict",
@@ -50,6 +50,13 @@ const PUBLIC: [Route; 23] = [
         "Metrics for Prometheus, with `server.metrics: open`",
     ),
     ("GET", "/", "", "HTML", "The chat page, with `server.chat_page: true`"),
+    (
+        "GET",
+        "/widget.js",
+        "",
+        "JavaScript",
+        "The chat page for pages of the sites in `server.cors.origins`",
+    ),
     ("GET", "/v2", "", "name, version", "The server (Open Inference Protocol)"),
     ("GET", "/v2/health/live", "", "live", "Whether the process is alive"),
     ("GET", "/v2/health/ready", "", "ready", "Whether the model passed its golden self-test"),

@@ -34,9 +34,13 @@ const memory = {
     this.write();
   },
 
-  // The language of the page: the chosen one, or else the first of the browser's that it speaks.
+  // The language of the page: the chosen one, or else that of the page around it, or else the first of the browser's that it
+  // speaks.
   shownLanguage() {
-    if (this.state.language in TEXTS) return this.state.language;
+    const around = new URLSearchParams(location.search).get("language");
+    for (const language of [this.state.language, around]) {
+      if (Object.hasOwn(TEXTS, language ?? "")) return language;
+    }
     const known = (navigator.languages ?? []).map((tag) => tag.slice(0, 2).toLowerCase());
     return known.find((tag) => tag in TEXTS) ?? "en";
   },

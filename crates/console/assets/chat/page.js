@@ -115,6 +115,13 @@ for (const button of document.querySelectorAll("[data-language]")) {
   };
 }
 
+// In the frame of a widget, Escape closes it. This tells nothing about the conversation.
+if (parent !== self) {
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape") parent.postMessage("botops.close", "*");
+  });
+}
+
 addEventListener("online", () => {
   wake();
   socket.failures = 0;
