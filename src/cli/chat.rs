@@ -22,7 +22,7 @@ use std::io::{self, IsTerminal as _, Read};
 /// The other side of the conversation.
 enum Bot {
     Local(Box<LocalBot>),
-    Remote(RemoteBot),
+    Remote(Box<RemoteBot>),
 }
 
 #[derive(Serialize)]

@@ -3,12 +3,14 @@
 mod answers;
 mod exporting;
 mod filter_args;
+mod log;
 mod text;
 mod verdict_file;
 
 use self::{
     answers::{Compacted, CompactedHour, Counted, CountedRow, Expired, Forgotten, Recorded, Tail},
     filter_args::FilterArgs,
+    log::{log, nothing},
 };
 use super::Outcome;
 use crate::cli::{
@@ -116,19 +118,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Feedback(args) => feedback(args, context),
         Verb::Forget(args) => forgetting(args, context),
     }
-}
-
-/// Returns the store of the log, and the environment.
-fn log(context: &Context) -> Result<(Store, &str)> {
-    let workspace = context.workspace()?;
-    Ok((context.store(&workspace.registry.value)?, &workspace.environment.value))
-}
-
-/// The fault of a question that no record answers.
-fn nothing(environment: &str) -> Fault {
-    let message = format!("no prediction of `{environment}` passes the filters");
-    Fault::insufficient("BOT-6212", message)
-        .hint("`botops predictions query --by hour` shows what there is")
 }
 
 fn tail(args: &TailArgs, context: &Context) -> Result<Outcome> {

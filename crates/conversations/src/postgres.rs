@@ -47,7 +47,7 @@ pub(crate) struct PostgresStore {
     shown: String,
 }
 
-/// The problems of a URL that are told: none of them has a part of it.
+/// The problems of a URL that are reported: none of them has a part of it.
 const URL_PROBLEMS: [&str; 6] = [
     "invalid port number",
     "empty host",
@@ -57,7 +57,7 @@ const URL_PROBLEMS: [&str; 6] = [
     "invalid domain character",
 ];
 
-/// Returns the problem of a URL in `error`, if it is one of those that are told.
+/// Returns the problem of a URL in `error`, if it is one of those that are reported.
 fn problem_of_url(error: &str) -> Option<&'static str> {
     URL_PROBLEMS.into_iter().find(|problem| error.ends_with(problem))
 }

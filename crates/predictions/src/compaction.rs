@@ -11,7 +11,7 @@ use botops_findings::{Fault, Finding, Result};
 use botops_store::Store;
 use std::collections::{BTreeSet, HashSet};
 
-/// What a compaction did.
+/// The outcome of a compaction.
 #[derive(Debug, Default)]
 pub struct Compacted {
     /// The number of segments that were folded.
@@ -26,7 +26,7 @@ pub struct Compacted {
     pub forgotten: u64,
     /// The number of objects that were removed.
     pub removed: u64,
-    /// What was wrong with the segments.
+    /// The problems of the segments.
     pub findings: Vec<Finding>,
 }
 

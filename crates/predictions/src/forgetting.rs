@@ -11,7 +11,7 @@ use botops_store::Store;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// What was removed.
+/// The records that were removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Forgotten {
     /// The number of records.

@@ -42,7 +42,7 @@ pub struct Hour {
     pub compacted: u64,
     /// The bytes of the segments that are not compacted.
     pub segment_bytes: u64,
-    /// What no reader needs any more: compacted segments, and the files of earlier compactions.
+    /// The objects that no reader needs any more: compacted segments, and the files of earlier compactions.
     pub obsolete: Vec<String>,
     pub(crate) folder: String,
     /// The number of the next compaction.

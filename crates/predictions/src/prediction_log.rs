@@ -7,7 +7,6 @@ use crate::{
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     collections::BTreeMap,
     io,
@@ -43,7 +42,7 @@ pub struct PredictionLogSettings {
     pub segment_age: Duration,
     /// The most bytes of the folder.
     pub most_bytes: u64,
-    /// What is kept of texts.
+    /// The part of texts that is kept.
     pub text: TextPolicy,
     /// The key of the hashes of texts.
     pub key: Arc<[u8]>,
@@ -70,7 +69,7 @@ pub struct RawRecord {
     pub text: String,
 }
 
-/// What became of the records so far.
+/// The fate of the records so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogCounts {
     /// Records that are synced to the disk.
@@ -134,7 +133,7 @@ impl PredictionLog {
         let mut writing = Writing {
             spool,
             group: settings.group,
-            segment_age: TimeDelta::from_std(settings.segment_age).unwrap_or(TimeDelta::MAX),
+            segment_age: settings.segment_age,
             counters: Arc::clone(&counters),
             text: settings.text,
             key: Arc::clone(&settings.key),
@@ -210,7 +209,7 @@ impl Drop for PredictionLog {
 struct Writing {
     spool: Spool,
     group: Duration,
-    segment_age: TimeDelta,
+    segment_age: Duration,
     counters: Arc<Counters>,
     text: TextPolicy,
     key: Arc<[u8]>,
@@ -248,7 +247,7 @@ impl Writing {
                 }
             }
             let closes = ended || flushes.iter().any(|(close, _)| *close);
-            let written = self.write(Utc::now(), closes);
+            let written = self.write(closes);
             self.note(written);
             for (_, done) in flushes.drain(..) {
                 let _ = done.send(());
@@ -282,12 +281,12 @@ impl Writing {
     }
 
     /// Writes the group, and closes the segment if it is old or `closes`.
-    fn write(&mut self, now: DateTime<Utc>, closes: bool) -> io::Result<()> {
+    fn write(&mut self, closes: bool) -> io::Result<()> {
         while let Some((hour, (lines, n))) = self.lines.pop_first() {
             if n == 0 {
                 continue;
             }
-            if let Err(error) = self.spool.append(hour, &lines, now) {
+            if let Err(error) = self.spool.append(hour, &lines, Instant::now()) {
                 let lost = n + self.lines.values().map(|(_, n)| n).sum::<u64>();
                 self.counters.refused.fetch_add(lost, Ordering::Relaxed);
                 self.lines.clear();
@@ -298,7 +297,7 @@ impl Writing {
         if closes {
             self.spool.close()?;
         } else {
-            self.spool.close_older(now - self.segment_age)?;
+            self.spool.close_older(self.segment_age)?;
         }
         self.spool.count()?;
         self.counters.waiting_bytes.store(self.spool.bytes(), Ordering::Relaxed);

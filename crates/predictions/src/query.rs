@@ -77,7 +77,7 @@ impl Filter {
     }
 }
 
-/// What records are grouped by.
+/// A key that records are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupKey {
     /// The day, in UTC.
@@ -187,7 +187,7 @@ pub struct Answered {
     pub rows: Vec<Row>,
     /// The number of records that passed.
     pub n: u64,
-    /// What was wrong with the files.
+    /// The problems of the files.
     pub findings: Vec<Finding>,
 }
 

@@ -91,7 +91,7 @@ struct Written<'a> {
     record: &'a Record,
 }
 
-/// What is kept of the text of a message.
+/// The part of the text of a message that is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextPolicy {

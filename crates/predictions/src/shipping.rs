@@ -5,7 +5,7 @@ use botops_findings::{Fault, Result};
 use botops_store::Store;
 use std::{fs, io, path::Path};
 
-/// What was moved.
+/// The segments that were moved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shipped {
     /// The number of segments.

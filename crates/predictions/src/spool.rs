@@ -5,11 +5,11 @@ use crate::{
     segment::SegmentWriter,
 };
 use botops_findings::{Fault, Result};
-use chrono::{DateTime, Utc};
 use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// The extension of a segment that is being written.
@@ -41,7 +41,7 @@ pub struct Spool {
     folder: PathBuf,
     replica: String,
     most_bytes: u64,
-    open: Option<(HourKey, DateTime<Utc>, SegmentWriter)>,
+    open: Option<(HourKey, Instant, SegmentWriter)>,
     /// The bytes of the full segments, as last counted.
     full_bytes: u64,
     /// Held as long as the spool lives, so that no other process writes to the folder.
@@ -93,12 +93,7 @@ impl Spool {
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn append(
-        &mut self,
-        hour: HourKey,
-        lines: &[u8],
-        now: DateTime<Utc>,
-    ) -> io::Result<()> {
+    pub(crate) fn append(&mut self, hour: HourKey, lines: &[u8], now: Instant) -> io::Result<()> {
         if self.open.as_ref().is_some_and(|(open, ..)| *open != hour) {
             self.close()?;
         }
@@ -124,13 +119,13 @@ impl Spool {
         Ok(())
     }
 
-    /// Closes the open segment if it was begun before `before`.
+    /// Closes the open segment if it was begun more than `age` ago.
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn close_older(&mut self, before: DateTime<Utc>) -> io::Result<()> {
+    pub(crate) fn close_older(&mut self, age: Duration) -> io::Result<()> {
         match &self.open {
-            Some((_, begun, _)) if *begun < before => self.close(),
+            Some((_, begun, _)) if begun.elapsed() > age => self.close(),
             _ => Ok(()),
         }
     }
@@ -243,7 +238,7 @@ mod tests {
     #[test]
     fn segments_are_of_one_hour_and_those_of_a_crash_are_closed_and_read() {
         let folder = tempfile::tempdir().unwrap();
-        let now = Utc::now();
+        let now = Instant::now();
         let mut spool = Spool::open(folder.path(), "replica-1", 1 << 20).unwrap();
         for i in [0, 1, 3_600, 3_601] {
             let (hour, line) = line(i);
@@ -276,7 +271,7 @@ mod tests {
         let mut seen = Vec::new();
         for i in 0..60 {
             let (hour, line) = line(i);
-            spool.append(hour, &line, Utc::now()).unwrap();
+            spool.append(hour, &line, Instant::now()).unwrap();
             seen.push(spool.state());
         }
         assert_eq!((seen[0], seen[59]), (SpoolState::Free, SpoolState::Full));

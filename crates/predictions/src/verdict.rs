@@ -110,7 +110,7 @@ pub struct Verdicts {
     pub by_message: BTreeMap<RecordKey, Verdict>,
     /// The number of messages on which verdicts differ.
     pub contradicted: u64,
-    /// What was wrong with the stored lines.
+    /// The problems of the stored lines.
     pub findings: Vec<Finding>,
 }
 

@@ -7,7 +7,6 @@ use super::{
     pointer::Field,
     problem::Problem,
     sizes::MAX_BODY_BYTES,
-    traffic_meter::ServerTraffic,
 };
 use axum::{
     body::Bytes,
@@ -16,6 +15,7 @@ use axum::{
     response::Response,
 };
 use botops_findings::{Fault, Result};
+use botops_observation::ServerTraffic;
 use botops_rollout::{FailureKind, FailureRate, PlanForecast, RolloutSpec, TrafficRates, forecast};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

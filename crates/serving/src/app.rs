@@ -8,7 +8,6 @@ use crate::{
     disagreements::KeptDisagreements,
     feedback_caps::FeedbackCaps,
     metrics::Metrics,
-    observe::Observer,
     outgoing::Outgoing,
     page_policy::PagePolicy,
     prediction_log::Predictions,
@@ -19,11 +18,10 @@ use crate::{
     shadow::ShadowQueue,
     shedding::{QueueControl, ThreadDelay},
     sizes::Sizes,
-    traffic_meter::TrafficMeter,
     turn_order::TurnOrder,
-    unit_key::UnitKey,
 };
 use botops_access::FeedbackTokens;
+use botops_observation::{Observer, TrafficMeter, UnitKey};
 use chrono::TimeDelta;
 use std::{
     sync::{

@@ -2,13 +2,16 @@
 
 use crate::{
     exchange::Exchange,
-    observe::{JudgedUnit, Outcome, Place},
+    metrics::arm_name,
+    prediction_log::Details,
     problem::{Problem, internal},
     routing::{Choice, Routing, Split},
     shadow::{Mirrored, MirroredMessage},
 };
 use botops_access::JudgedAnswer;
 use botops_models::Prediction;
+use botops_observation::{JudgedUnit, Outcome, Place};
+use botops_predictions::{RawRecord, Record, six_digits};
 use botops_rollout::Arm;
 use chrono::{DateTime, Utc};
 use std::{
@@ -49,9 +52,38 @@ impl<'a> Attempt<'a> {
         Self { exchange, choice, split, conversation_id }
     }
 
-    /// Returns what the client calls the conversation.
-    pub(super) fn conversation(&self) -> Option<&str> {
-        self.conversation_id
+    /// Puts the text number `index` of the request, which `endpoint` answered, into the prediction log, if there is one.
+    pub(super) fn log(
+        &self,
+        (endpoint, index, text): (&str, usize, &str),
+        (prediction, details): (&Prediction, Details),
+        duration: Duration,
+    ) {
+        let Some(predictions) = &self.exchange.app.predictions else { return };
+        let served = self.choice.served;
+        let mut entities = details.entities;
+        entities.sort_unstable();
+        entities.dedup();
+        let record = Record {
+            at: self.exchange.app.clock.now().timestamp_millis(),
+            request_id: self.exchange.id.to_string(),
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            endpoint: endpoint.to_owned(),
+            conversation: self.conversation_id.map(str::to_owned),
+            language: details.declared,
+            guessed: details.guessed,
+            digest: served.digest_text.clone(),
+            arm: arm_name(self.choice.arm).to_owned(),
+            intent: served.intents[prediction.intent].to_string(),
+            confidence: six_digits(prediction.confidence),
+            others: details.others,
+            oos: details.score.is_finite().then(|| six_digits(details.score)),
+            fallback: prediction.fallback,
+            latency_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            entities,
+            ..Record::default()
+        };
+        predictions.add(RawRecord { record, text: text.to_owned() });
     }
 
     /// Counts a prediction: in the metrics, and for the judge during a rollout. `duration` is that of the request so far.

@@ -8,7 +8,6 @@ use super::{
     pointer::Field,
     problem::Problem,
     request_id::RequestId,
-    verdicts::Feedback,
 };
 use axum::{
     body::Bytes,
@@ -18,6 +17,7 @@ use axum::{
 };
 use botops_access::{PublicCaller, Scope};
 use botops_findings::Fault;
+use botops_observation::Feedback;
 use botops_predictions::SourceClass;
 use botops_rollout::VerdictSource;
 use serde::{Deserialize, Serialize};

@@ -4,9 +4,9 @@
 //! - of an anonymous caller: those from the network of the address
 //! - of an API key of a client: no number of its own, because all its users speak through it; their class has a cap
 
-use crate::{generations::Generations, unit_key::UnitKey};
 use botops_access::{CallerKind, PublicCaller, Scope};
 use botops_connections::network;
+use botops_observation::{Generations, UnitKey};
 use chrono::{DateTime, Utc};
 use std::{
     net::IpAddr,

@@ -60,7 +60,6 @@ mod disagreements;
 mod exchange;
 mod feedback;
 mod feedback_caps;
-mod generations;
 mod handoffs;
 #[cfg(test)]
 mod hostile_tests;
@@ -75,7 +74,6 @@ mod log_event;
 mod login;
 mod media_type;
 mod metrics;
-mod observe;
 mod open_inference;
 mod open_inference_tensors;
 mod open_turns;
@@ -88,6 +86,8 @@ mod pointer;
 mod predict;
 mod predict_lines;
 mod prediction_log;
+mod prediction_metrics;
+mod prediction_shipping;
 mod problem;
 #[cfg(test)]
 mod protection_tests;
@@ -122,15 +122,12 @@ mod sizes;
 mod tests;
 #[cfg(test)]
 mod tls_tests;
-mod traffic_meter;
 mod turn_answer;
 mod turn_engine;
 mod turn_metrics;
 mod turn_order;
 #[cfg(test)]
 mod turn_tests;
-mod unit_key;
-mod verdicts;
 mod webhook_metrics;
 mod webhooks;
 mod websocket;
@@ -143,6 +140,7 @@ mod wire_tests;
 pub use admin_openapi::admin_openapi;
 pub use admin_plan::PlanAnswer;
 pub use botops_connections::{ConnectionLimits, TlsSettings, TlsVersion, check_certificate};
+pub use botops_observation::ServerTraffic;
 pub use canary::{EndedRollout, Restored};
 pub use chat_client::{ChatClient, ChatMessage};
 pub use client::{AdminClient, FreezeRequest, StartOptions};
@@ -161,7 +159,6 @@ pub use replay::{ReplayTarget, replay};
 pub use server::{Running, check_access, start};
 pub use settings_checks::{check_admin_token, check_webhooks};
 pub use sizes::Sizes;
-pub use traffic_meter::ServerTraffic;
 
 /// The settings of a server.
 #[derive(Debug, Clone)]

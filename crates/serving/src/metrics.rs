@@ -4,7 +4,7 @@
 
 use crate::limit_metrics::LimitMetrics;
 
-use crate::prediction_log::PredictionMetrics;
+use crate::prediction_metrics::PredictionMetrics;
 use crate::turn_metrics::TurnMetrics;
 use crate::webhook_metrics::WebhookMetrics;
 use crate::websocket_metrics::WebSocketMetrics;

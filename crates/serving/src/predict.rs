@@ -240,10 +240,10 @@ fn respond<T>(
     let Attempt { exchange, choice, .. } = attempt;
     let texts = asked.texts;
     exchange.app.sizes.check_normal_forms("predict", texts, asked.whole, asked.place)?;
-    let log = exchange.app.predictions.as_ref();
+    let is_logged = exchange.app.predictions.is_some();
     let mut details = Vec::new();
     let read = |prediction: &Prediction, proba: &[f64]| {
-        if log.is_some() {
+        if is_logged {
             details.push(details_of(choice.served, prediction, proba));
         }
         read(choice.served, prediction, proba)
@@ -265,11 +265,10 @@ fn respond<T>(
     let classified = Classified { attempt, predictions, feedback_token };
     let body = write(&classified);
     let predictions: Vec<_> = classified.predictions.into_iter().map(|(it, _)| it).collect();
-    if let Some(log) = log {
-        let said = predictions.iter().zip(details);
-        for (index, (text, said)) in texts.iter().zip(said).enumerate() {
-            log.add(attempt, ("predict", index, text), said, duration);
-        }
+    // There are no details without a log.
+    let said = predictions.iter().zip(details);
+    for (index, (text, said)) in texts.iter().zip(said).enumerate() {
+        attempt.log(("predict", index, text), said, duration);
     }
     let response = exchange.answer(choice, texts.len(), &predictions[0], duration, body);
     Ok((response, predictions))

@@ -1,11 +1,12 @@
 //! Rate limits of the public API: counted here, or together with the other servers of the environment.
 
-use crate::{limit_metrics::LimitMetrics, problem::Problem, unit_key::UnitKey};
+use crate::{limit_metrics::LimitMetrics, problem::Problem};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use botops_access::{
     Applied, Asked, OnSharedFailure, RequestLimits, SharedLimits, TrustedProxies, Verdict, take_all,
 };
 use botops_findings::Fault;
+use botops_observation::UnitKey;
 use std::{
     net::IpAddr,
     sync::{

@@ -1,9 +1,10 @@
 //! The rate limits in Redis, as the admission of requests asks them.
 
-use crate::{ServerSettings, metrics::Metrics, rate_limit::RateLimiting, unit_key::UnitKey};
+use crate::{ServerSettings, metrics::Metrics, rate_limit::RateLimiting};
 use botops_access::{Asked, RequestLimits, SharedLimits, Taken};
 use botops_conversations::{CountedRequest, RedisLimits};
 use botops_findings::Result;
+use botops_observation::UnitKey;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 

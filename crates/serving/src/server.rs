@@ -14,9 +14,9 @@ use super::{
     kept_turns::erase_old_turns,
     key_ring::KeyRing,
     metrics::Metrics,
-    observe::Observer,
     outgoing::Outgoing,
-    prediction_log::{self, Predictions},
+    prediction_log::Predictions,
+    prediction_shipping,
     public_api::routes,
     public_gate::{PublicGate, client_gate, warm},
     redis_limits::rate_limits,
@@ -25,14 +25,12 @@ use super::{
     request_log::RequestLogger,
     shadow::{self, Counts, ShadowQueue},
     shedding::{QueueControl, ThreadDelay},
-    traffic_meter::TrafficMeter,
 };
 use crate::{
     disagreements::KeptDisagreements,
     page_policy::PagePolicy,
     reload::Reloading,
     routing::{Served, Slot},
-    unit_key::UnitKey,
     webhooks::{self, EventSource, Webhooks},
 };
 use axum::middleware::from_fn_with_state;
@@ -41,6 +39,7 @@ use botops_connections::{Certificates, Places, address, bind, bound, serve};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
+use botops_observation::{Observer, TrafficMeter, UnitKey};
 use botops_registry::{Deployed, Registry};
 use botops_rollout::Phase;
 use chrono::TimeDelta;
@@ -181,7 +180,7 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     let times = settings.replication.times;
     running.tasks.push(tokio::spawn(erase_old_turns(old_turns, times, stop)));
     let (logging, stop) = (Arc::clone(&app), running.stop.subscribe());
-    running.tasks.push(control_handle.spawn(prediction_log::run(logging, stop)));
+    running.tasks.push(control_handle.spawn(prediction_shipping::run(logging, stop)));
     if let Some(canary) = &canary {
         running.second = canary.is_second();
         let (follower, stop) = (Arc::clone(canary), running.stop.subscribe());

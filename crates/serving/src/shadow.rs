@@ -11,9 +11,9 @@
 
 use crate::{
     disagreements::{Disagreement, KeptDisagreements, ShadowPrediction},
-    observe::Observer,
     routing::{Served, Speed},
 };
+use botops_observation::Observer;
 use chrono::{DateTime, Utc};
 use prometheus_client::metrics::counter::Counter;
 use std::sync::{Arc, Weak};

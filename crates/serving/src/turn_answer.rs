@@ -43,7 +43,7 @@ pub(super) struct Answer {
     /// The slots of the conversation after this turn, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) slots: BTreeMap<String, String>,
-    /// What the bot waits for: `awaiting_slot`, `awaiting_confirmation` or `awaiting_clarification`; or `handed_off`. Left out
+    /// The thing that the bot waits for: `awaiting_slot`, `awaiting_confirmation` or `awaiting_clarification`; or `handed_off`. Left out
     /// if it waits for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) state: Option<String>,

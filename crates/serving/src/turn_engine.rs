@@ -49,7 +49,7 @@ const TEXT: Field = Field::Named("text");
 /// A message of a user, as it came.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Message<'a> {
-    /// What the client calls the conversation, the message and the person.
+    /// The client's names of the conversation, the message and the person.
     pub(super) ids: Ids<'a>,
     /// The text.
     pub(super) text: &'a str,
@@ -104,7 +104,7 @@ struct Heard<'m> {
     duration: Duration,
     /// The token for feedback on the answer.
     feedback_token: Option<String>,
-    /// What the prediction log holds besides; `None` if there is no log.
+    /// The details for the prediction log; `None` if there is no log.
     details: Option<Details>,
 }
 
@@ -221,8 +221,8 @@ pub(super) async fn answer(
     };
     attempt.mirror([(text, &heard.prediction)]);
     let counted = counted(&heard, &decided);
-    if let (Some(predictions), Some(details)) = (&exchange.app.predictions, heard.details()) {
-        predictions.add(&attempt, ("chat", 0, text), (&heard.prediction, details), heard.duration);
+    if let Some(details) = heard.details() {
+        attempt.log(("chat", 0, text), (&heard.prediction, details), heard.duration);
     }
     let number = placed.as_ref().map(|placed| placed.at.0);
     let body = match placed {

@@ -7,6 +7,7 @@ mod access;
 mod actions;
 mod limits_spec;
 mod listeners;
+mod origin;
 mod places;
 mod resolve;
 mod secret;
@@ -16,10 +17,11 @@ mod spec;
 pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
 pub use actions::{Actions, ActionsSpec};
 pub use limits_spec::{CorsSpec, RequestLimitsSpec, RouteLimitsSpec};
+pub use origin::Origin;
 pub use secret::{Secret, SecretSource};
 pub use settings::{
-    DEFAULT_ENVIRONMENT, DEFAULT_RETENTION, FILE_NAME, Limits, Origin, Overrides, RequestLimits,
-    Setting, Tls, Webhook, Workspace,
+    DEFAULT_ENVIRONMENT, DEFAULT_RETENTION, FILE_NAME, Limits, Overrides, RequestLimits, Setting,
+    Tls, Webhook, Workspace,
 };
 pub use spec::{
     ConversationsSpec, LimitsSpec, OidcSpec, ProfileSpec, SecretsSpec, ServerSpec, TlsSpec,

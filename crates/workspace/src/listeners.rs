@@ -1,8 +1,9 @@
 //! The listeners of a server: limits, TLS and metrics.
 
 use crate::{
+    origin::Origin,
     resolve::{Sources, tidy},
-    settings::{Limits, Origin, Setting, Tls},
+    settings::{Limits, Setting, Tls},
     spec::{LimitsSpec, ServerSpec, TlsSpec},
 };
 use botops_findings::{Fault, Result};

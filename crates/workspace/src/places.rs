@@ -1,6 +1,6 @@
 //! Where the keys of settings are written.
 
-use crate::settings::Origin;
+use crate::origin::Origin;
 use botops_findings::Place;
 use botops_spec::Outline;
 use std::sync::Arc;

@@ -3,11 +3,11 @@
 use crate::{
     access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec},
     actions::{Actions, ActionsSpec},
+    origin::Origin,
     places::Places,
     secret::{Secret, SecretSource},
     settings::{
-        DEFAULT_ENVIRONMENT, DEFAULT_RETENTION, FILE_NAME, Origin, Overrides, Setting, Webhook,
-        Workspace,
+        DEFAULT_ENVIRONMENT, DEFAULT_RETENTION, FILE_NAME, Overrides, Setting, Webhook, Workspace,
     },
     spec::{NEWEST, ProfileSpec, ServerSpec, WebhookSpec, WorkspaceSpec},
 };

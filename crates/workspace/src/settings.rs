@@ -1,12 +1,12 @@
 //! The settings in force, each with its origin.
 
 use crate::{
-    access::PublicAccess, actions::Actions, limits_spec::RouteLimitsSpec, places::Places,
-    secret::SecretSource, spec::OidcSpec,
+    access::PublicAccess, actions::Actions, limits_spec::RouteLimitsSpec, origin::Origin,
+    places::Places, secret::SecretSource, spec::OidcSpec,
 };
 use botops_findings::Place;
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// The name of the configuration file of a workspace.
 pub const FILE_NAME: &str = "botops.yaml";
@@ -16,34 +16,6 @@ pub const DEFAULT_ENVIRONMENT: &str = "production";
 
 /// How long a turn of a conversation is kept where nobody says otherwise.
 pub const DEFAULT_RETENTION: &str = "30d";
-
-/// The origin of a setting, in rising precedence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// Built in.
-    Default,
-    /// `botops.yaml`, with the line, such as `botops.yaml:3`.
-    File(String),
-    /// `profiles.<name>` of `botops.yaml`.
-    Profile(String),
-    /// The environment variable with this name.
-    Environment(String),
-    /// The flag with this name, such as `--registry`.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(place) => f.write_str(place),
-            Self::Profile(name) => write!(f, "profile {name}"),
-            Self::Environment(name) => write!(f, "${name}"),
-            Self::Flag(name) => f.write_str(name),
-        }
-    }
-}
 
 /// A value and its origin.
 #[derive(Debug, Clone, Serialize)]
@@ -194,7 +166,7 @@ pub struct Workspace {
     pub actions: Setting<Actions>,
     /// Whether a server of a registry logs its predictions (`predictions.log`; default `on`).
     pub predictions_log: Setting<String>,
-    /// What is kept of texts (`predictions.text`; default `redacted`).
+    /// The part of texts that is kept (`predictions.text`; default `redacted`).
     pub predictions_text: Setting<String>,
     /// How long records are kept (`predictions.retention`; default `90d`).
     pub predictions_retention: Setting<String>,

@@ -222,7 +222,7 @@ pub struct ConversationsSpec {
 pub struct PredictionsSpec {
     /// Whether a server of a registry logs its predictions: `on` or `off`.
     pub log: Option<String>,
-    /// What is kept of texts: `redacted`, `hash` or `none`.
+    /// The part of texts that is kept: `redacted`, `hash` or `none`.
     pub text: Option<String>,
     /// How long records are kept, such as `90d`.
     pub retention: Option<String>,

@@ -52,7 +52,7 @@ pub(super) struct CompactedHour {
     pub(super) removed: u64,
 }
 
-/// What was past the retention.
+/// The hours past the retention.
 #[derive(Serialize)]
 pub(super) struct Expired {
     pub(super) hours: u64,

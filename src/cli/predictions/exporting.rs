@@ -1,6 +1,10 @@
 //! `botops predictions export`.
 
-use super::{answers::Exported, filter_args::FilterArgs, log, nothing};
+use super::{
+    answers::Exported,
+    filter_args::FilterArgs,
+    log::{log, nothing},
+};
 use crate::cli::{
     Outcome,
     arguments::{out_path::OutPath, output_args::ForceArg},

@@ -11,7 +11,7 @@ const fn room(floor: u8, name: &'static str) -> Room {
 }
 
 /// Every room. A room imports rooms on lower floors, and on its own floor only the pairs of [`BESIDE`].
-pub(crate) const HOUSE: [Room; 36] = [
+pub(crate) const HOUSE: [Room; 37] = [
     room(1, "findings"),
     room(1, "labels"),
     room(1, "text"),
@@ -35,6 +35,7 @@ pub(crate) const HOUSE: [Room; 36] = [
     room(3, "expectations"),
     room(3, "models"),
     room(3, "predictions"),
+    room(4, "observation"),
     room(4, "profile"),
     room(4, "evaluation"),
     room(5, "validation"),

@@ -10,9 +10,10 @@ use super::{
     versions::Versions,
     view::Shown,
 };
-use crate::{app::App, deployment_rules::broken_rule, routing::Served, unit_key::UnitKey};
+use crate::{app::App, deployment_rules::broken_rule, routing::Served};
 use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
+use botops_observation::UnitKey;
 use botops_registry::{Champions, Deployment, Environment};
 use botops_store::Entry;
 use std::{

@@ -2,8 +2,9 @@
 
 use super::{Sources, tidy};
 use crate::{
+    origin::Origin,
     secret::{Secret, SecretSource},
-    settings::{Origin, Setting},
+    settings::Setting,
     spec::ConversationsSpec,
 };
 use botops_findings::Result;

@@ -3,8 +3,9 @@
 use super::Sources;
 use crate::{
     limits_spec::RequestLimitsSpec,
+    origin::Origin,
     secret::{Secret, SecretSource},
-    settings::{Origin, RequestLimits, Setting},
+    settings::{RequestLimits, Setting},
 };
 use botops_findings::{Fault, Result};
 

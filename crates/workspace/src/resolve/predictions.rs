@@ -1,10 +1,7 @@
 //! The settings of the prediction log.
 
 use super::{Sources, tidy};
-use crate::{
-    settings::{Origin, Setting},
-    spec::PredictionsSpec,
-};
+use crate::{origin::Origin, settings::Setting, spec::PredictionsSpec};
 
 /// The folder where nobody names one, from the folder of `botops.yaml`.
 const FOLDER: &str = ".botops/predictions";

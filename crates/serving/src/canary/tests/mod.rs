@@ -9,19 +9,15 @@ use super::{
     versions::Versions,
 };
 use crate::{
-    Replication, RequestLog, ServerSettings,
-    app::App,
-    clock::WallClock,
-    observe::{Outcome, Place},
-    routing::Served,
-    server::new_app,
-    shadow,
+    Replication, RequestLog, ServerSettings, app::App, clock::WallClock, routing::Served,
+    server::new_app, shadow,
 };
 use async_trait::async_trait;
 use botops_access::{Identity, IdentityKind};
 use botops_digest::Digest;
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::IntentModel;
+use botops_observation::{Outcome, Place};
 use botops_registry::{
     ChampionMove, Champions, Deployment, FormerChampion, Manifest, Version, deployment_log,
 };

@@ -6,25 +6,25 @@ use std::{collections::HashMap, hash::Hash};
 ///
 /// It has two generations; when the younger is full, the older is dropped. It holds at least the `capacity`
 /// keys used last, and at most twice as many.
-pub(super) struct Generations<K, V> {
+pub struct Generations<K, V> {
     capacity: usize,
-    pub(super) young: HashMap<K, V>,
-    pub(super) old: HashMap<K, V>,
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
 }
 
 impl<K: Hash + Eq + Clone, V> Generations<K, V> {
     /// Makes an empty map.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         Self { capacity, young: HashMap::new(), old: HashMap::new() }
     }
 
     /// Iterates over the values.
-    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+    pub fn values(&self) -> impl Iterator<Item = &V> {
         self.young.values().chain(self.old.values())
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.young = HashMap::new();
         self.old = HashMap::new();
     }
@@ -36,7 +36,7 @@ impl<K: Hash + Eq + Clone, V> Generations<K, V> {
     }
 
     /// Returns the value of `key`, which counts as used.
-    pub(super) fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    pub fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: std::borrow::Borrow<Q>,
     {
@@ -49,7 +49,7 @@ impl<K: Hash + Eq + Clone, V> Generations<K, V> {
     }
 
     /// Returns the key and the value of `key`, which are made if they are missing.
-    pub(super) fn entry<Q: Hash + Eq + ?Sized>(
+    pub fn entry<Q: Hash + Eq + ?Sized>(
         &mut self,
         key: &Q,
         own: impl FnOnce() -> K,

@@ -34,7 +34,7 @@ use std::{
 };
 
 /// The fewest conversations that are remembered.
-pub(super) const REMEMBERED: usize = 100_000;
+pub const REMEMBERED: usize = 100_000;
 const SHARDS: usize = 16;
 /// The resolution of weights: keys are in billionths.
 const BILLION: f64 = 1e9;
@@ -44,33 +44,33 @@ const GOING_ON: u64 = 900;
 
 /// The place of a message in a rollout.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Place {
+pub struct Place {
     /// The arm that answered.
-    pub(super) arm: Arm,
+    pub arm: Arm,
     /// The index of the step, from 0.
-    pub(super) step: u16,
+    pub step: u16,
     /// The share of the challenger, in [0, 1].
-    pub(super) weight: f64,
+    pub weight: f64,
     /// Whether the share is changing: other servers may have another one, so a conversation that begins is not judged.
-    pub(super) changing: bool,
+    pub changing: bool,
     /// Whether there is a bound on the latency.
-    pub(super) bounded: bool,
+    pub bounded: bool,
     /// The time of the message, if the plan names `handed_off` or `unresolved`.
-    pub(super) at: Option<DateTime<Utc>>,
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// The outcome of one message.
-pub(super) struct Outcome {
+pub struct Outcome {
     /// Whether the prediction failed.
-    pub(super) failed: bool,
+    pub failed: bool,
     /// Whether the answer was the fallback.
-    pub(super) fallback: bool,
+    pub fallback: bool,
     /// Whether the answer took longer than the bound.
-    pub(super) slow: bool,
+    pub slow: bool,
 }
 
 /// A conversation that is judged: its key, the mark of the rollout, and the share under which it is judged.
-pub(super) type JudgedUnit = (u64, u64, Slot);
+pub type JudgedUnit = (u64, u64, Slot);
 
 struct Conversation {
     /// The name in observations.
@@ -111,7 +111,7 @@ struct Shard {
 }
 
 /// The observer of conversations. A message locks one of 16 shards, and only during a rollout.
-pub(super) struct Observer {
+pub struct Observer {
     hasher: std::hash::RandomState,
     shards: Vec<Mutex<Shard>>,
     verdicts: Verdicts,
@@ -124,12 +124,12 @@ pub(super) struct Observer {
 
 impl Observer {
     /// Makes an observer that names conversations under `key`.
-    pub(super) fn new(key: UnitKey) -> Self {
+    pub fn new(key: UnitKey) -> Self {
         Self::remembering(REMEMBERED, key)
     }
 
     /// Makes an observer that remembers at least `conversations`.
-    pub(super) fn remembering(conversations: usize, key: UnitKey) -> Self {
+    pub fn remembering(conversations: usize, key: UnitKey) -> Self {
         let each = conversations.div_ceil(SHARDS).max(1);
         Self {
             hasher: std::hash::RandomState::new(),
@@ -157,7 +157,7 @@ impl Observer {
     /// Counts a message of `conversation_id`, in the rollout of `epoch`.
     ///
     /// Returns the conversation if verdicts on the answer count; `None` if it is not judged, or not any more.
-    pub(super) fn message(
+    pub fn message(
         &self,
         conversation_id: &str,
         (place, epoch): (Place, u64),
@@ -203,7 +203,7 @@ impl Observer {
 
     /// Notes that `conversation_id` is unresolved `at` a time, because the bot did not understand, or the user said the same
     /// again; or that it is `handed_off`. Counted when the window of the conversation is over.
-    pub(super) fn trouble(&self, conversation_id: &str, at: DateTime<Utc>, handed_off: bool) {
+    pub fn trouble(&self, conversation_id: &str, at: DateTime<Utc>, handed_off: bool) {
         let mut shard = self.shard(conversation_id);
         let Shard { conversations, windows, .. } = &mut *shard;
         if let Some(conversation) = conversations.get_mut(conversation_id) {
@@ -214,7 +214,7 @@ impl Observer {
     /// Counts a message of `conversation_id` that the challenger classified too; `differs` if it disagrees.
     ///
     /// A message of an earlier `epoch`, or of a conversation that was forgotten, is not counted.
-    pub(super) fn mirrored(&self, epoch: u64, conversation_id: &str, differs: bool) {
+    pub fn mirrored(&self, epoch: u64, conversation_id: &str, differs: bool) {
         let mut shard = self.shard(conversation_id);
         // Under the lock: a rollout that begins now changes the epoch first, then clears the shard.
         if self.epoch() != epoch {
@@ -233,12 +233,12 @@ impl Observer {
     }
 
     /// Returns a number that changes with each rollout: a message mirrored for one does not count for the next.
-    pub(super) fn epoch(&self) -> u64 {
+    pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }
 
     /// Counts the verdict of `source` on `answer`: its true intent is `truth`. The answer may be that of another server.
-    pub(super) fn verdict(
+    pub fn verdict(
         &self,
         answer: &JudgedAnswer<'_>,
         source: VerdictSource,
@@ -256,7 +256,7 @@ impl Observer {
     /// Returns what `replica` saw of `rollout` since the last call, made `now`, and begins the next observation.
     ///
     /// There is always one, which is also a sign of life; there are more if one cannot hold all of it.
-    pub(super) fn drain(
+    pub fn drain(
         &self,
         rollout: &str,
         replica: &str,
@@ -307,7 +307,7 @@ impl Observer {
     }
 
     /// Begins to observe `rollout`, or nothing, and forgets everything before.
-    pub(super) fn watch(&self, rollout: Option<&str>) {
+    pub fn watch(&self, rollout: Option<&str>) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.mark.store(rollout.map_or(0, rollout_mark), Ordering::SeqCst);
         for shard in &self.shards {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// The key under which the servers of an environment name conversations. All of them must have the same one, or a
 /// conversation that meets two servers counts twice.
 #[derive(Clone)]
-pub(crate) struct UnitKey {
+pub struct UnitKey {
     key: Arc<[u8]>,
     /// Whether other servers have the same key.
     shared: bool,
@@ -14,36 +14,36 @@ pub(crate) struct UnitKey {
 
 impl UnitKey {
     /// Makes the key of these bytes.
-    pub(crate) fn new(key: &[u8]) -> Self {
+    pub fn new(key: &[u8]) -> Self {
         Self { key: Arc::from(key), shared: true }
     }
 
     /// Makes a key for one process, which counts alone.
-    pub(crate) fn alone() -> Self {
+    pub fn alone() -> Self {
         let key = ulid::Ulid::generate().to_string();
         Self { shared: false, ..Self::new(key.as_bytes()) }
     }
 
     /// Returns the name of a conversation.
-    pub(crate) fn of(&self, conversation_id: &str) -> u64 {
+    pub fn of(&self, conversation_id: &str) -> u64 {
         botops_rollout::unit_key(&self.key, conversation_id)
     }
 
     /// Returns the name of the message of a request in observations.
-    pub(crate) fn of_message(&self, request: &[u8; 24]) -> u64 {
+    pub fn of_message(&self, request: &[u8; 24]) -> u64 {
         let digest = hmac_sha256(&self.key, &[b"message", &request[..]].concat());
         let [a, b, c, d, e, f, g, h, ..] = *digest.as_bytes();
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 
     /// Returns the name of a caller of the public API, whose name is known in the way `kind`: 32 hexadecimal digits.
-    pub(crate) fn of_caller(&self, kind: &str, id: &str) -> String {
+    pub fn of_caller(&self, kind: &str, id: &str) -> String {
         let digest = hmac_sha256(&self.key, format!("caller\n{kind}\n{id}").as_bytes());
         digest.hex()[..32].to_owned()
     }
 
     /// Returns a text that is equal for equal keys, and does not tell the key; `None` for a key of one process.
-    pub(crate) fn fingerprint(&self) -> Option<String> {
+    pub fn fingerprint(&self) -> Option<String> {
         let digest = hmac_sha256(&self.key, b"the fingerprint of an identity key");
         self.shared.then(|| digest.hex()[..16].to_owned())
     }

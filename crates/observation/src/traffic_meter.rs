@@ -4,7 +4,7 @@
 //! conversations (see [`crate::unit_key`]). Beyond [`MOST`] of them it keeps every second one, then every fourth, by the last
 //! bits of their names, and counts each for that many: at most about 1 MiB, and an error of about 1 % at any traffic.
 
-use crate::observe::Outcome;
+use crate::observer::Outcome;
 use botops_rollout::{Arm, FailureKind, FailureRate, TrafficRates};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -33,7 +33,7 @@ pub struct ServerTraffic {
 }
 
 /// The conversations of the last day.
-pub(super) struct TrafficMeter(Mutex<Seen>);
+pub struct TrafficMeter(Mutex<Seen>);
 
 struct Seen {
     /// When the meter began.
@@ -54,12 +54,12 @@ struct Conversation {
 
 impl TrafficMeter {
     /// Begins to count.
-    pub(super) fn start(now: Instant) -> Self {
+    pub fn start(now: Instant) -> Self {
         Self(Mutex::new(Seen { began: now, level: 0, conversations: HashMap::new() }))
     }
 
     /// Counts a message of the conversation `unit`, which `arm` answered.
-    pub(super) fn message(&self, unit: u64, arm: Arm, outcome: &Outcome, now: Instant) {
+    pub fn message(&self, unit: u64, arm: Arm, outcome: &Outcome, now: Instant) {
         let mut seen = self.seen();
         if unit.trailing_zeros() < seen.level {
             return;
@@ -76,7 +76,7 @@ impl TrafficMeter {
 
     /// Returns the traffic of the last day, and the failures of the primary that need no feedback and no bound; `None` if
     /// fewer than 10 minutes or 100 conversations were counted.
-    pub(super) fn rates(&self, now: Instant) -> Option<(TrafficRates, ServerTraffic)> {
+    pub fn rates(&self, now: Instant) -> Option<(TrafficRates, ServerTraffic)> {
         let mut seen = self.seen();
         seen.forget(now);
         let time = now.saturating_duration_since(seen.began).min(WINDOW);

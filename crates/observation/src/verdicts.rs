@@ -16,7 +16,7 @@ const MOST_NEWS: usize = 10_000;
 
 /// The result of one piece of feedback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Feedback {
+pub enum Feedback {
     /// It counts for the rollout under way.
     Counted,
     /// It was read, and counts for no rollout.
@@ -40,11 +40,11 @@ struct Shard {
 }
 
 /// Verdicts by message.
-pub(super) struct Verdicts(Vec<Mutex<Shard>>);
+pub(crate) struct Verdicts(Vec<Mutex<Shard>>);
 
 impl Verdicts {
     /// Makes an empty collection that remembers at least `messages`.
-    pub(super) fn remembering(messages: usize) -> Self {
+    pub(crate) fn remembering(messages: usize) -> Self {
         let each = messages.div_ceil(SHARDS).max(1);
         let shard = |_| Mutex::new(Shard { judged: Generations::new(each), news: News::default() });
         Self((0..SHARDS).map(shard).collect())
@@ -55,7 +55,7 @@ impl Verdicts {
     }
 
     /// Adds a verdict on `message` in the conversation `unit`, if it is the first and the rollout `is_current`.
-    pub(super) fn add(
+    pub(crate) fn add(
         &self,
         (message, unit): (u64, u64),
         said: Said,
@@ -88,7 +88,7 @@ impl Verdicts {
     }
 
     /// Takes the verdicts since the last call, in lists that fit into an observation.
-    pub(super) fn drain(&self) -> Vec<Judged> {
+    pub(crate) fn drain(&self) -> Vec<Judged> {
         let mut all: BTreeMap<Said, Vec<(u64, u64)>> = BTreeMap::new();
         for mut shard in self.shards() {
             for (said, verdicts) in std::mem::take(&mut shard.news).lists {
@@ -110,7 +110,7 @@ impl Verdicts {
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         for mut shard in self.shards() {
             shard.judged.clear();
             shard.news = News::default();
