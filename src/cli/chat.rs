@@ -75,7 +75,7 @@ enum Input {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (model, reads_lines) = split(args)?;
     let bot = match &args.url {
-        Some(url) => Bot::Remote(RemoteBot::open(args, url, context)?),
+        Some(url) => Bot::Remote(Box::new(RemoteBot::open(args, url, context)?)),
         None => {
             let found = model_arg::load_or_champion(context, model)?;
             Bot::Local(Box::new(LocalBot::new(args, found)?))

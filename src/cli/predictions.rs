@@ -26,7 +26,6 @@ use botops_predictions::{
 };
 use botops_registry::check_author;
 use botops_stats::intervals::wilson;
-use botops_store::Store;
 use botops_text::shell_line;
 use chrono::TimeDelta;
 use std::{collections::VecDeque, path::PathBuf, time::Duration};

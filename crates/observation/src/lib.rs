@@ -1,4 +1,4 @@
-//! What one server sees of its conversations: units and failures while a rollout is under way, verdicts, and traffic.
+//! The conversations of one server: units and failures while a rollout is under way, verdicts, and traffic.
 //!
 //! In: messages and their outcomes, by arm and share, and verdicts on answers. Out: observations of a replica, which the judge
 //! merges over all replicas, and the rates that a plan is forecast from. Names of conversations are HMACs ([`UnitKey`]).

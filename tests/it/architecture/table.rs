@@ -137,7 +137,10 @@ pub(crate) const OWNERS: [(&str, &[&str]); 50] = [
     ("sqlx", &["conversations"]),
     ("redis", &["conversations"]),
     // The schemas of the types that the HTTP APIs read and write.
-    ("utoipa", &["access", "dialogue", "digest", "registry", "rollout", "serving", "store"]),
+    (
+        "utoipa",
+        &["access", "dialogue", "digest", "observation", "registry", "rollout", "serving", "store"],
+    ),
 ];
 
 /// Rooms that compute and decide: they neither wait nor read the clock or the environment.
