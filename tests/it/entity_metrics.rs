@@ -57,13 +57,13 @@ fn evaluate_measures_annotated_entities() {
     assert!((f1 - 10.0 / 14.0).abs() < 1e-12, "{f1}");
 
     let text = terminal.stdout("evaluate m.botops test.csv --html page.html");
-    for part in ["entity_f1", "partial f1", "not judged: url"] {
+    for part in ["macro average", "partial f1", "not judged: url"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let page = std::fs::read_to_string(terminal.path().join("page.html")).unwrap();
     assert!(page.contains("Metrics by entity"));
     let plain = terminal.stdout("evaluate plain.botops test.csv");
-    assert!(!plain.contains("entity_f1"), "a model that looks for no entity: {plain}");
+    assert!(!plain.contains("partial f1"), "a model that looks for no entity: {plain}");
 }
 
 #[test]

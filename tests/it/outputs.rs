@@ -2,6 +2,7 @@
 
 use crate::{
     conversations::{IDENTITY_KEY, stored_with},
+    predictions::logged,
     terminal::{Terminal, two_intents},
 };
 use std::{collections::BTreeSet, fs};
@@ -117,6 +118,7 @@ fn terminal() -> Terminal {
     terminal.run("validate broken.csv --quarantine q.csv");
     terminal.write(".botops/keys/identity_key", IDENTITY_KEY);
     stored_with(&terminal, None);
+    logged(&terminal, 2);
     terminal
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 /// The begin of the hour in which the first records lie.
-const BEGIN: i64 = 1_796_000_400_000;
+const BEGIN: i64 = 1_779_843_600_000;
 
 /// Logs `n` messages of conversations of three, as a server does, and moves them to the store of the workspace.
 pub(crate) fn logged(terminal: &Terminal, n: i64) {
@@ -101,15 +101,15 @@ fn records_are_counted_compacted_and_judged() {
     assert_eq!((&rows[0]["n"], &rows[0]["accuracy"]), (&json!(2), &json!(null)));
 
     let dry = show(&terminal, "predictions compact --dry-run");
-    assert!(dry.contains("date=2026-11-30/hour=01: 1 segment -> 6 records"), "{dry}");
+    assert!(dry.contains("date=2026-05-27/hour=01: 1 segment -> 6 records"), "{dry}");
     assert_eq!((files(&terminal, ".zst").len(), files(&terminal, ".parquet").len()), (2, 0));
     show(&terminal, "predictions compact --all");
     assert_eq!((files(&terminal, ".zst").len(), files(&terminal, ".parquet").len()), (0, 2));
     assert!(show(&terminal, "predictions compact --all").contains("nothing to compact"));
     assert_eq!(data(&terminal, "predictions query --by intent,language"), before);
     let some =
-        data(&terminal, "predictions query --by hour --until 2026-11-30T02:00Z --fallback true");
-    assert_eq!(some["rows"][0]["key"], json!(["2026-11-30T01"]));
+        data(&terminal, "predictions query --by hour --until 2026-05-27T02:00Z --fallback true");
+    assert_eq!(some["rows"][0]["key"], json!(["2026-05-27T01"]));
     assert_eq!(some["n"], 2);
 
     terminal.write(
@@ -150,7 +150,7 @@ fn records_are_exported_and_a_conversation_is_forgotten() {
     let lines = fs::read_to_string(terminal.path().join("a.jsonl")).unwrap();
     assert_eq!(lines.lines().count(), 4);
     assert!(
-        lines.starts_with("{\"schema\":\"botops.prediction/1\",\"at\":1796000400000,"),
+        lines.starts_with("{\"schema\":\"botops.prediction/1\",\"time\":1779843600000,"),
         "{lines}"
     );
     assert!(fs::read(terminal.path().join("a.parquet")).unwrap().starts_with(b"PAR1"));
@@ -181,7 +181,7 @@ fn duckdb_reads_compacted_files_as_they_are() {
     let files = terminal.path().join("registry/predictions/production/*/*/*.parquet");
     let script = format!(
         "import duckdb\n\
-         rows = duckdb.sql(\"select intent, hour, count(*), epoch_ms(min(at)), avg(confidence), bool_or(fallback) \
+         rows = duckdb.sql(\"select intent, hour, count(*), epoch_ms(min(time)), avg(confidence), bool_or(fallback) \
          from read_parquet('{}', hive_partitioning=true) group by all order by all\").fetchall()\n\
          for row in rows: print(*row)",
         files.display()
@@ -191,10 +191,10 @@ fn duckdb_reads_compacted_files_as_they_are() {
     assert!(output.status.success(), "{said}");
     let rows = String::from_utf8(output.stdout).unwrap();
     let expected = [
-        "complaint 1 2 1796000400000 0.5 True",
-        "complaint 2 2 1796004000000 0.5 False",
-        "order_status 1 4 1796001000000 0.5 True",
-        "order_status 2 4 1796004600000 0.5 True",
+        "complaint 1 2 1779843600000 0.5 True",
+        "complaint 2 2 1779847200000 0.5 False",
+        "order_status 1 4 1779844200000 0.5 True",
+        "order_status 2 4 1779847800000 0.5 True",
     ];
     let rows: Vec<String> =
         rows.lines().map(|row| row.replace(" 01 ", " 1 ").replace(" 02 ", " 2 ")).collect();

@@ -65,7 +65,7 @@ impl Column {
     /// Returns its name in the file.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::At => "at",
+            Self::At => "time",
             Self::RequestId => "request_id",
             Self::Index => "index",
             Self::Endpoint => "endpoint",

@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(read, records);
         let csv = String::from_utf8(exported(ExportFormat::Csv, &records)).unwrap();
         let lines: Vec<&str> = csv.lines().collect();
-        assert!(lines[0].starts_with("at,request_id,index,endpoint,conversation,text,"));
+        assert!(lines[0].starts_with("time,request_id,index,endpoint,conversation,text,"));
         assert!(lines[1].starts_with("2026-11-30T01:00:00.000Z,r-0,0,chat,"), "{}", lines[1]);
         assert!(lines[2].contains(",\"'=1+1, \"\"two\"\"\","), "{}", lines[2]);
         let parquet = exported(ExportFormat::Parquet, &records);

@@ -23,6 +23,7 @@ pub struct Likely {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The time of the answer, by the clock of the server, in milliseconds since 1970.
+    #[serde(rename = "time")]
     pub at: i64,
     /// The id of the request.
     pub request_id: String,
@@ -249,7 +250,7 @@ pub(crate) mod tests {
         for i in 0..40 {
             let mut line = Vec::new();
             assert!(record(i).write_line(&mut line));
-            assert!(line.starts_with(b"{\"schema\":\"botops.prediction/1\",\"at\":"));
+            assert!(line.starts_with(b"{\"schema\":\"botops.prediction/1\",\"time\":"));
             assert_eq!(Record::read_line(&line).unwrap(), record(i));
         }
     }

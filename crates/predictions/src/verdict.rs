@@ -30,6 +30,7 @@ pub enum SourceClass {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The time of the verdict, in milliseconds since 1970.
+    #[serde(rename = "time")]
     pub at: i64,
     /// The request that was answered.
     pub request_id: String,

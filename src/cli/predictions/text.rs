@@ -65,7 +65,7 @@ pub(super) fn compacted(answer: &Compacted<'_>) -> String {
             hour.hour, hour.records, hour.duplicates
         ));
     }
-    if let Some(expired) = &answer.expired {
+    if let Some(expired) = answer.expired.as_ref().filter(|it| it.hours > 0) {
         let hours = tables::counted(expired.hours, "hour", "hours");
         text.push_str(&format!("{hours} past the retention removed{would}\n"));
     }

@@ -23,7 +23,7 @@ struct Line {
     #[serde(default)]
     index: u32,
     #[serde(default)]
-    at: Option<DateTime<Utc>>,
+    time: Option<DateTime<Utc>>,
     #[serde(default)]
     source: Option<SourceClass>,
 }
@@ -67,7 +67,7 @@ pub(super) fn read(path: &Path, now: DateTime<Utc>) -> Result<Vec<Verdict>> {
             return Err(refused(format!("a file has at most {MOST_VERDICTS} verdicts")));
         }
         verdicts.push(Verdict {
-            at: it.at.unwrap_or(now).timestamp_millis(),
+            at: it.time.unwrap_or(now).timestamp_millis(),
             request_id: it.request_id,
             index: it.index,
             intent: it.intent,

@@ -25,8 +25,11 @@ struct Server {
 impl Server {
     fn start(folder: &Path) -> Self {
         fs::write(folder.join("support.botops"), model(160, 1, unchanged).to_bytes()).unwrap();
-        fs::write(folder.join("botops.yaml"), "server: {metrics: open, chat_page: true}\n")
-            .unwrap();
+        fs::write(
+            folder.join("botops.yaml"),
+            "server: {metrics: open, chat_page: true, cors: {origins: ['https://shop.example']}}\n",
+        )
+        .unwrap();
         let mut command = Command::new(program());
         clean(&mut command, folder).current_dir(folder).stderr(Stdio::piped());
         command.args(["serve", "support.botops", "--listen", "127.0.0.1:0"]);

@@ -37,11 +37,11 @@ async fn messages_and_verdicts_are_in_the_store_when_the_server_has_ended() {
     assert_eq!(post(&running, "/v1/predict", &texts).await.status(), StatusCode::OK);
     let verdict = json!({"token": answer["feedback_token"], "intent": "refund"});
     assert_eq!(post(&running, "/v1/feedback", &verdict).await.status(), StatusCode::ACCEPTED);
-    let verdicts = read_verdicts(&store, "production").await.unwrap();
+    let verdicts = read_verdicts(&store, "test").await.unwrap();
     running.shutdown().await;
 
     let mut records = Vec::new();
-    for hour in hours(&store, "production", None, None).await.unwrap() {
+    for hour in hours(&store, "test", None, None).await.unwrap() {
         assert!(hour.records(&store, |record| records.push(record)).await.unwrap().is_empty());
     }
     records.sort_by_key(|it| (it.endpoint.clone(), it.index));
