@@ -107,6 +107,9 @@ async fn call(running: &Running, endpoint: &PublicEndpoint, bearer: Option<&str>
     request = match endpoint.call {
         PublicCall::Predict | PublicCall::Chat => request.body(r#"{"text": "red apple"}"#),
         PublicCall::Feedback => request.body(r#"{"conversation_id": "c", "intent": "fruit"}"#),
+        PublicCall::RasaWebhook => {
+            request.body(r#"{"sender": "c", "message": "red apple"}"#)
+        }
         PublicCall::RasaParse => request.body(r#"{"text": "red apple"}"#),
         PublicCall::V2Infer => request.body(
             r#"{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["red apple"]}]}"#,

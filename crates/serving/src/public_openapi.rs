@@ -114,6 +114,13 @@ fn described(endpoint: &PublicEndpoint, schemas: &mut Schemas) -> Described {
                 .answer(StatusCode::OK, text_of("The page.", "text/html").build())
                 .problems(&[StatusCode::NOT_FOUND])
         }
+        PublicCall::Widget => {
+            let summary =
+                "The script that shows the chat page on the sites of `server.cors.origins`";
+            Described::new("widget", summary)
+                .answer(StatusCode::OK, text_of("The script.", "text/javascript").build())
+                .problems(&[StatusCode::NOT_FOUND])
+        }
         PublicCall::OpenApi => {
             let document = json("OpenAPI 3.1.", object("An OpenAPI document."));
             Described::new("getOpenApi", "Show this document")
@@ -257,7 +264,7 @@ mod tests {
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let name = operation["operationId"].as_str().unwrap();
-                assert!(names.insert(name.to_owned()), "{name}");
+                assert!(names.insert(name.to_owned()), "{name} at {path}");
                 assert!(!operation["summary"].as_str().unwrap().is_empty(), "{name}");
                 let scopes: Vec<String> = operation["security"]
                     .as_array()

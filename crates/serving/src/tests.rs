@@ -119,7 +119,8 @@ async fn a_request_loads_the_routing_once() {
         ("/v1/predict", r#"{"texts": ["red apple", "a bus"], "conversation_id": "c"}"#, 1),
         ("/v1/predict", r#"{"text": ""}"#, 0),
         ("/v1/chat", r#"{"text": "red apple", "conversation_id": "c"}"#, 1),
-        ("/v1/feedback", r#"{"conversation_id": "c", "intent": "fruit"}"#, 0),
+        // The intent is one of those that are served.
+        ("/v1/feedback", r#"{"conversation_id": "c", "intent": "fruit"}"#, 1),
     ] {
         let before = app.slot.loads.load(Ordering::Relaxed);
         let url = format!("http://{}{path}", running.address());
