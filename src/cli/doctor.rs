@@ -23,6 +23,9 @@ const PROBE: &str = "probes/put-if-absent";
 /// The address of a server without the flag `--listen`.
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080));
 
+/// The findings of one code that are shown.
+const SAMPLES: usize = 10;
+
 /// Show the settings in force with their origins, and check the stores
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -93,6 +96,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             said: answer(found),
         });
     }
+    let n_shown = findings.len();
     for fault in checks::faults(workspace, LISTEN) {
         // A secret that a server has may be missing on the machine of its operator.
         let severity = match fault.code() {
@@ -119,7 +123,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         code: provenance::code_state(Path::new(".")),
         environment: provenance::environment(),
     };
-    let outcome = Outcome::done(&answer, text(&answer)).exit(exit);
+    // The stores and the server have their lines above.
+    let mut text = text(&answer);
+    if let Some(settings) = findings.get(n_shown..).filter(|it| !it.is_empty()) {
+        text.push('\n');
+        text.push_str(&tables::findings(settings, SAMPLES));
+    }
+    let outcome = Outcome::done(&answer, text).exit(exit);
     let outcome = match findings.first() {
         Some(finding) => outcome.next(format!("botops explain {}", finding.code)),
         None if !args.probe => outcome.next("botops doctor --probe"),

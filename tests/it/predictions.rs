@@ -17,7 +17,7 @@ pub(crate) fn logged(terminal: &Terminal, n: i64) {
     let folder = terminal.path().join("spool");
     let names = Names::new(IDENTITY_KEY.as_bytes(), None);
     let settings = PredictionLogSettings {
-        folder: folder.clone(),
+        folder,
         replica: "a".to_owned(),
         group: Duration::from_millis(5),
         segment_age: Duration::from_secs(60),
@@ -47,6 +47,7 @@ pub(crate) fn logged(terminal: &Terminal, n: i64) {
         log.add(RawRecord { record, text: format!("message {i} of ann@example.com") });
     }
     log.flush(true);
+    let folder = log.folder().to_owned();
     drop(log);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let registry = terminal.path().join("registry");

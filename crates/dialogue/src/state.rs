@@ -141,7 +141,7 @@ impl DialogueState {
     pub fn read(stored: &Value, at: DateTime<Utc>) -> Result<Self> {
         let damaged = |message: String| {
             Fault::data("BOT-1111", format!("the stored state of a dialogue is damaged: {message}"))
-                .hint("forget the conversation with `botops conversations forget`; it then begins anew")
+                .hint("forget the conversation with `botops conversations forget ID --reason TEXT`; it then begins anew")
         };
         let fields = match stored {
             Value::Null => return Ok(Self::default()),

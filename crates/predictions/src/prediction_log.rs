@@ -29,10 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The name of a conversation in the log, of the id that a client gave it.
 pub type NameOf = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
+/// The code of a folder whose segments wait for the store.
+const WAITING: &str = "BOT-6206";
+
 /// How a server writes its log.
 #[derive(Clone)]
 pub struct PredictionLogSettings {
-    /// The local folder of this server.
+    /// The local folder of the servers of this machine; each takes a folder in it.
     pub folder: PathBuf,
     /// The name of this server in the environment.
     pub replica: String,
@@ -127,6 +130,7 @@ impl PredictionLog {
         report: impl Fn(String) + Send + 'static,
     ) -> Result<Self> {
         let spool = Spool::open(&settings.folder, &settings.replica, settings.most_bytes)?;
+        let folder = spool.folder().to_owned();
         let counters = Arc::new(Counters::default());
         let (sender, receiver) = sync_channel(CAPACITY);
         let (end, ended) = sync_channel(1);
@@ -153,7 +157,6 @@ impl PredictionLog {
             .map_err(|error| {
                 Fault::internal("BOT-6204", format!("the thread of the predictions: {error}"))
             })?;
-        let folder = settings.folder.clone();
         Ok(Self { sender: Some(sender), ended: Mutex::new(ended), counters, folder })
     }
 
@@ -181,7 +184,7 @@ impl PredictionLog {
         }
     }
 
-    /// Returns the local folder.
+    /// Returns the folder of this server.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -320,10 +323,10 @@ impl Writing {
             (self.report)(match state {
                 SpoolState::Free => "every prediction is logged again".to_owned(),
                 SpoolState::Sampling => format!(
-                    "BOT-6206: {bytes} bytes of predictions wait for the store: one of {SAMPLE} is kept"
+                    "{WAITING}: {bytes} bytes of predictions wait for the store: one of {SAMPLE} is kept"
                 ),
                 SpoolState::Full => format!(
-                    "BOT-6206: {bytes} bytes of predictions wait for the store: none is kept"
+                    "{WAITING}: {bytes} bytes of predictions wait for the store: none is kept"
                 ),
             });
             self.state = state;
@@ -377,8 +380,8 @@ pub(crate) mod tests {
         let counts = log.counts();
         assert_eq!((counts.written, counts.dropped, counts.refused), (100, 0, 0));
         assert!(counts.waiting_bytes > 0);
-        assert_eq!(ids(folder.path()).len(), 100);
-        let segments = full_segments(folder.path()).unwrap();
+        assert_eq!(ids(&folder.path().join("server-0")).len(), 100);
+        let segments = full_segments(&folder.path().join("server-0")).unwrap();
         let bytes = std::fs::read(&segments[0].0).unwrap();
         let first = &read_segment(&bytes, "s").unwrap().records[0];
         let text = first.text.as_deref().unwrap();
@@ -386,7 +389,7 @@ pub(crate) mod tests {
         assert!(first.conversation.as_deref().unwrap().starts_with("name of "));
         (100..150).for_each(|i| log.add(raw(i)));
         drop(log);
-        assert_eq!(ids(folder.path()).len(), 150);
+        assert_eq!(ids(&folder.path().join("server-0")).len(), 150);
     }
 
     #[test]
@@ -397,16 +400,18 @@ pub(crate) mod tests {
         log.flush(false);
         // As a kill leaves it: the segment is open, and half a group follows.
         let copy = tempfile::tempdir().unwrap();
-        for entry in std::fs::read_dir(folder.path()).unwrap() {
+        std::fs::create_dir(copy.path().join("server-0")).unwrap();
+        for entry in std::fs::read_dir(folder.path().join("server-0")).unwrap() {
             let path = entry.unwrap().path();
             let mut bytes = std::fs::read(&path).unwrap();
             if bytes.len() > 100 {
                 bytes.extend_from_slice(&bytes.clone()[..40]);
             }
-            std::fs::write(copy.path().join(path.file_name().unwrap()), bytes).unwrap();
+            std::fs::write(copy.path().join("server-0").join(path.file_name().unwrap()), bytes)
+                .unwrap();
         }
         let log = PredictionLog::start(&settings(copy.path(), 1 << 20), |_| {}).unwrap();
-        assert_eq!(ids(copy.path()).len(), 50);
+        assert_eq!(ids(&copy.path().join("server-0")).len(), 50);
         drop(log);
     }
 
@@ -432,13 +437,13 @@ pub(crate) mod tests {
         let events: Vec<String> = heard.try_iter().collect();
         assert!(events[0].contains("one of 10 is kept") && events[1].contains("none is kept"));
         // Shipped: there is room again.
-        for (path, ..) in full_segments(folder.path()).unwrap() {
+        for (path, ..) in full_segments(&folder.path().join("server-0")).unwrap() {
             std::fs::remove_file(path).unwrap();
         }
         log.flush(false);
         log.add(raw(3_000));
         log.flush(true);
-        assert!(ids(folder.path()).contains("r-3000"));
+        assert!(ids(&folder.path().join("server-0")).contains("r-3000"));
         assert_eq!(heard.try_iter().last().as_deref(), Some("every prediction is logged again"));
     }
 }

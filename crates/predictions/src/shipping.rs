@@ -74,17 +74,17 @@ mod tests {
             log.add(raw(i));
         }
         log.flush(true);
-        let copies: Vec<_> = full_segments(folder.path())
+        let copies: Vec<_> = full_segments(log.folder())
             .unwrap()
             .into_iter()
             .map(|(path, ..)| (path.clone(), fs::read(path).unwrap()))
             .collect();
         let store = Store::in_memory();
-        let shipped = ship(&store, "production", folder.path()).await.unwrap();
+        let shipped = ship(&store, "production", log.folder()).await.unwrap();
         assert_eq!(shipped.segments, 2);
-        assert_eq!(ship(&store, "production", folder.path()).await.unwrap(), Shipped::default());
+        assert_eq!(ship(&store, "production", log.folder()).await.unwrap(), Shipped::default());
         copies.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
-        assert_eq!(ship(&store, "production", folder.path()).await.unwrap().segments, 2);
+        assert_eq!(ship(&store, "production", log.folder()).await.unwrap().segments, 2);
         let hours = hours(&store, "production", None, None).await.unwrap();
         let names: Vec<String> = hours.iter().map(|hour| hour.key.to_string()).collect();
         assert_eq!(names, ["date=2026-11-30/hour=01", "date=2026-11-30/hour=02"]);

@@ -16,6 +16,8 @@ use std::{
 const OPEN: &str = ".open";
 /// The size at which a segment is full.
 const FULL_BYTES: u64 = 8 << 20;
+/// The most servers that share a folder.
+const MOST_SERVERS: u32 = 1_024;
 /// The share of the limit, in percent, above which only a sample is kept.
 const SAMPLING_PERCENT: u64 = 75;
 /// One of this many records is kept then.
@@ -32,7 +34,7 @@ pub enum SpoolState {
     Full,
 }
 
-/// The segments of one server in a local folder.
+/// The segments of one server in a local folder. The servers of a machine share the folder above it.
 ///
 /// Full segments are kept until they are shipped. While they take more than three quarters of the limit, one of ten records
 /// is kept; at the limit, none is.
@@ -49,36 +51,23 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens the folder of the server `replica`, and closes the segments that a crash left open.
+    /// Opens a folder for the server `replica` in `folder`, which all servers of a machine share, and takes over the segments
+    /// that servers left which are gone.
     ///
     /// # Errors
-    /// `BOT-6204` (exit 1) the folder cannot be used, `BOT-6205` (exit 5) another process uses it.
+    /// `BOT-6204` (exit 1) the folder cannot be used, `BOT-6205` (exit 5) too many servers use it.
     pub fn open(folder: &Path, replica: &str, most_bytes: u64) -> Result<Self> {
         let unusable = |error: io::Error| unusable(folder, error);
-        fs::create_dir_all(folder).map_err(unusable)?;
-        let lock = File::create(folder.join("lock")).map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = "another process writes its predictions to this folder";
-                return Err(Fault::conflict("BOT-6205", message)
-                    .file(folder)
-                    .hint("give each server a folder of its own: `predictions.folder`"));
-            }
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
-        }
+        let (own, lock) = claim(folder).map_err(unusable)?.ok_or_else(|| {
+            let message = format!("{MOST_SERVERS} servers write their predictions to this folder");
+            Fault::conflict("BOT-6205", message)
+                .file(folder)
+                .hint("name another one for this server: `predictions.folder`")
+        })?;
+        take_over(folder, &own).map_err(unusable)?;
         let replica = replica.chars().filter(|c| c.is_ascii_alphanumeric()).take(26).collect();
-        let mut spool = Self {
-            folder: folder.to_owned(),
-            replica,
-            most_bytes,
-            open: None,
-            full_bytes: 0,
-            _lock: lock,
-        };
-        for path in spool.with_extension(OPEN).map_err(unusable)? {
-            finish(&path).map_err(unusable)?;
-        }
+        let mut spool =
+            Self { folder: own, replica, most_bytes, open: None, full_bytes: 0, _lock: lock };
         spool.count().map_err(unusable)?;
         Ok(spool)
     }
@@ -179,6 +168,55 @@ impl Spool {
     }
 }
 
+/// Returns the first folder that no living server has, and its lock; `None` if each has one.
+fn claim(folder: &Path) -> io::Result<Option<(PathBuf, File)>> {
+    for number in 0..MOST_SERVERS {
+        let own = folder.join(format!("server-{number}"));
+        fs::create_dir_all(&own)?;
+        if let Some(lock) = lock(&own)? {
+            return Ok(Some((own, lock)));
+        }
+    }
+    Ok(None)
+}
+
+/// Locks the folder of a server; `None` if a living one has it.
+fn lock(own: &Path) -> io::Result<Option<File>> {
+    let lock = File::create(own.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Closes the segments that a crash left open in `own`, and moves those of servers that are gone to it.
+fn take_over(folder: &Path, own: &Path) -> io::Result<()> {
+    for number in 0..MOST_SERVERS {
+        let other = folder.join(format!("server-{number}"));
+        let is_own = other == own;
+        if !is_own && !other.is_dir() {
+            break;
+        }
+        // Held until its segments are moved.
+        let _lock = match is_own {
+            true => None,
+            false => match lock(&other)? {
+                Some(lock) => Some(lock),
+                None => continue,
+            },
+        };
+        for path in segments(&other, OPEN)? {
+            finish(&path)?;
+        }
+        for path in if is_own { Vec::new() } else { segments(&other, SEGMENT)? } {
+            let name = path.file_name().unwrap_or_default();
+            fs::rename(&path, own.join(name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns the full segments of a folder, sorted, each with its hour and its name in the store.
 ///
 /// # Errors
@@ -244,13 +282,17 @@ mod tests {
             let (hour, line) = line(i);
             spool.append(hour, &line, now).unwrap();
         }
-        assert_eq!(full_segments(folder.path()).unwrap().len(), 1, "the hour before is closed");
-        let busy = Spool::open(folder.path(), "replica-2", 1 << 20).unwrap_err();
-        assert_eq!((busy.code(), busy.kind().exit_code()), ("BOT-6205", 5));
-        // A crash: nothing is closed.
+        assert_eq!(full_segments(spool.folder()).unwrap().len(), 1, "the hour before is closed");
+        let beside = Spool::open(folder.path(), "replica-2", 1 << 20).unwrap();
+        assert!(beside.folder().ends_with("server-1"));
+        drop(beside);
+        // A crash: nothing is closed. Another server is faster to take the folder.
         drop(spool);
+        let _first = lock(&folder.path().join("server-1")).unwrap().unwrap();
+        fs::rename(folder.path().join("server-0"), folder.path().join("server-2")).unwrap();
         let mut spool = Spool::open(folder.path(), "replica-1", 1 << 20).unwrap();
-        let full = full_segments(folder.path()).unwrap();
+        assert!(spool.folder().ends_with("server-0"));
+        let full = full_segments(spool.folder()).unwrap();
         assert_eq!(full.len(), 2);
         for ((path, hour, name), first) in full.iter().zip([0, 3_600]) {
             let segment = read_segment(&fs::read(path).unwrap(), name).unwrap();

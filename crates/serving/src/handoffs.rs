@@ -14,6 +14,9 @@ use std::{
     time::Duration,
 };
 
+/// The code of a hand-off that is not delivered yet.
+const NOT_DELIVERED: &str = "BOT-6154";
+
 /// The number of turns that the message shows.
 const SHOWN_TURNS: u32 = 5;
 /// The pause after the first attempt that failed. It doubles up to [`LONGEST_PAUSE`].
@@ -114,7 +117,7 @@ async fn attempts(server: Weak<App>, hand_off: HandOff) {
         app.metrics.turns.hand_off_attempts_failed.inc();
         if !std::mem::replace(&mut in_trouble, true) {
             let text = format!(
-                "BOT-6154: a hand-off of conversation {} is not delivered: {problem}; it is tried again until it succeeds",
+                "{NOT_DELIVERED}: a hand-off of conversation {} is not delivered: {problem}; it is tried again until it succeeds",
                 named.conversation
             );
             app.log.event(app.clock.now(), "error", EVENT, text);

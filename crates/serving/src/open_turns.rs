@@ -20,6 +20,9 @@ use botops_findings::{Fault, Result as FaultResult};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::{sync::Arc, time::Duration};
 
+/// The code of an action whose outcome is unknown.
+const UNKNOWN_OUTCOME: &str = "BOT-6152";
+
 /// The number of the last turns among which hand-offs that are still open are searched for.
 const SEARCHED_TURNS: u32 = 20;
 /// The name that a log event of an action has.
@@ -118,7 +121,7 @@ fn count(app: &App, (action, outcome, reason): (&str, &ActionOutcome, &str)) {
     let name = botops_text::display(action, 60);
     let message = match outcome {
         ActionOutcome::Unknown => {
-            format!("BOT-6152: the outcome of the action of `{name}` is unknown: {reason}")
+            format!("{UNKNOWN_OUTCOME}: the outcome of the action of `{name}` is unknown: {reason}")
         }
         ActionOutcome::Refused { status } => {
             format!("the action of `{name}` was refused with status {status}")

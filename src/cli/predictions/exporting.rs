@@ -32,6 +32,7 @@ pub(super) struct ExportArgs {
 
 pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<Outcome> {
     let format = match args.out.table_format(&[Format::Jsonl, Format::Csv, Format::Parquet])? {
+        _ if args.out.is_standard_output() => ExportFormat::Jsonl,
         Format::Csv => ExportFormat::Csv,
         Format::Parquet => ExportFormat::Parquet,
         _ => ExportFormat::Jsonl,

@@ -85,6 +85,6 @@ async fn without_its_store_a_server_answers_and_refuses_feedback() {
     let problem: Value = refused.json().await.unwrap();
     assert_eq!(problem["code"], "BOT-6214", "{problem}");
     running.shutdown().await;
-    let waiting = std::fs::read_dir(folder.path()).unwrap().count();
+    let waiting = std::fs::read_dir(folder.path().join("server-0")).unwrap().count();
     assert_eq!(waiting, 2, "the lock, and the segment that waits for the store");
 }

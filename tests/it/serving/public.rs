@@ -157,7 +157,7 @@ async fn a_refused_request_gets_a_problem_document() {
             "BOT-6013",
             Some("/conversation_id"),
         ),
-        ("/v1/feedback", "{\"intent\": \"a\"}".to_owned(), 422, "BOT-6013", Some("")),
+        ("/v1/feedback", "{\"intent\": \"oos\"}".to_owned(), 422, "BOT-6013", Some("")),
         ("/v1/predict", "{\"texts\": [\"a\", \"\"]}".to_owned(), 422, "BOT-6015", Some("/texts/1")),
         ("/v1/predict", large, 413, "BOT-6014", None),
     ];

@@ -39,7 +39,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6205",
         kind: Some(FaultKind::Conflict),
         title: "the folder of the predictions is in use",
-        explanation: "Each server has a local folder of its own for its predictions, and another process holds the lock of this one. Set `predictions.folder` to another folder for each server on a machine.",
+        explanation: "Each server takes a folder of its own in `predictions.folder` and locks it, and 1,024 of them are locked. Name another folder for further servers of this machine.",
     },
     Entry {
         code: "BOT-6206",
