@@ -4,7 +4,7 @@
 //! log, the request log and metrics.
 //!
 //! - a request loads the [`routing`] once and keeps it, so a swap does not change it
-//! - [`observe`] counts conversations and their failures for the judge, and [`shadow`] adds those of
+//! - [`botops_observation`] counts conversations and their failures for the judge, and [`shadow`] adds those of
 //!   a mirrored challenger
 //! - [`canary`] ticks the rollout, records each transition, and carries it out
 //! - [`rehearse`] runs the same server on recorded traffic and its clock
