@@ -27,7 +27,7 @@ pub struct Record {
     pub at: i64,
     /// The id of the request.
     pub request_id: String,
-    /// The place of the text in a request with several, from 0.
+    /// The place of the text in a request with several, counted from the last, which is 0: feedback on a request is about it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub index: u32,
     /// The endpoint: `chat` or `predict`.

@@ -268,7 +268,8 @@ fn respond<T>(
     // There are no details without a log.
     let said = predictions.iter().zip(details);
     for (index, (text, said)) in texts.iter().zip(said).enumerate() {
-        attempt.log(("predict", index, text), said, duration);
+        // From the last: a verdict on the request is about that one.
+        attempt.log(("predict", texts.len() - 1 - index, text), said, duration);
     }
     let response = exchange.answer(choice, texts.len(), &predictions[0], duration, body);
     Ok((response, predictions))

@@ -47,6 +47,8 @@ async fn messages_and_verdicts_are_in_the_store_when_the_server_has_ended() {
     records.sort_by_key(|it| (it.endpoint.clone(), it.index));
     let places: Vec<_> = records.iter().map(|it| (it.endpoint.as_str(), it.index)).collect();
     assert_eq!(places, [("chat", 0), ("predict", 0), ("predict", 1)]);
+    let last = records[1].text.as_deref();
+    assert_eq!(last, Some("refund please"), "a verdict on the request is about its last text");
     let chat = &records[0];
     assert_eq!(answer["request_id"], chat.request_id);
     assert_eq!((answer["intent"].as_str(), chat.arm.as_str()), (Some(&*chat.intent), "primary"));
