@@ -5,6 +5,9 @@ use crate::{Conversations, Head, Recorded, Turn, turn::tests::turn};
 use serde_json::json;
 use std::collections::BTreeSet;
 
+/// The turns that are read at once.
+const PAGE: u32 = 100;
+
 /// Says `text`, as a server does: what came first is read, and the turn is made again.
 pub(super) async fn say(of: &Conversations, id: &str, text: &str, message: Option<&str>) -> Turn {
     let named = of.named(id, Some("alice"));
@@ -28,10 +31,17 @@ pub(super) async fn say(of: &Conversations, id: &str, text: &str, message: Optio
 pub(super) async fn all(of: &Conversations, id: &str) -> Vec<Turn> {
     let conversation = of.named(id, None).conversation;
     let mut found = Vec::new();
-    for row in of.store.turns(conversation, 0, 1_000).await.unwrap() {
-        found.push(of.read(row).await.unwrap().turn.unwrap());
+    // A client of a fast machine says more than one page holds.
+    loop {
+        let page = of.store.turns(conversation, found.len() as i64, PAGE).await.unwrap();
+        let is_last = page.len() < PAGE as usize;
+        for row in page {
+            found.push(of.read(row).await.unwrap().turn.unwrap());
+        }
+        if is_last {
+            return found;
+        }
     }
-    found
 }
 
 /// Races a conversation from two replicas: all messages are sent twice, once to each.
