@@ -1,0 +1,9 @@
+//! Monitoring: what the prediction log says about a model that serves.
+//!
+//! In: records and verdicts of a window, and the reference profile of the model's version. Out: accuracy with intervals, drift
+//! of columns and texts, a report of the window, and messages on a change of state.
+//!
+//! - windows read the prediction log of one environment, by whole hours
+//! - a reference profile says what the training data looked like to the model
+//! - accuracy comes from verdicts, and without them from an estimate that says when it cannot be trusted
+//! - an alarm needs effect and significance, and its expected number a year is stated
