@@ -33,10 +33,12 @@ pub(crate) enum Column {
     Fallback,
     LatencyUs,
     Entities,
+    HandedOff,
+    Unresolved,
 }
 
 /// Every column, in order.
-pub(crate) const COLUMNS: [Column; 22] = [
+pub(crate) const COLUMNS: [Column; 24] = [
     Column::At,
     Column::RequestId,
     Column::Index,
@@ -59,6 +61,8 @@ pub(crate) const COLUMNS: [Column; 22] = [
     Column::Fallback,
     Column::LatencyUs,
     Column::Entities,
+    Column::HandedOff,
+    Column::Unresolved,
 ];
 
 impl Column {
@@ -87,6 +91,8 @@ impl Column {
             Self::Fallback => "fallback",
             Self::LatencyUs => "latency_us",
             Self::Entities => "entities",
+            Self::HandedOff => "handed_off",
+            Self::Unresolved => "unresolved",
         }
     }
 
@@ -100,7 +106,7 @@ impl Column {
             Self::LatencyUs => (ArrowDataType::UInt64, false),
             Self::Confidence => (ArrowDataType::Float64, false),
             Self::P2 | Self::P3 | Self::Oos => (ArrowDataType::Float64, true),
-            Self::Fallback => (ArrowDataType::Boolean, false),
+            Self::Fallback | Self::HandedOff | Self::Unresolved => (ArrowDataType::Boolean, false),
             Self::RequestId | Self::Endpoint | Self::Digest | Self::Arm | Self::Intent => {
                 (ArrowDataType::Utf8View, false)
             }
@@ -145,10 +151,9 @@ impl Column {
             Self::Intent3 => texts(&|it| it.others.get(1).map(|it| it.intent.as_str())),
             Self::P3 => optional(records.iter().map(|it| other(it, 1))),
             Self::Oos => optional(records.iter().map(|it| it.oos)),
-            Self::Fallback => {
-                let bits: Vec<bool> = records.iter().map(|it| it.fallback).collect();
-                Box::new(BooleanArray::from_slice(bits))
-            }
+            Self::Fallback => bits(records.iter().map(|it| it.fallback)),
+            Self::HandedOff => bits(records.iter().map(|it| it.handed_off)),
+            Self::Unresolved => bits(records.iter().map(|it| it.unresolved)),
             Self::LatencyUs => numbers(records.iter().map(|it| it.latency_us)),
             Self::Entities => {
                 let joined = |it: &Record| (!it.entities.is_empty()).then(|| it.entities.join(","));
@@ -184,6 +189,8 @@ impl Column {
             Self::Fallback => record.fallback.to_string(),
             Self::LatencyUs => record.latency_us.to_string(),
             Self::Entities => record.entities.join(","),
+            Self::HandedOff => record.handed_off.to_string(),
+            Self::Unresolved => record.unresolved.to_string(),
         }
     }
 
@@ -198,13 +205,9 @@ impl Column {
             Self::Oos => each::<f64>(array, records, |it, p| it.oos = Some(p)),
             Self::P2 => each::<f64>(array, records, |it, p| likely(it, 0).p = p),
             Self::P3 => each::<f64>(array, records, |it, p| likely(it, 1).p = p),
-            Self::Fallback => {
-                let Some(bits) = array.as_any().downcast_ref::<BooleanArray>() else {
-                    return false;
-                };
-                records.iter_mut().zip(bits.values_iter()).for_each(|(it, bit)| it.fallback = bit);
-                true
-            }
+            Self::Fallback => each_bit(array, records, |it, bit| it.fallback = bit),
+            Self::HandedOff => each_bit(array, records, |it, bit| it.handed_off = bit),
+            Self::Unresolved => each_bit(array, records, |it, bit| it.unresolved = bit),
             Self::RequestId => texts(array, records, |it, text| it.request_id = text),
             Self::Endpoint => texts(array, records, |it, text| it.endpoint = text),
             Self::Conversation => texts(array, records, |it, text| it.conversation = Some(text)),
@@ -234,6 +237,10 @@ pub(crate) fn arrays(records: &[Record]) -> Vec<Box<dyn Array>> {
     COLUMNS.iter().map(|column| column.array(records)).collect()
 }
 
+fn bits(values: impl Iterator<Item = bool>) -> Box<dyn Array> {
+    Box::new(BooleanArray::from_slice(values.collect::<Vec<_>>()))
+}
+
 fn numbers<T: NativeType>(values: impl Iterator<Item = T>) -> Box<dyn Array> {
     Box::new(PrimitiveArray::from_vec(values.collect()))
 }
@@ -252,6 +259,16 @@ fn each<T: NativeType>(
     for (record, value) in records.iter_mut().zip(values.iter()) {
         if let Some(value) = value {
             put(record, *value);
+        }
+    }
+    true
+}
+
+fn each_bit(array: &dyn Array, records: &mut [Record], put: impl Fn(&mut Record, bool)) -> bool {
+    let Some(bits) = array.as_any().downcast_ref::<BooleanArray>() else { return false };
+    for (record, bit) in records.iter_mut().zip(bits.iter()) {
+        if let Some(bit) = bit {
+            put(record, bit);
         }
     }
     true

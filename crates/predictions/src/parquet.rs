@@ -2,7 +2,7 @@
 
 use crate::{
     columns::{COLUMNS, Column, arrays, schema},
-    record::Record,
+    record::{Record, SCHEMA, check_schema},
 };
 use botops_findings::{Fault, Result};
 use bytes::Bytes;
@@ -10,8 +10,8 @@ use polars_arrow::record_batch::RecordBatchT;
 use polars_parquet::{
     read::{BasicDecompressor, FileMetadata, PageReader, column_iter_to_arrays, read_metadata},
     write::{
-        CompressionOptions, FileWriter, StatisticsOptions, Version, WriteOptions, ZstdLevel,
-        get_dtype_encoding, row_group_iter, to_parquet_schema,
+        CompressionOptions, FileWriter, KeyValue, StatisticsOptions, Version, WriteOptions,
+        ZstdLevel, get_dtype_encoding, row_group_iter, schema_to_metadata_key, to_parquet_schema,
     },
 };
 use std::{fmt::Display, io::Cursor};
@@ -20,6 +20,8 @@ use std::{fmt::Display, io::Cursor};
 pub(crate) const GROUP: usize = 65_536;
 /// The level of compression of pages: a file is written once and read often.
 const LEVEL: i32 = 3;
+/// The key of the schema of the records in the metadata of a file. Files without it are of the first schema.
+const SCHEMA_KEY: &str = "botops.schema";
 /// The most records of a file that is read.
 const MOST_RECORDS: usize = 1 << 28;
 
@@ -48,7 +50,11 @@ impl ParquetWriter {
         if !self.group.is_empty() {
             self.write_group()?;
         }
-        self.writer.end(None).map_err(unwritten)?;
+        let metadata = vec![
+            schema_to_metadata_key(&schema()),
+            KeyValue { key: SCHEMA_KEY.to_owned(), value: Some(SCHEMA.to_owned()) },
+        ];
+        self.writer.end(Some(metadata)).map_err(unwritten)?;
         Ok((self.writer.into_inner(), self.n_records))
     }
 
@@ -87,12 +93,17 @@ impl ParquetReader {
     /// Reads the footer of a file; `name` is for faults.
     ///
     /// # Errors
-    /// `BOT-6207` (exit 3) it is damaged, or has no column of the log.
+    /// `BOT-6207` (exit 3) it is damaged; `BOT-6201` (exit 6) a newer botops wrote it.
     pub(crate) fn open(bytes: Bytes, name: &str) -> Result<Self> {
         let metadata =
             read_metadata(&mut Cursor::new(&bytes)).map_err(|error| damaged(name, error))?;
         if metadata.num_rows > MOST_RECORDS {
             return Err(damaged(name, format!("it claims to have {} records", metadata.num_rows)));
+        }
+        let pairs = metadata.key_value_metadata().iter().flatten();
+        for pair in pairs.filter(|pair| pair.key == SCHEMA_KEY) {
+            check_schema(pair.value.as_deref().unwrap_or_default(), SCHEMA)
+                .map_err(|fault| fault.file(name))?;
         }
         Ok(Self { bytes, metadata, name: name.to_owned() })
     }
@@ -190,6 +201,42 @@ mod tests {
         assert_eq!((some[0].at, some[0].text.as_deref()), (record(GROUP as u32).at, None));
         let none = ParquetReader::open(written(0).into(), "a").unwrap();
         assert_eq!(none.n_groups(), 0);
+    }
+
+    /// Writes a file with the first `n_columns` columns, and with `metadata`.
+    fn other(n_columns: usize, metadata: Option<Vec<KeyValue>>) -> Bytes {
+        let records = [record(1), record(2)];
+        let schema: polars_arrow::datatypes::ArrowSchema = COLUMNS[..n_columns]
+            .iter()
+            .map(|column| (column.field().name, column.field()))
+            .collect();
+        let options = options().unwrap();
+        let mut writer = FileWriter::try_new(Vec::new(), schema.clone(), options).unwrap();
+        let fields = to_parquet_schema(&schema).unwrap().fields().to_vec();
+        let encodings: Vec<_> =
+            schema.iter_values().map(|field| get_dtype_encoding(&field.dtype)).collect();
+        let arrays = arrays(&records).into_iter().take(n_columns).collect();
+        let batch = RecordBatchT::try_new(2, schema.into(), arrays).unwrap();
+        writer.write(2, row_group_iter(batch, encodings.into(), fields, options)).unwrap();
+        writer.end(metadata).unwrap();
+        writer.into_inner().into()
+    }
+
+    #[test]
+    fn a_file_of_an_older_version_is_read_and_one_of_a_newer_is_refused() {
+        // Before `handed_off`, files had 22 columns, and no schema in their metadata.
+        let read = ParquetReader::open(other(22, None), "a").unwrap().whole_group(0).unwrap();
+        let expected: Vec<Record> =
+            [1, 2].map(|i| Record { handed_off: false, unresolved: false, ..record(i) }).into();
+        assert_eq!(read, expected);
+        for (schema, code) in [("botops.prediction/2", "BOT-6201"), ("other/1", "BOT-6200")] {
+            let pair = KeyValue { key: SCHEMA_KEY.to_owned(), value: Some(schema.to_owned()) };
+            let fault = ParquetReader::open(other(24, Some(vec![pair])), "a").err().unwrap();
+            assert_eq!(fault.code(), code);
+            assert!(fault.hints().iter().any(|hint| !hint.is_empty()));
+        }
+        let bytes = written(1);
+        assert!(String::from_utf8_lossy(&bytes).contains("botops.prediction/1"));
     }
 
     #[test]

@@ -71,6 +71,13 @@ pub struct Record {
     /// The kinds of entities in the text, sorted, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<String>,
+    /// Whether the conversation is with a person after this message: the bot handed it over now, or had done so before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub handed_off: bool,
+    /// Whether the message leaves its conversation unresolved: the bot did not understand it in its dialogue, the user said the
+    /// same again, or a person takes over.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unresolved: bool,
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -241,6 +248,8 @@ pub(crate) mod tests {
             } else {
                 Vec::new()
             },
+            handed_off: i.is_multiple_of(21),
+            unresolved: i.is_multiple_of(7),
             ..Record::default()
         }
     }
@@ -253,6 +262,16 @@ pub(crate) mod tests {
             assert!(line.starts_with(b"{\"schema\":\"botops.prediction/1\",\"time\":"));
             assert_eq!(Record::read_line(&line).unwrap(), record(i));
         }
+    }
+
+    #[test]
+    fn a_record_without_the_newer_fields_keeps_its_bytes() {
+        let older = br#"{"schema":"botops.prediction/1","time":1796000400000,"request_id":"r","endpoint":"chat","n_chars":3,"digest":"sha256:ab","arm":"primary","intent":"a","confidence":0.5,"latency_us":9}"#;
+        let record = Record::read_line(older).unwrap();
+        assert!(!record.handed_off && !record.unresolved);
+        let mut line = Vec::new();
+        assert!(record.write_line(&mut line));
+        assert_eq!(line.trim_ascii(), older);
     }
 
     #[test]

@@ -81,6 +81,8 @@ impl<'a> Attempt<'a> {
             fallback: prediction.fallback,
             latency_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
             entities,
+            handed_off: details.handed_off,
+            unresolved: details.unresolved,
             ..Record::default()
         };
         predictions.add(RawRecord { record, text: text.to_owned() });

@@ -56,6 +56,10 @@ pub(super) struct Details {
     pub(super) declared: Option<String>,
     /// The kinds of the entities in the text.
     pub(super) entities: Vec<String>,
+    /// Whether the conversation is with a person after the message.
+    pub(super) handed_off: bool,
+    /// Whether the message leaves its conversation unresolved.
+    pub(super) unresolved: bool,
 }
 
 impl Predictions {
@@ -123,5 +127,6 @@ pub(super) fn details_of(served: &Served, prediction: &Prediction, proba: &[f64]
         p: six_digits(p),
     };
     let others = best.into_iter().flatten().map(likely).collect();
-    Details { others, score: prediction.score, ..Details::default() }
+    let unresolved = prediction.fallback;
+    Details { others, score: prediction.score, unresolved, ..Details::default() }
 }

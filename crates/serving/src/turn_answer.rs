@@ -58,6 +58,8 @@ pub(super) struct Bodies {
     pub(super) body: Vec<u8>,
     /// Those to store, if they are others: whoever sends the message again may not see versions.
     kept: Option<Vec<u8>>,
+    /// Whether it says that a person has the conversation.
+    pub(super) handed_off: bool,
 }
 
 impl Bodies {
@@ -104,7 +106,8 @@ impl Answer {
             .model
             .is_some()
             .then(|| written(&Self { model: None, digest: None, arm: None, ..self.clone() }));
-        Bodies { body, kept }
+        let handed_off = self.state.as_deref() == Some("handed_off");
+        Bodies { body, kept, handed_off }
     }
 }
 

@@ -106,12 +106,14 @@ struct Heard<'m> {
     feedback_token: Option<String>,
     /// The details for the prediction log; `None` if there is no log.
     details: Option<Details>,
+    /// Whether the user says the same again.
+    is_rephrased: bool,
 }
 
 impl Heard<'_> {
-    /// Returns what the prediction log holds of the message besides the prediction; `None` if there is no log.
-    fn details(&self) -> Option<Details> {
-        let mut details = self.details.clone()?;
+    /// Takes what the prediction log holds of the message besides the prediction; `None` if there is no log.
+    fn details(&mut self) -> Option<Details> {
+        let mut details = self.details.take()?;
         details.entities = self.entities.iter().map(|entity| entity.entity.clone()).collect();
         match self.language {
             Some(Language::Declared(tag)) => details.declared = Some(tag.to_owned()),
@@ -187,14 +189,15 @@ pub(super) async fn answer(
         heard.feedback_token = attempt.feedback_token(judged_answer, judged);
         decided.answer.feedback_token.clone_from(&heard.feedback_token);
         let is_handed_off = matches!(decided.effect, Some(Effect::HandOff(_)));
-        if is_handed_off || kept.as_ref().is_some_and(|new| is_rephrased(&heard, new)) {
+        heard.is_rephrased = kept.as_ref().is_some_and(|new| is_rephrased(&heard, new));
+        if is_handed_off || heard.is_rephrased {
             attempt.trouble(is_handed_off);
         }
         Ok::<_, Refusal>((heard, decided))
     };
     let n_bytes = cost_in_bytes(text, served.dialogue.n_patterns());
     // The latency that the judge compares ends here, for both arms: the store is the same for both.
-    let (heard, mut decided) = exchange.take_turn(served.speed(), n_bytes, work).await??;
+    let (mut heard, mut decided) = exchange.take_turn(served.speed(), n_bytes, work).await??;
     let arm = Some(attempt.choice.arm);
     let refuse = |problem| Refusal(problem, arm);
     let mut is_lost = false;
@@ -221,19 +224,22 @@ pub(super) async fn answer(
     };
     attempt.mirror([(text, &heard.prediction)]);
     let counted = counted(&heard, &decided);
-    if let Some(details) = heard.details() {
-        attempt.log(("chat", 0, text), (&heard.prediction, details), heard.duration);
-    }
     let number = placed.as_ref().map(|placed| placed.at.0);
-    let body = match placed {
-        None => alone(&attempt, decided).write().body,
+    let details = heard.details();
+    let is_with_person = decided.state.handed_off.is_some();
+    let carried_out = match placed {
+        None => Ok((is_lost, is_with_person, alone(&attempt, decided).write().body)),
         Some(placed) => {
             let client_id = ids.conversation.unwrap_or_default().to_owned();
-            let done = carry_out(&attempt, decided, placed, client_id).await.map_err(refuse)?;
-            is_lost = done.0;
-            done.1
+            carry_out(&attempt, decided, placed, client_id).await
         }
     };
+    if let Some(mut details) = details {
+        details.handed_off = carried_out.as_ref().map_or(is_with_person, |done| done.1);
+        details.unresolved = counted.fallback || heard.is_rephrased || details.handed_off;
+        attempt.log(("chat", 0, text), (&heard.prediction, details), heard.duration);
+    }
+    let (is_lost, _, body) = carried_out.map_err(refuse)?;
     let shown = exchange.count_answer(&attempt.choice, 1, &counted, heard.duration);
     Ok(TurnAnswer { body, number, is_lost, shown })
 }
@@ -285,21 +291,22 @@ async fn repeated(
     Ok(TurnAnswer { body, number: Some(number), is_lost: false, shown })
 }
 
-/// Carries out what the dialogue asks for, once the turn is stored. Returns whether the end could not be stored, and the body
-/// of the answer.
+/// Carries out what the dialogue asks for, once the turn is stored. Returns whether the end could not be stored, whether the
+/// conversation is with a person then, and the body of the answer.
 async fn carry_out(
     attempt: &Attempt<'_>,
     decided: Decided,
     placed: Placed,
     client_id: String,
-) -> Result<(bool, Vec<u8>), Problem> {
+) -> Result<(bool, bool, Vec<u8>), Problem> {
     let Decided { answer, state, effect, .. } = decided;
+    let is_with_person = state.handed_off.is_some();
     let Some(effect) = effect else {
         let body = match answer.shows_version() {
             true => answer.write().body,
             false => placed.turn.answer.into_bytes(),
         };
-        return Ok((false, body));
+        return Ok((false, is_with_person, body));
     };
     let app = attempt.exchange.app.shared();
     let Placed { named, at, turn } = placed;
@@ -307,7 +314,7 @@ async fn carry_out(
         Effect::Call(call) => call,
         Effect::HandOff(call) => {
             handoffs::deliver(&app, HandOff { client_id, named, at, call, turn });
-            return Ok((false, answer.write().body));
+            return Ok((false, true, answer.write().body));
         }
     };
     let served = Arc::clone(attempt.choice.served);
@@ -316,11 +323,11 @@ async fn carry_out(
     // A client that goes away does not end the call, and its outcome is stored all the same.
     let ended = tokio::spawn(open.finish()).await.map_err(|_| Problem::from(internal()))??;
     Ok(match ended {
-        Ended::Stored(bodies) => (false, bodies.body),
-        Ended::Lost(bodies) => (true, bodies.body),
+        Ended::Stored(bodies) => (false, bodies.handed_off, bodies.body),
+        Ended::Lost(bodies) => (true, bodies.handed_off, bodies.body),
         Ended::Before(stored) => {
             let body = stored.turn.map(|turn| turn.answer.into_bytes());
-            (false, body.unwrap_or_default())
+            (false, is_with_person, body.unwrap_or_default())
         }
     })
 }
@@ -409,6 +416,7 @@ fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>
         duration,
         feedback_token: None,
         details,
+        is_rephrased: false,
     })
 }
 
