@@ -89,7 +89,7 @@ struct CompactArgs {
 
 #[derive(Debug, clap::Args)]
 struct FeedbackArgs {
-    /// Verdicts, one JSON object a line: request_id, intent, and if need be index, time, source
+    /// Verdicts, one JSON object a line: request_id, intent or satisfaction, and if need be index, time, source
     file: PathBuf,
     /// Check, but record nothing
     #[arg(long)]

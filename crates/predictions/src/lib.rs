@@ -38,5 +38,6 @@ pub use segment::{Segment, SegmentWriter, read_segment};
 pub use shipping::{Shipped, ship};
 pub use spool::{Spool, SpoolState};
 pub use verdict::{
-    SourceClass, VERDICT_SCHEMA, Verdict, Verdicts, read_verdicts, record_verdicts, resolve,
+    Satisfaction, SourceClass, Truth, VERDICT_SCHEMA, Verdict, Verdicts, read_verdicts,
+    record_verdicts, resolve,
 };

@@ -9,10 +9,16 @@ use botops_findings::{Fault, Finding, Place, Result};
 use botops_store::Store;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 /// The schema of a verdict.
 pub const VERDICT_SCHEMA: &str = "botops.verdict/1";
+/// The levels of satisfaction.
+const LEVELS: RangeInclusive<u8> = 1..=5;
 
 /// Who gave a verdict, from the least to the most trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,7 +32,7 @@ pub enum SourceClass {
     Reviewer,
 }
 
-/// The true intent of a message.
+/// Feedback on a message: its true intent, how content the user was, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The time of the verdict, in milliseconds since 1970.
@@ -37,10 +43,34 @@ pub struct Verdict {
     /// The place of the text in the request.
     #[serde(default)]
     pub index: u32,
+    /// The true intent; `None` if the feedback is about satisfaction only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<String>,
+    /// Who says so.
+    pub source: SourceClass,
+    /// How content the user was, from 1 (not at all) to 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub satisfaction: Option<u8>,
+}
+
+/// The true intent of a message, of the verdict that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Truth {
+    /// The time of the verdict, in milliseconds since 1970.
+    pub at: i64,
     /// The true intent.
     pub intent: String,
     /// Who says so.
     pub source: SourceClass,
+}
+
+/// How content the user was with an answer, of the verdict that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Satisfaction {
+    /// The time of the verdict, in milliseconds since 1970.
+    pub at: i64,
+    /// From 1 (not at all) to 5.
+    pub level: u8,
 }
 
 #[derive(Serialize)]
@@ -69,7 +99,24 @@ impl Verdict {
             &serde_json::from_slice::<Schema>(line).map_err(damaged)?.schema,
             VERDICT_SCHEMA,
         )?;
-        serde_json::from_slice(line).map_err(damaged)
+        let verdict: Self = serde_json::from_slice(line).map_err(damaged)?;
+        verdict.check().map(|()| verdict)
+    }
+
+    /// Checks that it says something, and that the satisfaction is between 1 and 5.
+    ///
+    /// # Errors
+    /// `BOT-6211` (exit 3).
+    pub fn check(&self) -> Result<()> {
+        let wrong = |message: &str| Err(Fault::data("BOT-6211", message));
+        match (&self.intent, self.satisfaction) {
+            (None, None) => wrong("a verdict needs an `intent` or a `satisfaction`"),
+            (Some(intent), _) if intent.is_empty() => wrong("`intent` must not be empty"),
+            (_, Some(level)) if !LEVELS.contains(&level) => {
+                wrong("`satisfaction` is a whole number from 1 to 5")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -107,9 +154,11 @@ pub async fn record_verdicts(
 /// The verdicts of an environment, one for each message.
 #[derive(Debug, Default)]
 pub struct Verdicts {
-    /// The verdict that counts on each message.
-    pub by_message: BTreeMap<RecordKey, Verdict>,
-    /// The number of messages on which verdicts differ.
+    /// The true intent of each message, of the verdict that counts.
+    pub by_message: BTreeMap<RecordKey, Truth>,
+    /// The satisfaction with each message, of the verdict that counts.
+    pub satisfaction: BTreeMap<RecordKey, Satisfaction>,
+    /// The number of messages on whose intents verdicts differ.
     pub contradicted: u64,
     /// The problems of the stored lines.
     pub findings: Vec<Finding>,
@@ -145,30 +194,44 @@ pub async fn read_verdicts(store: &Store, environment: &str) -> Result<Verdicts>
     Ok(Verdicts { findings, ..resolve(all) })
 }
 
-/// Chooses the verdict that counts on each message: that of the most trusted source; of several, the latest; of several at
-/// the same time, the one whose intent comes first in the alphabet, so that the order of the log does not matter.
+/// Chooses the verdict that counts on each message, so that the order of the log does not matter.
+///
+/// Of intents, that of the most trusted source counts; of several, the latest; of several at the same time, the one that comes
+/// first in the alphabet. Of satisfactions, the latest counts, whoever passed it on; of several at the same time, the lowest.
 #[must_use]
 pub fn resolve(verdicts: impl IntoIterator<Item = Verdict>) -> Verdicts {
-    let mut by_message: BTreeMap<RecordKey, Verdict> = BTreeMap::new();
-    let mut contradicted = std::collections::BTreeSet::new();
-    for verdict in verdicts {
-        let key = verdict.key();
-        match by_message.get_mut(&key) {
+    let mut resolved = Verdicts::default();
+    let mut contradicted = BTreeSet::new();
+    for Verdict { at, request_id, index, intent, source, satisfaction } in verdicts {
+        let key = (request_id, index);
+        if let Some(level) = satisfaction {
+            let satisfaction = Satisfaction { at, level };
+            let rank = |it: &Satisfaction| (it.at, Reverse(it.level));
+            let known = resolved.satisfaction.entry(key.clone()).or_insert(satisfaction);
+            if rank(&satisfaction) > rank(known) {
+                *known = satisfaction;
+            }
+        }
+        let Some(intent) = intent else { continue };
+        let truth = Truth { at, intent, source };
+        match resolved.by_message.get_mut(&key) {
             None => {
-                by_message.insert(key, verdict);
+                resolved.by_message.insert(key, truth);
             }
             Some(known) => {
-                if known.intent != verdict.intent {
+                let rank = |it: &Truth| (it.source, it.at);
+                let is_first = || truth.intent < known.intent;
+                if known.intent != truth.intent {
                     contradicted.insert(key);
                 }
-                let rank = |it: &Verdict| (it.source, it.at, std::cmp::Reverse(it.intent.clone()));
-                if rank(&verdict) > rank(known) {
-                    *known = verdict;
+                if rank(&truth) > rank(known) || rank(&truth) == rank(known) && is_first() {
+                    *known = truth;
                 }
             }
         }
     }
-    Verdicts { by_message, contradicted: contradicted.len() as u64, findings: Vec::new() }
+    resolved.contradicted = contradicted.len() as u64;
+    resolved
 }
 
 #[cfg(test)]
@@ -176,7 +239,52 @@ mod tests {
     use super::*;
 
     fn verdict(request: &str, intent: &str, source: SourceClass, at: i64) -> Verdict {
-        Verdict { at, request_id: request.into(), index: 0, intent: intent.into(), source }
+        Verdict {
+            at,
+            request_id: request.into(),
+            index: 0,
+            intent: Some(intent.into()),
+            source,
+            satisfaction: None,
+        }
+    }
+
+    #[test]
+    fn the_latest_satisfaction_counts_and_a_verdict_says_something() {
+        use SourceClass::{Agent, EndUser};
+        let content = |at, source, level| Verdict {
+            intent: None,
+            satisfaction: Some(level),
+            ..verdict("a", "", source, at)
+        };
+        let mut all =
+            [content(1, Agent, 1), content(2, EndUser, 5), content(2, EndUser, 4)].to_vec();
+        all.push(verdict("a", "complaint", EndUser, 3));
+        for _ in 0..all.len() {
+            all.rotate_left(1);
+            let resolved = resolve(all.clone());
+            let key = ("a".to_owned(), 0);
+            assert_eq!(resolved.satisfaction[&key], Satisfaction { at: 2, level: 4 });
+            assert_eq!(resolved.by_message[&key].intent, "complaint");
+            assert_eq!(resolved.contradicted, 0);
+        }
+        let written = |verdict: &Verdict| {
+            serde_json::to_vec(&Written { schema: VERDICT_SCHEMA, verdict }).unwrap()
+        };
+        for level in [1, 5] {
+            let given = content(1, Agent, level);
+            assert_eq!(Verdict::read_line(&written(&given)).unwrap(), given);
+        }
+        let without = Verdict { satisfaction: None, ..content(1, Agent, 1) };
+        for wrong in
+            [content(1, Agent, 0), content(1, Agent, 6), without, verdict("a", "", Agent, 1)]
+        {
+            assert_eq!(Verdict::read_line(&written(&wrong)).unwrap_err().code(), "BOT-6211");
+        }
+        let older = br#"{"schema":"botops.verdict/1","time":1,"request_id":"a","index":0,"intent":"complaint","source":"agent"}"#;
+        let read = Verdict::read_line(older).unwrap();
+        assert_eq!(read, verdict("a", "complaint", Agent, 1));
+        assert_eq!(written(&read), older);
     }
 
     #[tokio::test]

@@ -49,6 +49,11 @@ pub(super) struct Request<'a> {
     /// `intent`.
     #[serde(default)]
     correct: Option<bool>,
+    /// How content the user was, from 1 (not at all) to 5, beside a verdict or alone. It counts for no rollout, and is stored
+    /// with a `token`, or from callers with the scope `review`.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 5)]
+    satisfaction: Option<u8>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -56,7 +61,7 @@ pub(super) struct Request<'a> {
 pub(super) struct Answer {
     /// Always true: the feedback was read.
     accepted: bool,
-    /// `counted`, for the rollout under way; `noted` (read, and counts for no rollout: without a token, after its expiry, not
+    /// `counted`, for the rollout under way; `noted` (read, and counts for no rollout: about satisfaction only, without a token, after its expiry, not
     /// the first verdict on the message, or its conversation is not judged); or `unknown` (the token is not valid, or no
     /// such request is known).
     outcome: &'static str,
@@ -111,35 +116,47 @@ async fn record(
 ) -> Result<Feedback, Problem> {
     let request: Request<'_> = parse_within(body, app.sizes.depth)?;
     let verdict = match (&request.intent, request.correct) {
-        (Some(intent), None) => Verdict::Intent(&intent.0),
-        (None, Some(correct)) => Verdict::Correct(correct),
+        (Some(intent), None) => Some(Verdict::Intent(&intent.0)),
+        (None, Some(correct)) => Some(Verdict::Correct(correct)),
+        (None, None) if request.satisfaction.is_some() => None,
         _ => {
-            let message = "expected one of `intent` and `correct`";
+            let message = "expected one of `intent` and `correct`, or `satisfaction`";
             return Err(unfit("BOT-6013", Field::Body, message));
         }
     };
+    if request.satisfaction.is_some_and(|level| !(1..=5).contains(&level)) {
+        let message = "`satisfaction` must be from 1 to 5";
+        return Err(unfit("BOT-6013", Field::Named("satisfaction"), message));
+    }
     match verdict {
-        Verdict::Intent(intent) if intent.is_empty() || intent.len() > MAX_INTENT_BYTES => {
+        Some(Verdict::Intent(intent)) if intent.is_empty() || intent.len() > MAX_INTENT_BYTES => {
             let message = format!("`intent` must have 1 to {MAX_INTENT_BYTES} bytes");
             return Err(unfit("BOT-6013", Field::Named("intent"), message));
         }
-        Verdict::Intent(intent) if !knows(app, intent) => {
+        Some(Verdict::Intent(intent)) if !knows(app, intent) => {
             let shown = botops_text::display(intent, 60);
             let message = format!("`{shown}` is no intent of the model, and not `oos`");
             return Err(unfit("BOT-6140", Field::Named("intent"), message));
         }
-        Verdict::Correct(_) if request.token.is_none() => {
+        Some(Verdict::Correct(_)) if request.token.is_none() => {
             return Err(unfit("BOT-6013", Field::Named("correct"), "`correct` needs a `token`"));
         }
         _ => {}
     }
     match (&request.token, &request.request_id, &request.conversation_id) {
-        (Some(token), None, None) => judge(app, (caller, address), &token.0, verdict).await,
+        (Some(token), None, None) => {
+            let said = (verdict, request.satisfaction);
+            judge(app, (caller, address), &token.0, said).await
+        }
         // Anyone can name a request or a conversation, so neither counts for a rollout.
         (None, Some(id), None) => {
             let is_reviewer = caller.scopes.has(Scope::Review);
-            if let (true, Verdict::Intent(truth)) = (is_reviewer, verdict) {
-                store(app, caller, &id.0, truth).await?;
+            if is_reviewer {
+                let truth = match verdict {
+                    Some(Verdict::Intent(truth)) => Some(truth),
+                    _ => None,
+                };
+                store(app, caller, &id.0, (truth, request.satisfaction)).await?;
             }
             let is_known = is_reviewer || app.ids.number(&id.0).is_some();
             Ok(if is_known { Feedback::Noted } else { Feedback::Unknown })
@@ -175,7 +192,8 @@ impl<'a> Verdict<'a> {
     }
 }
 
-/// Judges the answer behind `token`: the verdict is stored first, if the server has a prediction log, and then counted.
+/// Judges the answer behind `token`: the verdict is stored first, if the server has a prediction log, and then counted. One that
+/// comes after the expiry of the token is stored, too, and counts for no rollout.
 ///
 /// # Errors
 /// `BOT-6214` (503) it could not be stored.
@@ -183,15 +201,13 @@ async fn judge(
     app: &App,
     (caller, address): (&PublicCaller, Option<IpAddr>),
     token: &str,
-    verdict: Verdict<'_>,
+    (verdict, satisfaction): (Option<Verdict<'_>>, Option<u8>),
 ) -> Result<Feedback, Problem> {
     let Ok(answer) = app.tokens.open(token) else { return Ok(Feedback::Unknown) };
     let now = app.clock.now();
-    if answer.expires <= now {
-        return Ok(Feedback::Noted);
-    }
-    let truth = verdict.truth(&answer.intent);
-    store(app, caller, &RequestId::written(&answer.request), truth).await?;
+    let truth = verdict.map(|verdict| verdict.truth(&answer.intent));
+    store(app, caller, &RequestId::written(&answer.request), (truth, satisfaction)).await?;
+    let Some(truth) = truth.filter(|_| answer.expires > now) else { return Ok(Feedback::Noted) };
     if !app.is_inside.load(Ordering::Relaxed) {
         match app.feedback_caps.count((caller, address), &app.unit_key, now) {
             Counted::Yes => {}
@@ -214,7 +230,7 @@ async fn store(
     app: &App,
     caller: &PublicCaller,
     request_id: &str,
-    truth: &str,
+    (truth, satisfaction): (Option<&str>, Option<u8>),
 ) -> Result<(), Problem> {
     let Some(predictions) = &app.predictions else { return Ok(()) };
     let source = match source_of(app, caller) {
@@ -226,8 +242,9 @@ async fn store(
         at: app.clock.now().timestamp_millis(),
         request_id: request_id.to_owned(),
         index: 0,
-        intent: truth.to_owned(),
+        intent: truth.map(str::to_owned),
         source,
+        satisfaction,
     };
     let stored = predictions.judge(verdict).await;
     stored.map_err(|fault| Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault))
@@ -280,6 +297,9 @@ mod tests {
             (r#"{"correct": true}"#, "`correct` needs a `token`"),
             (r#"{"correct": false, "conversation_id": "c"}"#, "`correct` needs a `token`"),
             (r#"{"correct": "no", "token": "t"}"#, "wrong shape"),
+            (r#"{"satisfaction": 6, "token": "t"}"#, "from 1 to 5"),
+            (r#"{"satisfaction": 0, "intent": "oos", "token": "t"}"#, "from 1 to 5"),
+            (r#"{"satisfaction": 300, "token": "t"}"#, "wrong shape"),
             (r#"{"correct": true, "token": "t", "request_id": "r"}"#, "expected one of `token`"),
         ] {
             let problem = record(&app, (&caller, None), body.as_bytes()).await.unwrap_err();
@@ -292,6 +312,8 @@ mod tests {
         }
         let unknown = record(&app, (&caller, None), br#"{"token": "t", "correct": true}"#).await;
         assert_eq!(unknown.ok(), Some(Feedback::Unknown));
+        let content = record(&app, (&caller, None), br#"{"token": "t", "satisfaction": 5}"#).await;
+        assert_eq!(content.ok(), Some(Feedback::Unknown));
     }
 
     #[tokio::test]

@@ -19,7 +19,10 @@ const MOST_VERDICTS: usize = 1_000_000;
 #[serde(deny_unknown_fields)]
 struct Line {
     request_id: String,
-    intent: String,
+    #[serde(default)]
+    intent: Option<String>,
+    #[serde(default)]
+    satisfaction: Option<u8>,
     #[serde(default)]
     index: u32,
     #[serde(default)]
@@ -60,19 +63,22 @@ pub(super) fn read(path: &Path, now: DateTime<Utc>) -> Result<Vec<Verdict>> {
         };
         let it: Line = serde_json::from_slice(&line)
             .map_err(|error| refused(format!("a verdict cannot be read: {error}")))?;
-        if it.request_id.is_empty() || it.intent.is_empty() {
-            return Err(refused("`request_id` and `intent` must not be empty".to_owned()));
+        if it.request_id.is_empty() {
+            return Err(refused("`request_id` must not be empty".to_owned()));
         }
         if verdicts.len() == MOST_VERDICTS {
             return Err(refused(format!("a file has at most {MOST_VERDICTS} verdicts")));
         }
-        verdicts.push(Verdict {
+        let verdict = Verdict {
             at: it.time.unwrap_or(now).timestamp_millis(),
             request_id: it.request_id,
             index: it.index,
             intent: it.intent,
             source: it.source.unwrap_or(SourceClass::Reviewer),
-        });
+            satisfaction: it.satisfaction,
+        };
+        verdict.check().map_err(|fault| refused(fault.message().to_owned()))?;
+        verdicts.push(verdict);
     }
     if verdicts.is_empty() {
         return Err(Fault::data("BOT-6211", "the file has no verdict").file(path));

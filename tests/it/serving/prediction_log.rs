@@ -35,8 +35,16 @@ async fn messages_and_verdicts_are_in_the_store_when_the_server_has_ended() {
     let answer: Value = post(&running, "/v1/chat", &said).await.json().await.unwrap();
     let texts = json!({"texts": ["where is my parcel", "refund please"]});
     assert_eq!(post(&running, "/v1/predict", &texts).await.status(), StatusCode::OK);
-    let verdict = json!({"token": answer["feedback_token"], "intent": "refund"});
-    assert_eq!(post(&running, "/v1/feedback", &verdict).await.status(), StatusCode::ACCEPTED);
+    let token = &answer["feedback_token"];
+    for (verdict, outcome) in [
+        (json!({"token": token, "satisfaction": 2}), "noted"),
+        (json!({"token": token, "intent": "refund"}), "noted"),
+        (json!({"token": token, "satisfaction": 5, "correct": true}), "noted"),
+    ] {
+        let said = post(&running, "/v1/feedback", &verdict).await;
+        assert_eq!(said.status(), StatusCode::ACCEPTED);
+        assert_eq!(said.json::<Value>().await.unwrap()["outcome"], outcome, "{verdict}");
+    }
     let verdicts = read_verdicts(&store, "test").await.unwrap();
     running.shutdown().await;
 
@@ -58,7 +66,8 @@ async fn messages_and_verdicts_are_in_the_store_when_the_server_has_ended() {
     assert!(text.starts_with("where is parcel") && !text.contains("ann@"), "{text}");
     assert!(chat.confidence > 0.0 && !chat.others.is_empty() && chat.latency_us > 0);
     let stored = &verdicts.by_message[&chat.key()];
-    assert_eq!((stored.intent.as_str(), stored.source), ("refund", SourceClass::EndUser));
+    assert_eq!((&stored.intent, stored.source), (&chat.intent, SourceClass::EndUser));
+    assert_eq!((verdicts.satisfaction[&chat.key()].level, verdicts.contradicted), (5, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

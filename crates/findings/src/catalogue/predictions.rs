@@ -75,7 +75,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6211",
         kind: Some(FaultKind::Gate),
         title: "a verdict cannot be read",
-        explanation: "A line of feedback needs `request_id` and `intent`, the true intent of the message; `time` (RFC 3339), `index` and `source` (`reviewer`, `agent` or `end_user`) may follow. The line is named; nothing of the file is recorded.",
+        explanation: "A line of feedback needs `request_id`, and `intent`, the true intent of the message, or `satisfaction`, a whole number from 1 to 5; `time` (RFC 3339), `index` and `source` (`reviewer`, `agent` or `end_user`) may follow. The line is named; nothing of the file is recorded.",
     },
     Entry {
         code: "BOT-6212",
