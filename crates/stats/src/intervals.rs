@@ -21,15 +21,34 @@ pub fn wilson(successes: u64, n: u64, level: f64) -> [f64; 2] {
     if n == 0 {
         return [0.0, 1.0];
     }
-    let (size, p) = (n as f64, successes as f64 / n as f64);
+    wilson_weighted(successes as f64 / n as f64, n as f64, level)
+}
+
+/// Returns the Wilson score interval of a weighted share `p` that is worth `n` samples of equal weight, within [0, 1]; [0, 1]
+/// when `n` is 0.
+///
+/// With weights w, `p` is sum w x / sum w, and `n` = (sum w)² / sum w² (Kish): between 1 and the number of samples.
+/// With equal weights it is [`wilson`].
+///
+/// # Panics
+/// If `p` or `level` is out of range, or `n` is negative.
+///
+/// Source: Kish, "Survey Sampling", 1965, section 11.7.
+#[must_use]
+pub fn wilson_weighted(p: f64, n: f64, level: f64) -> [f64; 2] {
+    assert!((0.0..=1.0).contains(&p) && n >= 0.0, "a share and a size");
+    assert!(level > 0.0 && level < 1.0, "a level is between 0 and 1");
+    if n == 0.0 {
+        return [0.0, 1.0];
+    }
     let z = std::f64::consts::SQRT_2 * erfc_inv(1.0 - level);
     let z2 = z * z;
-    let center = p + z2 / (2.0 * size);
-    let radius = z * (p * (1.0 - p) / size + z2 / (4.0 * size * size)).sqrt();
-    let scale = 1.0 + z2 / size;
+    let center = p + z2 / (2.0 * n);
+    let radius = z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + z2 / n;
     [
-        if successes == 0 { 0.0 } else { ((center - radius) / scale).max(0.0) },
-        if successes == n { 1.0 } else { ((center + radius) / scale).min(1.0) },
+        if p == 0.0 { 0.0 } else { ((center - radius) / scale).max(0.0) },
+        if p == 1.0 { 1.0 } else { ((center + radius) / scale).min(1.0) },
     ]
 }
 
@@ -129,6 +148,16 @@ mod tests {
         assert_close(jeffreys(87, 100, LEVEL), pair("jeffreys"));
         assert_close(clopper_pearson(87, 100, LEVEL), pair("clopper_pearson"));
         assert_close(wilson(0, 10, LEVEL), pair("k0"));
+    }
+
+    #[test]
+    fn a_weighted_share_of_fewer_equal_samples_is_wider() {
+        assert_close(wilson_weighted(0.87, 100.0, LEVEL), wilson(87, 100, LEVEL));
+        let (few, many) = (wilson_weighted(0.87, 20.5, LEVEL), wilson(87, 100, LEVEL));
+        assert!(few[0] < many[0] && few[1] > many[1]);
+        assert_eq!(wilson_weighted(0.0, 3.0, LEVEL)[0], 0.0);
+        assert_eq!(wilson_weighted(1.0, 3.0, LEVEL)[1], 1.0);
+        assert_eq!(wilson_weighted(0.5, 0.0, LEVEL), [0.0, 1.0]);
     }
 
     #[test]
