@@ -39,5 +39,5 @@ pub use shipping::{Shipped, ship};
 pub use spool::{Spool, SpoolState};
 pub use verdict::{
     Satisfaction, SourceClass, Truth, VERDICT_SCHEMA, Verdict, Verdicts, read_verdicts,
-    record_verdicts, resolve,
+    record_verdicts, resolve, stored_verdicts,
 };

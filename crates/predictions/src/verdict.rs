@@ -164,11 +164,23 @@ pub struct Verdicts {
     pub findings: Vec<Finding>,
 }
 
-/// Reads every verdict of `environment`.
+/// Reads the verdicts of `environment` that count.
+///
+/// # Errors
+/// Those of [`stored_verdicts`].
+pub async fn read_verdicts(store: &Store, environment: &str) -> Result<Verdicts> {
+    let (all, findings) = stored_verdicts(store, environment).await?;
+    Ok(Verdicts { findings, ..resolve(all) })
+}
+
+/// Reads every verdict of `environment`, contradicting ones too, and the problems of the stored lines.
 ///
 /// # Errors
 /// `BOT-6201` a newer botops wrote some; those of the store.
-pub async fn read_verdicts(store: &Store, environment: &str) -> Result<Verdicts> {
+pub async fn stored_verdicts(
+    store: &Store,
+    environment: &str,
+) -> Result<(Vec<Verdict>, Vec<Finding>)> {
     let mut all = Vec::new();
     let mut findings = Vec::new();
     let root = format!("{}/verdicts", layout::environment(environment));
@@ -191,7 +203,7 @@ pub async fn read_verdicts(store: &Store, environment: &str) -> Result<Verdicts>
             findings.push(fault.file(&stored.path).as_finding());
         }
     }
-    Ok(Verdicts { findings, ..resolve(all) })
+    Ok((all, findings))
 }
 
 /// Chooses the verdict that counts on each message, so that the order of the log does not matter.
