@@ -7,3 +7,16 @@
 //! - a reference profile says what the training data looked like to the model
 //! - accuracy comes from verdicts, and without them from an estimate that says when it cannot be trusted
 //! - an alarm needs effect and significance, and its expected number a year is stated
+
+mod accuracy;
+mod accuracy_counts;
+mod judgements;
+mod label_sample;
+mod weights;
+
+pub use accuracy::{
+    GroupAccuracy, IntentAccuracy, LabelDelay, OutOfScope, Selection, SourceAccuracy,
+    WindowAccuracy,
+};
+pub use accuracy_counts::{AccuracyCounts, window_accuracy};
+pub use judgements::{Judgements, Label};
