@@ -11,6 +11,7 @@ pub mod confident;
 pub mod conformal;
 pub mod divergence;
 pub mod evidence;
+pub mod expected_accuracy;
 pub mod homogeneity;
 pub mod intervals;
 pub mod label_noise;
