@@ -10,6 +10,7 @@ mod data;
 mod drift;
 mod entities;
 mod entry;
+mod estimates;
 mod evaluation;
 mod interfaces;
 mod limits;
@@ -39,6 +40,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         turns::ENTRIES,
         tagger::ENTRIES,
         data::ENTRIES,
+        estimates::ENTRIES,
         evaluation::ENTRIES,
         drift::ENTRIES,
         store::ENTRIES,
