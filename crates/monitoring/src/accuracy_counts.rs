@@ -6,6 +6,7 @@ use crate::{
         GroupAccuracy, IntentAccuracy, LabelDelay, OutOfScope, SourceAccuracy, WindowAccuracy,
     },
     label_sample::{LabelSample, Labelled},
+    names::Names,
     weights::{Tally, Weights, stratum_of},
 };
 use botops_findings::{Finding, Result};
@@ -14,7 +15,7 @@ use botops_predictions::{Filter, Record, SourceClass};
 use botops_stats::bootstrap::Resampling;
 use botops_store::Store;
 use chrono::{DateTime, Days, NaiveDate};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// The draws of the bootstrap of macro-F1.
 pub(crate) const RESAMPLING: Resampling = Resampling { draws: 1_000, seed: 17, level: 0.95 };
@@ -36,13 +37,6 @@ pub struct AccuracyCounts {
     sample: LabelSample,
 }
 
-/// Numbers for the strings of records, in the order of their first use.
-#[derive(Debug, Default)]
-struct Names {
-    numbers: HashMap<String, u32>,
-    names: Vec<String>,
-}
-
 #[derive(Debug, Default)]
 struct IntentTally {
     /// The number of records for which it was predicted.
@@ -59,22 +53,6 @@ struct Apart {
     right: u64,
     both: u64,
     agree: u64,
-}
-
-impl Names {
-    fn number(&mut self, name: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(name) {
-            return number;
-        }
-        let number = self.names.len() as u32;
-        self.numbers.insert(name.to_owned(), number);
-        self.names.push(name.to_owned());
-        number
-    }
-
-    fn of(&self, number: u32) -> &str {
-        &self.names[number as usize]
-    }
 }
 
 impl AccuracyCounts {

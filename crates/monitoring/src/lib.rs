@@ -10,8 +10,13 @@
 
 mod accuracy;
 mod accuracy_counts;
+mod class_shares;
+mod confidence_counts;
+mod estimate;
+mod estimation;
 mod judgements;
 mod label_sample;
+mod names;
 mod weights;
 
 pub use accuracy::{
@@ -19,4 +24,13 @@ pub use accuracy::{
     WindowAccuracy,
 };
 pub use accuracy_counts::{AccuracyCounts, window_accuracy};
+pub use confidence_counts::ConfidenceCounts;
+pub use estimate::{
+    ASSUMPTION, AccuracyEstimate, EstimateReference, EstimateSpec, Judged, MovedShare,
+    OutOfScopeShare, RealisedAccuracy, Unreliable, UnreliableReason,
+};
+pub use estimation::estimate_accuracy;
 pub use judgements::{Judgements, Label};
+
+#[cfg(test)]
+mod estimation_tests;

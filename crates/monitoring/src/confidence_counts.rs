@@ -1,0 +1,84 @@
+//! How sure a model was in a window: counts by predicted intent and confidence, with the labels where there are any.
+
+use crate::{Judgements, names::Names};
+use botops_predictions::Record;
+use std::collections::BTreeMap;
+
+/// The number of bins of confidence.
+const BINS: usize = 1_000;
+
+/// Records of one predicted intent and nearly one confidence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ConfidenceCell {
+    pub(crate) n: u64,
+    /// The sum of the confidences, in millionths.
+    pub(crate) sum: u64,
+    /// The records with a label, the sum of their confidences, and the right ones of them.
+    pub(crate) labelled: u64,
+    pub(crate) labelled_sum: u64,
+    pub(crate) right: u64,
+}
+
+/// The confidences of the records of one model in a window; the order in which they are added does not matter.
+///
+/// Memory: at most 1,000 cells for each predicted intent.
+#[derive(Debug, Clone, Default)]
+pub struct ConfidenceCounts {
+    names: Names,
+    cells: BTreeMap<(u32, u16), ConfidenceCell>,
+    declined: u64,
+}
+
+impl ConfidenceCounts {
+    /// Counts a record, and its label if it has one. All records must be of one model.
+    pub fn add(&mut self, record: &Record, judgements: &Judgements) {
+        let right = judgements.labels.get(&record.key()).map(|it| it.intent == record.intent);
+        self.add_prediction(&record.intent, record.confidence, record.fallback, right);
+    }
+
+    /// Counts a prediction: whether the model declined, and, with a label, whether the predicted intent is the true one.
+    pub fn add_prediction(
+        &mut self,
+        intent: &str,
+        confidence: f64,
+        declined: bool,
+        right: Option<bool>,
+    ) {
+        let confidence = confidence.clamp(0.0, 1.0);
+        let bin = ((confidence * BINS as f64) as usize).min(BINS - 1) as u16;
+        let micro = (confidence * 1e6).round() as u64;
+        let intent = self.names.number(intent);
+        let cell = self.cells.entry((intent, bin)).or_default();
+        cell.n += 1;
+        cell.sum += micro;
+        if let Some(right) = right {
+            cell.labelled += 1;
+            cell.labelled_sum += micro;
+            cell.right += u64::from(right);
+        }
+        self.declined += u64::from(declined);
+    }
+
+    /// Returns the number of records.
+    #[must_use]
+    pub fn n(&self) -> u64 {
+        self.cells.values().map(|cell| cell.n).sum()
+    }
+
+    /// Returns the number of records that the model declined.
+    #[must_use]
+    pub fn declined(&self) -> u64 {
+        self.declined
+    }
+
+    /// Returns the cells with the names of their intents, in an order that does not depend on that of the records.
+    pub(crate) fn cells(&self) -> Vec<(&str, ConfidenceCell)> {
+        let mut cells: Vec<(&str, u16, ConfidenceCell)> = self
+            .cells
+            .iter()
+            .map(|(&(intent, bin), &cell)| (self.names.of(intent), bin, cell))
+            .collect();
+        cells.sort_by_key(|&(intent, bin, _)| (intent, bin));
+        cells.into_iter().map(|(intent, _, cell)| (intent, cell)).collect()
+    }
+}
