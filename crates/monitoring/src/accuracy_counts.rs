@@ -5,9 +5,9 @@ use crate::{
     accuracy::{
         GroupAccuracy, IntentAccuracy, LabelDelay, OutOfScope, SourceAccuracy, WindowAccuracy,
     },
-    label_sample::{LabelSample, Labelled},
+    label_sample::{LabelSample, Labelled, macro_f1},
     names::Names,
-    weights::{Tally, Weights, stratum_of},
+    weights::{Tally, Weights, proportion, stratum_of},
 };
 use botops_findings::{Finding, Result};
 use botops_labels::OOS;
@@ -122,10 +122,18 @@ impl AccuracyCounts {
     /// Computes shares, accuracies and their intervals. `judgements` are those of [`Self::add`].
     #[must_use]
     pub fn finish(&self, judgements: &Judgements) -> WindowAccuracy {
+        self.finish_with(judgements, &RESAMPLING)
+    }
+
+    pub(crate) fn finish_with(
+        &self,
+        judgements: &Judgements,
+        resampling: &Resampling,
+    ) -> WindowAccuracy {
         let weights = Weights::of(&self.all);
         let sample = self.sample.clusters();
         let group = |name: String, tally: &Tally, is_in: &dyn Fn(&Labelled) -> bool| {
-            self.group(name, tally, &weights, &sample, is_in)
+            group_accuracy(name, tally, is_in, (&weights, &sample, resampling))
         };
         let by_name = |tallies: &BTreeMap<u32, Tally>, of: fn(&Labelled) -> u32| {
             let mut groups: Vec<GroupAccuracy> = tallies
@@ -155,29 +163,6 @@ impl AccuracyCounts {
             label_delay: self.delay(&sample),
             apart: self.apart(),
             n_bootstrap,
-        }
-    }
-
-    fn group(
-        &self,
-        group: String,
-        tally: &Tally,
-        weights: &Weights,
-        sample: &[Vec<Labelled>],
-        is_in: &dyn Fn(&Labelled) -> bool,
-    ) -> GroupAccuracy {
-        let (n, labelled) = (tally.n(), tally.labelled());
-        GroupAccuracy {
-            group,
-            n,
-            labelled,
-            labelled_share: if n == 0 { 0.0 } else { labelled as f64 / n as f64 },
-            coverage: tally.coverage(),
-            in_scope: tally.in_scope(),
-            right: tally.right(),
-            accuracy: weights.accuracy(tally),
-            answered_accuracy: weights.answered_accuracy(tally),
-            macro_f1: crate::label_sample::macro_f1(sample, weights, is_in, &RESAMPLING),
         }
     }
 
@@ -220,11 +205,32 @@ impl AccuracyCounts {
         let of = |(&source, apart): (&SourceClass, &Apart)| SourceAccuracy {
             source,
             n: apart.n,
-            accuracy: (apart.n > 0).then(|| crate::weights::proportion(apart.right, apart.n)),
+            accuracy: (apart.n > 0).then(|| proportion(apart.right, apart.n)),
             both: apart.both,
             agree: apart.agree,
         };
         self.apart.iter().map(of).collect()
+    }
+}
+
+fn group_accuracy(
+    group: String,
+    tally: &Tally,
+    is_in: &dyn Fn(&Labelled) -> bool,
+    (weights, sample, resampling): (&Weights, &[Vec<Labelled>], &Resampling),
+) -> GroupAccuracy {
+    let (n, labelled) = (tally.n(), tally.labelled());
+    GroupAccuracy {
+        group,
+        n,
+        labelled,
+        labelled_share: if n == 0 { 0.0 } else { labelled as f64 / n as f64 },
+        coverage: tally.coverage(),
+        in_scope: tally.in_scope(),
+        right: tally.right(),
+        accuracy: weights.accuracy(tally),
+        answered_accuracy: weights.answered_accuracy(tally),
+        macro_f1: macro_f1(sample, weights, is_in, resampling),
     }
 }
 

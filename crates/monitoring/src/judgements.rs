@@ -55,9 +55,8 @@ impl Judgements {
         let resolved = resolve(counted);
         let contradicted = resolved.contradicted;
         let labels = |verdicts: botops_predictions::Verdicts| {
-            let label =
-                |(key, it): (RecordKey, Verdict)| (key, Label { intent: it.intent, at: it.at });
-            verdicts.by_message.into_iter().map(label).collect()
+            let messages = verdicts.by_message.into_iter();
+            messages.map(|(key, it)| (key, Label { intent: it.intent, at: it.at })).collect()
         };
         let apart =
             others.into_iter().map(|(source, all)| (source, labels(resolve(all)))).collect();

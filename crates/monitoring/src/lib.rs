@@ -33,4 +33,6 @@ pub use estimation::estimate_accuracy;
 pub use judgements::{Judgements, Label};
 
 #[cfg(test)]
+mod accuracy_tests;
+#[cfg(test)]
 mod estimation_tests;
