@@ -23,8 +23,10 @@ pub mod ranking;
 pub mod reliability;
 pub mod selective;
 pub mod separation;
+pub mod sketch;
 pub mod special;
 pub mod two_sample;
+pub mod weighted;
 
 /// Returns the reference values of the tests.
 #[cfg(test)]

@@ -142,7 +142,7 @@ fn largest_gap(x: &[f64], y: &[f64]) -> u128 {
 ///
 /// The last of i + j items is an x with probability i / (i + j). So the share c(i, j) of orders that have reached the gap
 /// is 1 beyond it, and otherwise i/(i+j) c(i-1, j) + j/(i+j) c(i, j-1), which has no cancellation.
-fn exact_p_value(gap: u128, n: usize, m: usize) -> f64 {
+pub(crate) fn exact_p_value(gap: u128, n: usize, m: usize) -> f64 {
     let beyond =
         |i: usize, j: usize| (i as u128 * m as u128).abs_diff(j as u128 * n as u128) >= gap;
     let mut row = vec![0.0_f64; m + 1];
