@@ -13,12 +13,23 @@ use botops_stats::multiple::benjamini_hochberg;
 use botops_text::{redact, utterance};
 
 /// The names of the sides in sentences.
-const SIDES: [&str; 2] = ["the reference", "the current data"];
+pub(crate) const SIDES: [&str; 2] = ["the reference", "the current data"];
 /// The checks of the utterances, in their order.
-const UTTERANCE_CHECKS: [&str; 6] =
-    ["intent", "confidence", "length_words", "length_chars", "language", "unseen_word_rate"];
+const UTTERANCE_CHECKS: [&str; 11] = [
+    "intent",
+    "confidence",
+    "length_words",
+    "length_chars",
+    "language",
+    "unseen_word_rate",
+    "language_guessed",
+    "oos_score",
+    "fallback",
+    "entities",
+    "latency_ms",
+];
 /// The check of the intents of the data, if a model predicts others.
-const DECLARED: &str = "intent_declared";
+pub(crate) const DECLARED: &str = "intent_declared";
 
 /// The checks so far, and what cannot be judged.
 pub(crate) struct Found<'a> {
@@ -78,6 +89,32 @@ impl<'a> Found<'a> {
         }
         if is_predicted && chosen("unseen_word_rate") {
             self.add_numbers("unseen_word_rate", &r.unseen_word_rates, &c.unseen_word_rates);
+        }
+        self.add_logged(r, c);
+    }
+
+    /// Adds the checks of the quantities that only a prediction log has.
+    fn add_logged(&mut self, r: &Quantities<'_>, c: &Quantities<'_>) {
+        let spec = self.spec;
+        let entities = [r, c].map(|side| -> Counts<'_> {
+            side.entities.iter().map(|(kinds, n)| (kinds.as_str(), *n)).collect()
+        });
+        for (check, before, now) in [
+            ("language_guessed", &r.guessed, &c.guessed),
+            ("fallback", &r.decisions, &c.decisions),
+            ("entities", &entities[0], &entities[1]),
+        ] {
+            if spec.chooses(&[check]) {
+                self.add_names(check, None, before, now);
+            }
+        }
+        for (check, before, now) in [
+            ("oos_score", &r.oos_scores, &c.oos_scores),
+            ("latency_ms", &r.latencies, &c.latencies),
+        ] {
+            if spec.chooses(&[check]) {
+                self.add_numbers(check, before, now);
+            }
         }
     }
 
@@ -216,7 +253,7 @@ impl<'a> Found<'a> {
         self.add(check, tested, [!before.is_empty(), !now.is_empty()]);
     }
 
-    fn add_names(
+    pub(crate) fn add_names(
         &mut self,
         check: &str,
         column: Option<&str>,
@@ -230,7 +267,7 @@ impl<'a> Found<'a> {
     }
 
     /// Adds a check of the utterances, or the reason why there is none, if there are utterances.
-    fn add(&mut self, check: &str, tested: Option<Tested>, has_values: [bool; 2]) {
+    pub(crate) fn add(&mut self, check: &str, tested: Option<Tested>, has_values: [bool; 2]) {
         match tested {
             Some(tested) => self.add_tested(tested, None),
             None => self.lacks_values(check, has_values),
@@ -246,7 +283,7 @@ impl<'a> Found<'a> {
         self.leave_out(check, Why::NoValue, reason);
     }
 
-    fn add_tested(&mut self, mut tested: Tested, column: Option<&str>) {
+    pub(crate) fn add_tested(&mut self, mut tested: Tested, column: Option<&str>) {
         // A column may be called as a check of the utterances is.
         if self.tested.iter().any(|other| other.check.name == tested.check.name) {
             tested.check.name += " (column)";
@@ -260,7 +297,7 @@ impl<'a> Found<'a> {
         self.tested.push(tested);
     }
 
-    fn leave_out(&mut self, name: &str, why: Why, reason: String) {
+    pub(crate) fn leave_out(&mut self, name: &str, why: Why, reason: String) {
         self.not_judged.push(NotJudged { name: name.to_owned(), why, reason });
     }
 
@@ -269,21 +306,32 @@ impl<'a> Found<'a> {
     /// # Errors
     /// `BOT-2101` (exit 2).
     pub(crate) fn check_choice(&self) -> Result<()> {
-        let Some(chosen) = &self.spec.columns else { return Ok(()) };
+        let listed = |side: usize| self.columns[side].iter().map(|c| c.name.as_str()).collect();
         let columns = self.columns.iter().flat_map(|columns| columns.iter());
-        let mut known: Vec<String> = columns
-            .flat_map(|column| [column.name.clone(), missing_check(column)])
-            .chain(UTTERANCE_CHECKS.map(str::to_owned))
-            .chain([DECLARED.to_owned()])
-            .collect();
+        let known = columns.flat_map(|column| [column.name.clone(), missing_check(column)]);
+        self.check_known(known.collect(), [listed(0), listed(1)])
+    }
+
+    /// Refuses a choice of names that are neither a check nor one of `columns`, those of either side.
+    ///
+    /// # Errors
+    /// `BOT-2101` (exit 2).
+    pub(crate) fn check_names(&self, columns: &[Vec<String>; 2]) -> Result<()> {
+        let listed = |side: usize| columns[side].iter().map(String::as_str).collect();
+        self.check_known(columns.concat(), [listed(0), listed(1)])
+    }
+
+    fn check_known(&self, mut known: Vec<String>, columns: [Vec<&str>; 2]) -> Result<()> {
+        let Some(chosen) = &self.spec.columns else { return Ok(()) };
+        known.extend(UTTERANCE_CHECKS.into_iter().chain([DECLARED]).map(str::to_owned));
         known.dedup();
         let Some(unknown) = chosen.iter().find(|name| !known.contains(name)) else { return Ok(()) };
         let message = format!(
             "there is no column `{}`; the columns are {} in {}, and {} in {}",
             utterance(unknown, 40),
-            self.listed(0),
+            listed(&columns[0]),
             SIDES[0],
-            self.listed(1),
+            listed(&columns[1]),
             SIDES[1]
         );
         let fault = Fault::usage("BOT-2101", message);
@@ -308,19 +356,11 @@ impl<'a> Found<'a> {
             "there is nothing to compare: {} has no text column, and no other column that both sides have can be \
              compared; its columns are {}",
             SIDES[side],
-            self.listed(side)
+            listed(&self.columns[side].iter().map(|c| c.name.as_str()).collect::<Vec<_>>())
         );
         Err(Fault::usage("BOT-2101", message)
             .hint("name the column that holds the text with `--text-column`")
             .hint("or call it one of `text`, `utterance`, `message`, `query`; the first line has to name the columns"))
-    }
-
-    /// Lists the columns of a side.
-    fn listed(&self, side: usize) -> String {
-        let names = self.columns[side].iter().take(20);
-        let names: Vec<String> =
-            names.map(|column| format!("`{}`", utterance(&column.name, 40))).collect();
-        names.join(", ")
     }
 
     /// Returns the checks with their verdicts, and what was not judged.
@@ -352,8 +392,19 @@ impl<'a> Found<'a> {
     }
 }
 
+/// Lists the columns of a side.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => {
+            let names = names.iter().take(20).map(|name| format!("`{}`", utterance(name, 40)));
+            names.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
 /// Returns the name of the check of missing values of `column`.
-fn missing_check(column: &Column) -> String {
+pub(crate) fn missing_check(column: &Column) -> String {
     match column.role {
         Role::Text => "text_missing".to_owned(),
         Role::Intent => "intent_missing".to_owned(),

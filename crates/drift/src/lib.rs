@@ -9,6 +9,10 @@
 mod checks;
 mod column;
 mod comparison;
+mod profile;
+mod profile_comparison;
+mod profile_names;
+mod profile_numbers;
 mod quantities;
 mod quantity;
 mod report;
@@ -18,11 +22,17 @@ mod times;
 
 pub use column::{Column, Role};
 pub use comparison::{DriftSide, compare};
+pub use profile::{Category, Missing, Profile};
+pub use profile_comparison::compare_profiles;
+pub use profile_names::{MOST_NAMES, Names};
+pub use profile_numbers::Quantity;
 pub use report::{DriftCheck, DriftReport, DriftVerdict, NotJudged, NotJudgedWhy};
 pub use row::{Row, rows};
 pub use spec::DriftSpec;
 
 #[cfg(test)]
 mod column_tests;
+#[cfg(test)]
+mod profile_tests;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,11 @@ pub(crate) struct Quantities<'a> {
     pub(crate) unseen_word_rates: Vec<f64>,
     pub(crate) length_words: Vec<f64>,
     pub(crate) length_chars: Vec<f64>,
+    pub(crate) guessed: Counts<'a>,
+    pub(crate) decisions: Counts<'a>,
+    pub(crate) entities: HashMap<String, u64>,
+    pub(crate) oos_scores: Vec<f64>,
+    pub(crate) latencies: Vec<f64>,
     vocabulary: HashMap<String, u64>,
     /// A hash of the normal form of each text that is not empty.
     texts: Vec<u64>,
@@ -34,7 +39,7 @@ impl<'a> Quantities<'a> {
         let mut length_words = Vec::with_capacity(rows.len());
         let mut texts = Vec::with_capacity(rows.len());
         let mut normal = String::new();
-        for row in rows {
+        for row in rows.iter().filter(|row| !row.lacks_text()) {
             text::normalise_into(row.text, &mut normal);
             let mut n_words = 0_u32;
             for word in text::words_of(&normal) {
@@ -51,7 +56,11 @@ impl<'a> Quantities<'a> {
                 texts.push(key(&normal));
             }
         }
-        let length_chars = rows.iter().map(|row| row.text.chars().count() as f64).collect();
+        let length_chars = rows.iter().map(Row::length_chars).collect();
+        let mut entities: HashMap<String, u64> = HashMap::new();
+        for kinds in rows.iter().filter_map(Row::entity_kinds) {
+            *entities.entry(kinds).or_default() += 1;
+        }
         Self {
             n_rows: rows.len(),
             intents: count(rows.iter().filter_map(|row| row.intent)),
@@ -60,6 +69,11 @@ impl<'a> Quantities<'a> {
             unseen_word_rates: finite(rows.iter().filter_map(|row| row.unseen_word_rate)),
             length_chars: sorted(length_chars),
             length_words: sorted(length_words),
+            guessed: count(rows.iter().filter_map(|row| row.guessed)),
+            decisions: count(rows.iter().filter_map(Row::decision)),
+            entities,
+            oos_scores: finite(rows.iter().filter_map(|row| row.oos_score)),
+            latencies: finite(rows.iter().filter_map(|row| row.latency_ms)),
             vocabulary,
             texts,
         }

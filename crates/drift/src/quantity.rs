@@ -7,7 +7,10 @@ use crate::{
 use botops_stats::{
     divergence::{js_distance, psi, psi_noise},
     homogeneity::{chi2_homogeneity, fisher_exact, pool_rare, regroup},
-    two_sample::{ks_2samp_sorted, mean, population_sd, sorted, wasserstein_sorted},
+    two_sample::{TwoSample, ks_2samp_sorted, mean, population_sd, sorted, wasserstein_sorted},
+    weighted::{
+        Weighted, ks_2samp_weighted, mean_weighted, sd_weighted, total, wasserstein_weighted,
+    },
 };
 use std::{
     cmp::Reverse,
@@ -123,25 +126,76 @@ pub(crate) fn numeric(
         return None;
     }
     let edges = decile_edges(reference);
-    let bins = Bins::new(bin_counts(reference, &edges), bin_counts(current, &edges));
-    let test = ks_2samp_sorted(reference, current);
-    let sd = population_sd(reference);
-    let distance = wasserstein_sorted(reference, current);
-    let names = bin_names(&edges);
-    let mut described = bins.describe(name, names.clone(), spec);
-    // Bins of numbers are listed in their order, so that they read as a distribution.
-    described.top.sort_by_key(|(bin, ..)| names.iter().position(|name| name == bin));
-    let check = DriftCheck {
-        kind: "numeric".to_owned(),
-        test: "ks_2samp".to_owned(),
-        statistic: test.statistic,
-        p_value: test.p_value,
-        means: Some([mean(reference), mean(current)]),
-        wasserstein_sd: distance.map(|distance| distance / sd).filter(|in_sd| in_sd.is_finite()),
-        ..described
+    let found = Numeric {
+        bins: Bins::new(bin_counts(reference, &edges), bin_counts(current, &edges)),
+        edges,
+        test: ks_2samp_sorted(reference, current),
+        sd: population_sd(reference),
+        distance: wasserstein_sorted(reference, current),
+        means: [mean(reference), mean(current)],
     };
-    let is_large = check.statistic >= spec.min_ks;
-    Some(Tested { check, is_large })
+    Some(found.tested(name, spec))
+}
+
+/// Compares values with counts, in rising order on either side, as [`numeric`] compares their lists.
+///
+/// Returns `None` if either side is empty.
+pub(crate) fn numeric_weighted(
+    name: &str,
+    reference: Weighted<'_>,
+    current: Weighted<'_>,
+    spec: &DriftSpec,
+) -> Option<Tested> {
+    if reference.is_empty() || current.is_empty() {
+        return None;
+    }
+    let edges = decile_edges_weighted(reference);
+    let found = Numeric {
+        bins: Bins::new(
+            bin_counts_weighted(reference, &edges),
+            bin_counts_weighted(current, &edges),
+        ),
+        edges,
+        test: ks_2samp_weighted(reference, current),
+        sd: sd_weighted(reference),
+        distance: wasserstein_weighted(reference, current),
+        means: [mean_weighted(reference), mean_weighted(current)],
+    };
+    Some(found.tested(name, spec))
+}
+
+/// Two samples of numbers, measured.
+struct Numeric {
+    bins: Bins,
+    edges: Vec<f64>,
+    test: TwoSample,
+    /// The standard deviation of the reference.
+    sd: f64,
+    /// The Wasserstein distance.
+    distance: Option<f64>,
+    means: [f64; 2],
+}
+
+impl Numeric {
+    fn tested(self, name: &str, spec: &DriftSpec) -> Tested {
+        let Self { bins, edges, test, sd, distance, means } = self;
+        let names = bin_names(&edges);
+        let mut described = bins.describe(name, names.clone(), spec);
+        // Bins of numbers are listed in their order, so that they read as a distribution.
+        described.top.sort_by_key(|(bin, ..)| names.iter().position(|name| name == bin));
+        let in_sd = distance.map(|distance| distance / sd);
+        let check = DriftCheck {
+            kind: "numeric".to_owned(),
+            test: "ks_2samp".to_owned(),
+            statistic: test.statistic,
+            p_value: test.p_value,
+            means: Some(means),
+            wasserstein_sd: in_sd.filter(|in_sd| in_sd.is_finite()),
+            ..described
+        };
+        let is_large = check.statistic >= spec.min_ks;
+        Tested { check, is_large }
+    }
 }
 
 /// Returns the finite ones of `values` in rising order.
@@ -168,6 +222,34 @@ fn decile_edges(sorted: &[f64]) -> Vec<f64> {
         (1..10).map(|k| sorted[(k * sorted.len()).div_ceil(10) - 1]).collect();
     edges.dedup_by(|a, b| a == b);
     edges
+}
+
+/// Returns the edges of [`decile_edges`] of values with counts.
+fn decile_edges_weighted(sample: Weighted<'_>) -> Vec<f64> {
+    let n = total(sample);
+    let mut values = sample.iter();
+    let (mut below, mut value) = (0, f64::NAN);
+    let mut edges: Vec<f64> = (1..10_u64)
+        .map(|k| {
+            let rank = (u128::from(k) * u128::from(n)).div_ceil(10) as u64;
+            while below < rank {
+                let Some((next, count)) = values.next() else { break };
+                (below, value) = (below + count, *next);
+            }
+            value
+        })
+        .collect();
+    edges.dedup_by(|a, b| a == b);
+    edges
+}
+
+/// Counts values with counts by bin, as [`bin_counts`] does.
+fn bin_counts_weighted(sample: Weighted<'_>, edges: &[f64]) -> Vec<u64> {
+    let mut counts = vec![0; edges.len() + 1];
+    for (value, n) in sample {
+        counts[edges.partition_point(|edge| edge < value)] += n;
+    }
+    counts
 }
 
 /// Returns the names of the bins: `<= 3`, `3 to 5`, ..., `> 12`. A bin excludes its left edge and includes its right one.

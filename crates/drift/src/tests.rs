@@ -48,6 +48,7 @@ fn rows(n: usize, tilt: f64, random: &mut Random) -> Vec<Row<'static>> {
                 intent: Some(INTENTS[intent.unwrap_or(6) as usize]),
                 confidence: Some(random.unit()),
                 unseen_word_rate: Some((random.below(10) as f64 - 7.0).max(0.0) / 10.0),
+                ..Row::default()
             }
         })
         .collect()
