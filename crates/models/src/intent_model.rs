@@ -76,6 +76,8 @@ pub(super) struct ModelParts {
     pub(super) goldens: Vec<Golden>,
     /// The tagger, if the model was trained on annotated spans.
     pub(super) tagger: Option<Tagger>,
+    /// The reference profile as JSON; files of older versions have none.
+    pub(super) reference: Option<Vec<u8>>,
 }
 
 /// A training utterance, with its prediction at the end of training.
@@ -96,6 +98,23 @@ impl IntentModel {
     /// Replaces the goldens.
     pub(super) fn set_goldens(&mut self, goldens: Vec<Golden>) {
         self.0.goldens = goldens;
+    }
+
+    /// Puts the reference profile `bytes` into the file of the model; predictions do not depend on it.
+    ///
+    /// # Panics
+    /// If it has more than [`MOST_REFERENCE_BYTES`], which the caller checks.
+    pub fn set_reference(&mut self, bytes: Vec<u8>) {
+        assert!(bytes.len() <= MOST_REFERENCE_BYTES, "the size of a profile is checked");
+        self.0.reference = Some(bytes);
+    }
+
+    /// Returns the reference profile as JSON, as it stands in the file: what the training data looked like to the model.
+    ///
+    /// `None` for a file that an older version wrote.
+    #[must_use]
+    pub fn reference(&self) -> Option<&[u8]> {
+        self.0.reference.as_deref()
     }
 
     /// Replaces the classifier.
@@ -389,6 +408,8 @@ impl IntentModel {
             parts.extend(TAGGER_PARTS.into_iter().zip(contents));
             version = version.max(TAGGER_VERSION);
         }
+        // Older readers skip a part that they do not know, and predict the same without it.
+        parts.extend(model.reference.iter().map(|json| (REFERENCE_PART, bytes(json.clone()))));
         file::write(version, &parts)
     }
 
@@ -458,6 +479,10 @@ impl IntentModel {
             [Some(names), Some(weights)] => Some(tagger::read(names, weights)?),
             _ => return Err(malformed("has one of the two parts of a tagger")),
         };
+        let reference = parts.find(REFERENCE_PART).map(<[u8]>::to_vec);
+        if reference.as_ref().is_some_and(|bytes| bytes.len() > MOST_REFERENCE_BYTES) {
+            return Err(malformed("has a reference profile of more than 4 MiB"));
+        }
         let parts = ModelParts {
             labels,
             tfidf,
@@ -469,6 +494,7 @@ impl IntentModel {
             lineage,
             goldens,
             tagger,
+            reference,
         };
         Ok((Self(parts), digest))
     }
@@ -516,6 +542,11 @@ impl IntentModel {
 
 /// The first version of model files whose readers know taggers.
 const TAGGER_VERSION: u32 = 4;
+
+/// The most bytes of a reference profile in a model file.
+pub const MOST_REFERENCE_BYTES: usize = 4 << 20;
+/// The name of the part that holds the reference profile. It is the last one of a file.
+const REFERENCE_PART: &str = "reference";
 
 /// Names of the parts of an encoder in a model file.
 const ENCODER_PARTS: [&str; 3] = ["encoder.json", "tokenizer", "encoder"];

@@ -32,7 +32,7 @@ pub use file::part_digests;
 pub use fine_tuning::{
     EpochRecord, FineTuned, FineTuningInput, FineTuningSpec, HeldOutScores, fine_tune,
 };
-pub use intent_model::{IntentModel, Scratch};
+pub use intent_model::{IntentModel, MOST_REFERENCE_BYTES, Scratch};
 pub use known_texts::{KnownTexts, SeenTexts};
 pub use lineage::Lineage;
 pub use neighborhood::{Neighbor, NeighborScratch, Neighborhood, SampleNeighbors};

@@ -17,6 +17,7 @@ mod limits;
 mod model;
 mod pipeline;
 mod predictions;
+mod profiles;
 mod rollout;
 mod store;
 mod tagger;
@@ -41,6 +42,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         tagger::ENTRIES,
         data::ENTRIES,
         estimates::ENTRIES,
+        profiles::ENTRIES,
         evaluation::ENTRIES,
         drift::ENTRIES,
         store::ENTRIES,

@@ -7,7 +7,7 @@ use botops_findings::Result;
 /// The parts that come first: settings, then parts that depend on the data alone.
 const FIRST: [&str; 4] = ["lineage", "dialogue", "labels", "vocabulary"];
 /// The parts that come last, because they depend on the earlier ones.
-const LAST: [&str; 3] = ["weights", "calibration", "goldens"];
+const LAST: [&str; 4] = ["weights", "calibration", "goldens", "reference"];
 
 /// Returns the name and digest of each part of the model file `bytes`, in the order in which training computes them.
 ///

@@ -40,6 +40,30 @@ fn resealed(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 #[test]
+fn a_reference_profile_is_a_part_that_changes_no_prediction() {
+    let before = MODELS[0].to_bytes();
+    let mut model = IntentModel::from_bytes(&before).unwrap();
+    // A file without the part is written again byte by byte, and keeps its digest.
+    assert_eq!((model.reference(), model.to_bytes() == before), (None, true));
+    model.set_reference(b"{\"schema\":\"botops.reference/1\"}".to_vec());
+    let bytes = model.to_bytes();
+    assert_eq!(bytes[8..12], before[8..12], "older readers skip the part");
+    let again = IntentModel::from_bytes(&bytes).unwrap();
+    assert_eq!((again.reference(), again.to_bytes() == bytes), (model.reference(), true));
+    assert_eq!(again.predict("where is my parcel"), MODELS[0].predict("where is my parcel"));
+    let parts = part_digests(&bytes).unwrap();
+    assert_eq!(parts.last().unwrap().0, "reference");
+    assert_eq!(parts[..parts.len() - 1], part_digests(&before).unwrap());
+    // Any altered byte of it is found.
+    let mut altered = bytes;
+    let at = altered.len() - 40;
+    altered[at] ^= 1;
+    assert_eq!(IntentModel::from_bytes(&altered).unwrap_err().code(), "BOT-7002");
+    model.set_reference(vec![b' '; MOST_REFERENCE_BYTES]);
+    assert!(IntentModel::from_bytes(&model.to_bytes()).is_ok());
+}
+
+#[test]
 fn a_file_with_wrong_positions_of_parts_is_refused() {
     for (name, bytes) in [
         ("huge header", resealed(|bytes| bytes[12..16].fill(0xff))),

@@ -97,6 +97,7 @@ pub fn train(input: TrainingInput<'_>, progress: &dyn Progress) -> Result<Intent
         dialogue,
         lineage,
         tagger,
+        reference: None,
         goldens: Vec::new(),
     });
     let goldens = golden_texts
