@@ -4,7 +4,7 @@ use crate::{
     entities::evaluate_entities,
     entity_report::EntityReport,
     measurement::measure_with,
-    metrics::Metric,
+    metrics::{Metric, proportion},
     outcome::{intents_of, predict_all},
 };
 use botops_datasets::{Dataset, Record};
@@ -15,6 +15,15 @@ use botops_models::IntentModel;
 use botops_stats::paired::mcnemar_exact;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// The share of in-scope records that the champion classifies correctly and the challenger does not, and the opposite share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FlipRates {
+    /// Negative flips, with their Wilson interval.
+    pub negative: Metric,
+    /// Positive flips, with their Wilson interval.
+    pub positive: Metric,
+}
 
 /// A record that only one of champion and challenger classifies correctly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +63,15 @@ pub struct Comparison {
     pub newly_right: Vec<Flip>,
     /// The exact two-sided McNemar p-value.
     pub mcnemar_p: f64,
+}
+
+impl Comparison {
+    /// Returns the shares of records whose correctness changed.
+    #[must_use]
+    pub fn flips(&self) -> FlipRates {
+        let share = |flips: &[Flip]| proportion(flips.len() as u64, self.n);
+        FlipRates { negative: share(&self.newly_wrong), positive: share(&self.newly_right) }
+    }
 }
 
 /// The predictions of two models for one in-scope record.

@@ -1,6 +1,7 @@
 //! The report of an evaluation: every number measured on a data set.
 
 use crate::{
+    behaviour_report::BehaviourReport,
     entity_report::EntityReport,
     metrics::{Metric, proportion},
 };
@@ -207,6 +208,9 @@ pub struct EvaluationReport {
     /// The entities, if the data annotates spans and the model looks for entities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entities: Option<EntityReport>,
+    /// The behavioural tests, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<BehaviourReport>,
 }
 
 impl Misclassified {

@@ -42,6 +42,9 @@ pub struct GateBasis {
     pub champion: Option<Digest>,
     /// Every bound of the rules.
     pub bounds: Vec<BoundResult>,
+    /// The digest of the behavioural tests, if rules are about them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<Digest>,
 }
 
 /// The outcomes of all gates of a model.

@@ -21,6 +21,39 @@ pub struct GateSpec {
     /// Bounds on `recall`, `precision`, `f1` or `partial_f1` of every annotated entity.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub per_entity: BTreeMap<String, Bound>,
+    /// Rules on behavioural tests. A rule without such tests fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<BehaviourGate>,
+    /// Budgets of changed answers against the champion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flips: Option<FlipGate>,
+}
+
+/// Rules on behavioural tests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BehaviourGate {
+    /// Whether every utterance under `must_pass` must have its intent. Without such an utterance, the rule fails.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub must_pass: bool,
+    /// Bounds on the share of minimum functionality that passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<Bound>,
+    /// Bounds on the share of variants that get the answer of their utterance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invariance: Option<Bound>,
+    /// Bounds on the share of changes that move the probability as expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Bound>,
+}
+
+/// Budgets of changed answers against the champion, on the records of the evaluation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlipGate {
+    /// The largest share of records that the champion classifies correctly and the challenger does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_negative: Option<f64>,
 }
 
 /// A bound on a number.
@@ -76,8 +109,7 @@ impl Spec for GateSpec {
     /// `BOT-3010` (exit 2) no rule, an unknown metric, or an invalid bound.
     fn check_ranges(&self) -> Result<()> {
         let relative = self.relative.clone().unwrap_or_default();
-        if *self == Self::default() || (self.has_no_bounds() && relative == RelativeGate::default())
-        {
+        if self.has_no_bounds() && relative == RelativeGate::default() {
             return Err(Fault::usage("BOT-3010", "no gate is declared")
                 .hint("declare one, such as `metrics: {accuracy: {min: 0.8}}`"));
         }
@@ -88,6 +120,7 @@ impl Spec for GateSpec {
         check_bounds("per_language", &self.per_language, &PER_LANGUAGE)?;
         let entities: Vec<&str> = PER_ENTITY.iter().map(|(name, _)| *name).collect();
         check_bounds("per_entity", &self.per_entity, &entities)?;
+        self.check_behaviour()?;
         for (name, drop) in &relative.max_drop {
             let key = format!("relative.max_drop.{name}");
             check_name(&key, name, &metrics)?;
@@ -112,6 +145,22 @@ impl GateSpec {
             && self.per_class.is_empty()
             && self.per_language.is_empty()
             && self.per_entity.is_empty()
+            && self.behaviour.unwrap_or_default() == BehaviourGate::default()
+            && self.flips.unwrap_or_default() == FlipGate::default()
+    }
+
+    /// Checks the rules on behavioural tests and on changed answers.
+    fn check_behaviour(&self) -> Result<()> {
+        for (name, bound) in self.behaviour.unwrap_or_default().bounds() {
+            check_bound(&format!("behaviour.{name}"), name, bound)?;
+        }
+        match self.flips.unwrap_or_default().max_negative {
+            Some(most) if !(0.0..=1.0).contains(&most) => {
+                Err(fault("flips.max_negative", format!("`{most}` is not a share from 0 to 1"))
+                    .hint("write `0.02` for 2 % of the records"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -137,20 +186,37 @@ fn check_bounds(section: &str, bounds: &BTreeMap<String, Bound>, known: &[&str])
     for (name, bound) in bounds {
         let key = format!("{section}.{name}");
         check_name(&key, name, known)?;
-        let defect = match (bound.min, bound.max) {
-            (None, None) => Some("it has neither `min` nor `max`".to_owned()),
-            (min, max) if min.into_iter().chain(max).any(|end| !end.is_finite()) => {
-                Some("its bound is not a number".to_owned())
-            }
-            (Some(min), Some(max)) if min > max => {
-                Some(format!("its `min` {min} is above its `max` {max}"))
-            }
-            _ => None,
-        };
-        if let Some(defect) = defect {
-            return Err(fault(&key, format!("the gate on `{name}` cannot hold: {defect}"))
-                .hint(format!("write a bound, such as `{name}: {{min: 0.8}}`")));
+        check_bound(&key, name, *bound)?;
+    }
+    Ok(())
+}
+
+impl BehaviourGate {
+    /// Returns the bounds on shares, by name.
+    pub(crate) fn bounds(self) -> impl Iterator<Item = (&'static str, Bound)> {
+        let bounds = [
+            ("minimum", self.minimum),
+            ("invariance", self.invariance),
+            ("direction", self.direction),
+        ];
+        bounds.into_iter().filter_map(|(name, bound)| Some((name, bound?)))
+    }
+}
+
+fn check_bound(key: &str, name: &str, bound: Bound) -> Result<()> {
+    let defect = match (bound.min, bound.max) {
+        (None, None) => Some("it has neither `min` nor `max`".to_owned()),
+        (min, max) if min.into_iter().chain(max).any(|end| !end.is_finite()) => {
+            Some("its bound is not a number".to_owned())
         }
+        (Some(min), Some(max)) if min > max => {
+            Some(format!("its `min` {min} is above its `max` {max}"))
+        }
+        _ => None,
+    };
+    if let Some(defect) = defect {
+        return Err(fault(key, format!("the gate on `{name}` cannot hold: {defect}"))
+            .hint(format!("write a bound, such as `{name}: {{min: 0.8}}`")));
     }
     Ok(())
 }

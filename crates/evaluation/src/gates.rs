@@ -1,10 +1,11 @@
 //! Judges an evaluation report by gates.
 
 use crate::{
+    behaviour_report::BehaviourKind,
     comparison::Comparison,
     evaluation_report::{EvaluationReport, UNKNOWN_LANGUAGE},
     gate_report::{BoundResult, GateBasis, GateReport, GateResult},
-    gate_spec::{Bound, GateSpec, PER_CLASS, PER_ENTITY, RelativeGate},
+    gate_spec::{BehaviourGate, Bound, FlipGate, GateSpec, PER_CLASS, PER_ENTITY, RelativeGate},
     metrics::{Better, METRICS},
     proof::SCHEMA,
 };
@@ -61,6 +62,12 @@ pub fn gate(
     if let Some(relative) = &spec.relative {
         against_champion(relative, report, comparison, &mut judged);
     }
+    if let Some(behaviour) = &spec.behaviour {
+        on_behaviour(*behaviour, report, &mut judged);
+    }
+    if let Some(flips) = &spec.flips {
+        on_flips(*flips, comparison, &mut judged);
+    }
     let Judged { results, bounds } = judged;
     let passed = results.iter().all(|result| result.passed);
     Ok(GateReport {
@@ -75,6 +82,10 @@ pub fn gate(
             n: report.n,
             champion: comparison.map(|comparison| comparison.champion),
             bounds,
+            behaviour: spec
+                .behaviour
+                .and(report.behaviour.as_ref())
+                .map(|behaviour| behaviour.digest),
         }),
     })
 }
@@ -236,6 +247,95 @@ fn on_entities(name: &str, bound: Bound, report: &EvaluationReport, judged: &mut
         };
         judged.push(end.key("per_entity", name), end.number(), worst, result);
     }
+}
+
+/// The observation of rules on behavioural tests when there was none.
+const NO_TESTS: &str = "not measured: the evaluation ran no such behavioural test";
+
+fn on_behaviour(rules: BehaviourGate, report: &EvaluationReport, judged: &mut Judged) {
+    let tests = report.behaviour.as_ref();
+    if rules.must_pass {
+        let rule = "every must-pass utterance has its intent".to_owned();
+        let found = tests.filter(|tests| tests.must_pass > 0);
+        let result = match found {
+            None => failed(rule, NO_TESTS.to_owned()),
+            Some(tests) => {
+                let n = tests.must_pass;
+                let observed = match tests.must_pass_failed {
+                    0 => format!("all {n}"),
+                    1 => format!("1 of {n} fails: {}", must_pass_failures(report)),
+                    wrong => format!("{wrong} of {n} fail, such as {}", must_pass_failures(report)),
+                };
+                GateResult { rule, observed, passed: tests.must_pass_failed == 0 }
+            }
+        };
+        let value = found.map(|tests| tests.must_pass_failed as f64);
+        judged.push("behaviour.must_pass".to_owned(), 0.0, value, result);
+    }
+    for (name, bound) in rules.bounds() {
+        let kind = match name {
+            "minimum" => BehaviourKind::Minimum,
+            "invariance" => BehaviourKind::Invariance,
+            _ => BehaviourKind::Direction,
+        };
+        for end in End::of(bound) {
+            let rule = end.rule(&format!("behavioural tests of {name} that pass"));
+            let metric = tests.and_then(|tests| tests.rate(kind));
+            let result = match metric {
+                None => failed(rule, NO_TESTS.to_owned()),
+                Some(metric) => GateResult {
+                    rule,
+                    observed: format!(
+                        "{} {} of {} tests",
+                        beside(metric.value, end.number()),
+                        botops_text::interval(metric.ci95, 3),
+                        metric.n
+                    ),
+                    passed: end.holds(metric.value),
+                },
+            };
+            let value = metric.map(|metric| metric.value);
+            judged.push(end.key("behaviour", name), end.number(), value, result);
+        }
+    }
+}
+
+/// Returns the first must-pass utterance that failed, without personal data.
+fn must_pass_failures(report: &EvaluationReport) -> String {
+    let failures = report.behaviour.iter().flat_map(|tests| &tests.failures);
+    failures
+        .filter(|failure| failure.must_pass)
+        .map(|it| {
+            format!(
+                "`{}` is {}, not {}",
+                botops_text::utterance(&it.text, 60),
+                it.found,
+                it.expected
+            )
+        })
+        .next()
+        .unwrap_or_default()
+}
+
+fn on_flips(rules: FlipGate, comparison: Option<&Comparison>, judged: &mut Judged) {
+    let Some(most) = rules.max_negative else { return };
+    let rule = format!("negative flips <= {} of the records", exact(most));
+    let (result, value) = match comparison {
+        None => (GateResult { rule, observed: NO_CHAMPION.to_owned(), passed: true }, None),
+        Some(comparison) => {
+            let negative = comparison.flips().negative;
+            let observed = format!(
+                "{} {} on {} records; {} newly right",
+                beside(negative.value, most),
+                botops_text::interval(negative.ci95, 3),
+                negative.n,
+                comparison.newly_right.len()
+            );
+            let passed = negative.value <= most + SLACK;
+            (GateResult { rule, observed, passed }, Some(negative.value))
+        }
+    };
+    judged.push("flips.max_negative".to_owned(), most, value, result);
 }
 
 /// Judges the worst of several intents, languages or entities, each as (name, value, records or spans, note). Returns the worst value too.

@@ -8,6 +8,10 @@
 //! the model first ([`evaluate`], [`compare`], [`gate_by_self_test`]). Cross-validation, learning curves, seeds and
 //! searches compare configurations instead of fitted models.
 
+mod behaviour;
+mod behaviour_report;
+mod behaviour_spec;
+mod behaviour_variants;
 mod comparison;
 mod confidence;
 mod cross_validation;
@@ -29,7 +33,13 @@ mod search_report;
 mod seeds;
 mod uncertainty;
 
-pub use comparison::{Comparison, Flip, Pair, compare, pair};
+pub use behaviour::{behaviour_warnings, test_behaviour};
+pub use behaviour_report::{BehaviourFailure, BehaviourKind, BehaviourReport, CapabilityResult};
+pub use behaviour_spec::{
+    BehaviourSpec, Direction, DirectionGroup, DirectionPair, InvarianceSpec, MinimumGroup,
+    VariantKind,
+};
+pub use comparison::{Comparison, Flip, FlipRates, Pair, compare, pair};
 pub use cross_validation::{
     Candidate, CrossValidation, FoldScore, SpecComparison, compare_with_first, cross_validate,
     judge_folds,
@@ -43,7 +53,7 @@ pub use evaluation_report::{
 };
 pub use folds::{FoldComparison, FoldOutcome, MetricName, pooled, score};
 pub use gate_report::{BoundResult, GateBasis, GateReport, GateResult};
-pub use gate_spec::{Bound, GateSpec, RelativeGate};
+pub use gate_spec::{BehaviourGate, Bound, FlipGate, GateSpec, RelativeGate};
 pub use gates::gate;
 pub use importance::{Importance, SettingGroup, SettingKind};
 pub use learning_curve::{CurvePoint, LearningCurve, Outlook, learning_curve};

@@ -145,6 +145,7 @@ pub(crate) fn measure_with(
         unknown_intents: subject.intents[subject.n_known..].to_vec(),
         intents: subject.intents.clone(),
         entities: None,
+        behaviour: None,
     })
 }
 

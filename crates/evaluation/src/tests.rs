@@ -1,3 +1,4 @@
+mod behaviour;
 mod entities;
 mod gates;
 

@@ -1,6 +1,7 @@
 //! The page of an evaluation.
 
 use super::{
+    behaviour,
     cells::{metric_cell, range},
     charts::share_bar,
     confidence, entities,
@@ -63,6 +64,9 @@ pub(super) fn fill(page: Page, report: &EvaluationReport, how: &str) -> Page {
     }
     if let Some(html) = entities::by_entity(report) {
         page = page.section("entities", "Entities", html);
+    }
+    if let Some(html) = behaviour::by_capability(report) {
+        page = page.section("behaviour", "Behavioural tests", html);
     }
     page = page.section("calibration", "Calibration", confidence::calibration(report));
     if let Some(html) = confidence::answered(report) {
@@ -160,14 +164,15 @@ fn against_champion(report: &EvaluationReport, comparison: &Comparison) -> Strin
         tone,
         heading,
         &format!(
-            "Accuracy {}, champion {} (difference {}): {} newly right and {} newly wrong of {} records; \
-             exact McNemar {}.",
+            "Accuracy {}, champion {} (difference {}): {} newly right and {} newly wrong of {} records \
+             (negative flips {}); exact McNemar {}.",
             number(comparison.challenger_accuracy),
             number(comparison.champion_accuracy),
             signed(change),
             count(right as u64),
             count(wrong as u64),
             count(comparison.n),
+            flip_share(comparison),
             escape(&p_equals(comparison.mcnemar_p)),
         ),
     );
@@ -195,6 +200,13 @@ fn against_champion(report: &EvaluationReport, comparison: &Comparison) -> Strin
     out += &flips("Newly wrong", &comparison.newly_wrong);
     out += &flips("Newly right", &comparison.newly_right);
     out
+}
+
+/// Returns the share of negative flips, with its interval.
+fn flip_share(comparison: &Comparison) -> String {
+    let negative = comparison.flips().negative;
+    let [lower, upper] = negative.ci95.map(number);
+    format!("{}, {lower} to {upper}", number(negative.value))
 }
 
 fn change_cell(change: f64, better: Better) -> String {

@@ -8,6 +8,7 @@
 pub(crate) mod search_script;
 
 mod annotations;
+mod behaviour;
 mod card;
 mod cells;
 mod charts;

@@ -3,6 +3,7 @@
 //! User text is escaped, so that it cannot become markup, a link, a mention or HTML.
 
 use super::{
+    behaviour::KINDS,
     decision::{finding, kind, kind_of_traffic, outcome},
     drift::{effect, tone},
     matrix::confused,
@@ -116,9 +117,10 @@ pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Compar
     };
     if let Some(comparison) = comparison {
         out += &format!(
-            "\nCompared with the champion: {} newly right, {} newly wrong (exact McNemar {}).\n",
+            "\nCompared with the champion: {} newly right, {} newly wrong ({}; exact McNemar {}).\n",
             count(comparison.newly_right.len() as u64),
             count(comparison.newly_wrong.len() as u64),
+            percent_range(&comparison.flips().negative),
             p_equals(comparison.mcnemar_p).replace('<', "&lt;")
         );
     }
@@ -136,6 +138,7 @@ pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Compar
         );
     }
     out += &entities(report);
+    out += &behaviour(report);
     let pairs = confused(report);
     if !pairs.is_empty() {
         let rows = pairs.iter().take(5).map(|pair| {
@@ -152,6 +155,48 @@ pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Compar
             counted(report.unknown_intents.len() as u64, "intent is", "intents are"),
             names.join(", ")
         );
+    }
+    out
+}
+
+/// Returns a share with its interval, in percent.
+fn percent_range(metric: &botops_evaluation::Metric) -> String {
+    let [lower, upper] = metric.ci95;
+    format!("{}, {} to {}", percent(metric.value), percent(lower), percent(upper))
+}
+
+/// Returns the table of behavioural tests and the first failures; empty if none were run.
+fn behaviour(report: &EvaluationReport) -> String {
+    let Some(tests) = &report.behaviour else { return String::new() };
+    let rows = KINDS.into_iter().filter_map(|kind| {
+        let passed = tests.rate(kind)?;
+        let [lower, upper] = passed.ci95;
+        Some(vec![
+            kind.name().to_owned(),
+            number(passed.value),
+            format!("{} to {}", number(lower), number(upper)),
+            count(passed.n),
+        ])
+    });
+    let mut out = format!(
+        "\nBehavioural tests of {}:\n\n{}",
+        plain(&tests.file, 120),
+        table(&["kind", "passed", "95 % interval", "tests"], &[1, 2, 3], rows)
+    );
+    if tests.must_pass > 0 {
+        let passed = tests.must_pass - tests.must_pass_failed;
+        out += &format!("\nMust pass: {}.\n", of(passed, tests.must_pass));
+    }
+    if !tests.failures.is_empty() {
+        let rows = tests.failures.iter().take(5).map(|failure| {
+            vec![
+                plain(failure.changed.as_ref().unwrap_or(&failure.text), 80),
+                plain(&failure.expected, 60),
+                plain(&failure.found, 60),
+            ]
+        });
+        out += "\nFailed:\n\n";
+        out += &table(&["utterance", "expected", "found"], &[], rows);
     }
     out
 }

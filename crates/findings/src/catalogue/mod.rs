@@ -23,6 +23,7 @@ mod store;
 mod tagger;
 mod turns;
 mod usage;
+mod weekly;
 
 pub use entry::Entry;
 
@@ -54,6 +55,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         predictions::ENTRIES,
         model::ENTRIES,
         pipeline::ENTRIES,
+        weekly::ENTRIES,
     ]
     .into_iter()
     .flatten()

@@ -41,6 +41,7 @@ fn report(content: &str, min: f64, accuracy: f64) -> GateReport {
                 bound: min,
                 value: Some(accuracy),
             }],
+            behaviour: None,
         }),
     }
 }
