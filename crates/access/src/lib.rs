@@ -49,8 +49,9 @@ pub use limits::{
 };
 pub use live_keys::LiveKeys;
 pub use policy::{
-    ApprovalRules, Case, Check, DataRule, Demand, Evidence, EvidenceBasis, GateRules, Judgement,
-    MeasuredBound, Policy, PolicyMode, PolicySpec, RelativeRules, RequiredBound, RolloutRules,
+    ApprovalRules, BehaviourRules, Case, Check, DataRule, Demand, Evidence, EvidenceBasis,
+    FlipRules, GateRules, Judgement, MeasuredBound, Policy, PolicyMode, PolicySpec, RelativeRules,
+    RequiredBound, RolloutRules,
 };
 pub use public_caller::{CallerKind, PublicCaller};
 pub use refused::Refused;

@@ -89,6 +89,7 @@ pub fn policy_evidence(passed: &PassedGates) -> Evidence {
                     value: bound.value,
                 })
                 .collect(),
+            behaviour: basis.behaviour,
         }),
     }
 }

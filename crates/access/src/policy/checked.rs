@@ -4,7 +4,7 @@ use super::{
     gates::Required,
     judgement::{Case, Check, Demand, Judgement},
     plan_rules::limits,
-    spec::{ApprovalRules, Parsed, PolicyMode, PolicySpec},
+    spec::{ApprovalRules, DataRule, Parsed, PolicyMode, PolicySpec},
 };
 use crate::window::{self, Window};
 use botops_digest::{Digest, canonical_json};
@@ -165,8 +165,10 @@ impl Policy {
             return vec![check("evidence", "a gate report", found, push)];
         };
         let required = Required::all(&self.spec.gates);
-        let needs_basis =
-            !required.is_empty() || !self.spec.data.is_empty() || self.spec.min_records.is_some();
+        let needs_basis = !required.is_empty()
+            || !self.spec.data.is_empty()
+            || self.spec.min_records.is_some()
+            || !self.spec.behaviour.is_empty();
         let Some(basis) = &evidence.basis else {
             let (found, help) = match evidence.kind.as_str() {
                 "evaluation" => (
@@ -194,6 +196,20 @@ impl Policy {
             let help = if basis.n >= least { "" } else { "judge the version on more records" };
             let required = records_words(least);
             checks.push(check("min_records", &required, format!("{} records", basis.n), help));
+        }
+        if !self.spec.behaviour.is_empty() {
+            let known = |digest| self.spec.behaviour.iter().any(|tests| tests.digest == digest);
+            let (found, help) = match basis.behaviour {
+                Some(digest) if known(digest) => (digest.to_string(), ""),
+                Some(digest) => {
+                    (digest.to_string(), "judge the version with tests that the policy names")
+                }
+                None => (
+                    "no behavioural tests".to_owned(),
+                    "judge the version again, with `--behaviour FILE` and rules on it",
+                ),
+            };
+            checks.push(check("behaviour", &self.behaviour_words(), found, help));
         }
         checks
     }
@@ -243,6 +259,9 @@ impl Policy {
         if let Some(least) = self.spec.min_records {
             push("min_records".to_owned(), records_words(least));
         }
+        if !self.spec.behaviour.is_empty() {
+            push("behaviour".to_owned(), self.behaviour_words());
+        }
         for limit in limits(&self.spec.rollout, self.parsed.times) {
             push(limit.key, limit.words);
         }
@@ -268,11 +287,11 @@ impl Policy {
     }
 
     fn data_words(&self) -> String {
-        let names = self.spec.data.iter().map(|data| match &data.name {
-            Some(name) => format!("`{}` ({})", botops_text::display(name, 60), data.digest.short()),
-            None => data.digest.short(),
-        });
-        format!("measured on {}", names.collect::<Vec<_>>().join(" or "))
+        format!("measured on {}", names_of(&self.spec.data))
+    }
+
+    fn behaviour_words(&self) -> String {
+        format!("behavioural tests of {}", names_of(&self.spec.behaviour))
     }
 
     fn window_words(&self) -> String {
@@ -280,6 +299,15 @@ impl Policy {
             self.parsed.windows.iter().map(|window| format!("`{window}`")).collect();
         format!("starts and advances in {}", windows.join(" or "))
     }
+}
+
+/// Returns the names and digests of `rules`.
+fn names_of(rules: &[DataRule]) -> String {
+    let names = rules.iter().map(|data| match &data.name {
+        Some(name) => format!("`{}` ({})", botops_text::display(name, 60), data.digest.short()),
+        None => data.digest.short(),
+    });
+    names.collect::<Vec<_>>().join(" or ")
 }
 
 fn records_words(least: u64) -> String {

@@ -27,6 +27,9 @@ pub struct EvidenceBasis {
     pub champion: Option<Digest>,
     /// Every bound of the rules.
     pub bounds: Vec<MeasuredBound>,
+    /// The digest of the behavioural tests, if rules are about them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<Digest>,
 }
 
 /// One end of a bound of the rules behind a gate report, and the measured number.

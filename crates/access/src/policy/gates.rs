@@ -23,7 +23,8 @@ impl Required {
     /// Lists the bounds of `rules`, in the order of the file.
     pub(super) fn all(rules: &GateRules) -> Vec<Self> {
         let mut all = Vec::new();
-        let GateRules { metrics, per_class, per_language, relative, per_entity } = rules;
+        let GateRules { metrics, per_class, per_language, relative, per_entity, behaviour, flips } =
+            rules;
         let mut bounds = |section: &str, bounds: &BTreeMap<String, RequiredBound>| {
             for (name, RequiredBound { min, max }) in bounds {
                 let ends = [("min", min), ("max", max)];
@@ -48,11 +49,23 @@ impl Required {
                 Some(Self { key: format!("relative.{name}"), bound: bound? })
             }));
         }
+        let behaviour = behaviour.unwrap_or_default();
+        if behaviour.must_pass {
+            all.push(Self { key: "behaviour.must_pass".to_owned(), bound: 0.0 });
+        }
+        for (name, RequiredBound { min, max }) in behaviour.bounds() {
+            let ends = [("min", min), ("max", max)];
+            all.extend(ends.into_iter().filter_map(|(end, bound)| {
+                Some(Self { key: format!("behaviour.{name}.{end}"), bound: bound? })
+            }));
+        }
+        let most = flips.unwrap_or_default().max_negative;
+        all.extend(most.map(|bound| Self { key: "flips.max_negative".to_owned(), bound }));
         all
     }
 
     fn is_relative(&self) -> bool {
-        self.key.starts_with("relative.")
+        self.key.starts_with("relative.") || self.key.starts_with("flips.")
     }
 
     /// Returns whether a higher bound is stricter, and numbers must not be below it.
@@ -80,6 +93,11 @@ impl Required {
             ["relative", "max_drop", name] => {
                 format!("{name} at most {bound} worse than the champion's")
             }
+            ["behaviour", "must_pass"] => format!("must-pass utterances that fail <= {bound}"),
+            ["behaviour", name, _] => {
+                format!("behavioural tests of {name} that pass {sign} {bound}")
+            }
+            ["flips", _] => format!("negative flips <= {bound} of the records"),
             ["relative", "max_newly_wrong"] => format!("newly wrong records <= {bound}"),
             _ => format!("not worse than the champion at mcnemar p < {bound}"),
         }

@@ -18,8 +18,8 @@ pub use checked::Policy;
 pub use evidence::{Evidence, EvidenceBasis, MeasuredBound};
 pub use judgement::{Case, Check, Demand, Judgement};
 pub use spec::{
-    ApprovalRules, DataRule, GateRules, PolicyMode, PolicySpec, RelativeRules, RequiredBound,
-    RolloutRules,
+    ApprovalRules, BehaviourRules, DataRule, FlipRules, GateRules, PolicyMode, PolicySpec,
+    RelativeRules, RequiredBound, RolloutRules,
 };
 
 #[cfg(test)]

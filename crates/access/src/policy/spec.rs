@@ -37,6 +37,9 @@ pub struct PolicySpec {
     /// Times at which a rollout may start and advance, such as `Mon-Fri 09:00-16:00 Europe/Warsaw`; without any, always.
     /// A rollback is always possible.
     pub windows: Vec<String>,
+    /// Behavioural tests: the gates must have been measured with one of them. Without any, all are accepted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub behaviour: Vec<DataRule>,
 }
 
 /// How strictly a policy is applied.
@@ -67,6 +70,39 @@ pub struct GateRules {
     /// Bounds on `recall`, `precision`, `f1` or `partial_f1` of every annotated entity.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub per_entity: BTreeMap<String, RequiredBound>,
+    /// Rules on behavioural tests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<BehaviourRules>,
+    /// Budgets of changed answers against the champion in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flips: Option<FlipRules>,
+}
+
+/// Rules on behavioural tests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BehaviourRules {
+    /// Whether every must-pass utterance must have its intent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub must_pass: bool,
+    /// Bounds on the share of minimum functionality that passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<RequiredBound>,
+    /// Bounds on the share of variants that get the answer of their utterance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invariance: Option<RequiredBound>,
+    /// Bounds on the share of changes that move the probability as expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<RequiredBound>,
+}
+
+/// Budgets of changed answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlipRules {
+    /// The largest share of records that the champion classifies correctly and the version does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_negative: Option<f64>,
 }
 
 /// A bound on a number.
@@ -180,6 +216,7 @@ impl Default for PolicySpec {
             rollout: RolloutRules::default(),
             approvals: None,
             windows: Vec::new(),
+            behaviour: Vec::new(),
         }
     }
 }
@@ -202,13 +239,33 @@ impl PolicyMode {
     }
 }
 
+impl BehaviourRules {
+    /// Returns the bounds on shares, by name.
+    pub(super) fn bounds(self) -> impl Iterator<Item = (&'static str, RequiredBound)> {
+        let bounds = [
+            ("minimum", self.minimum),
+            ("invariance", self.invariance),
+            ("direction", self.direction),
+        ];
+        bounds.into_iter().filter_map(|(name, bound)| Some((name, bound?)))
+    }
+}
+
 impl GateRules {
     /// Returns whether nothing is required.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let relative = self.relative.clone().unwrap_or_default();
-        *self == Self { relative: self.relative.clone(), ..Self::default() }
+        let others = Self {
+            relative: self.relative.clone(),
+            behaviour: self.behaviour,
+            flips: self.flips,
+            ..Self::default()
+        };
+        *self == others
             && relative == RelativeRules::default()
+            && self.behaviour.unwrap_or_default() == BehaviourRules::default()
+            && self.flips.unwrap_or_default() == FlipRules::default()
     }
 
     /// Checks that every number is finite. A form that has no such number, like JSON, would lose it.
@@ -223,7 +280,18 @@ impl GateRules {
                 Err(fault(&key, message).hint("write a number, such as `0.8`"))
             }
         };
-        let Self { metrics, per_class, per_language, relative, per_entity } = self;
+        let Self { metrics, per_class, per_language, relative, per_entity, behaviour, flips } =
+            self;
+        for (name, bound) in behaviour.unwrap_or_default().bounds() {
+            for (end, number) in [("min", bound.min), ("max", bound.max)] {
+                if let Some(number) = number {
+                    check(format!("gates.behaviour.{name}.{end}"), number)?;
+                }
+            }
+        }
+        if let Some(most) = flips.unwrap_or_default().max_negative {
+            check("gates.flips.max_negative".to_owned(), most)?;
+        }
         for (section, bounds) in [
             ("metrics", metrics),
             ("per_class", per_class),
@@ -261,6 +329,8 @@ impl PolicySpec {
             return Err(fault("min_records", "`min_records` is 0: expected at least one record"));
         }
         self.check_bounds()?;
+        self.behaviour.sort_by_key(|tests| tests.digest);
+        self.behaviour.dedup_by_key(|tests| tests.digest);
         self.data.sort_by_key(|data| data.digest);
         if let Some(twice) = self.data.windows(2).find(|pair| pair[0].digest == pair[1].digest) {
             return Err(fault("data", format!("`data` names `{}` twice", twice[0].digest.short())));
@@ -280,7 +350,8 @@ impl PolicySpec {
     /// Checks that every bound on a gate is a number, and can hold.
     fn check_bounds(&self) -> Result<()> {
         self.gates.check_numbers()?;
-        let GateRules { metrics, per_class, per_language, relative, per_entity } = &self.gates;
+        let GateRules { metrics, per_class, per_language, relative, per_entity, behaviour, flips } =
+            &self.gates;
         for (section, bounds) in [
             ("metrics", metrics),
             ("per_class", per_class),
@@ -288,18 +359,17 @@ impl PolicySpec {
             ("per_entity", per_entity),
         ] {
             for (name, bound) in bounds {
-                let key = format!("gates.{section}.{name}");
-                if bound.min.or(bound.max).is_none() {
-                    return Err(fault(&key, format!("the gate on `{name}` has no bound"))
-                        .hint(format!("write a bound, such as `{name}: {{min: 0.8}}`")));
-                }
-                if let (Some(min), Some(max)) = (bound.min, bound.max)
-                    && min > max
-                {
-                    let message = format!("the gate on `{name}` cannot hold: {min} is above {max}");
-                    return Err(fault(&key, message));
-                }
+                check_bound(section, name, *bound)?;
             }
+        }
+        for (name, bound) in behaviour.unwrap_or_default().bounds() {
+            check_bound("behaviour", name, bound)?;
+        }
+        if let Some(most) = flips.unwrap_or_default().max_negative
+            && !(0.0..=1.0).contains(&most)
+        {
+            let message = format!("`{most}` is not a share from 0 to 1");
+            return Err(fault("gates.flips.max_negative", message));
         }
         for (name, drop) in relative.iter().flat_map(|relative| &relative.max_drop) {
             if *drop < 0.0 {
@@ -316,6 +386,19 @@ impl PolicySpec {
             ));
         }
         Ok(())
+    }
+}
+
+/// Checks that a bound on a gate has an end, and can hold.
+fn check_bound(section: &str, name: &str, bound: RequiredBound) -> Result<()> {
+    let key = format!("gates.{section}.{name}");
+    match (bound.min, bound.max) {
+        (None, None) => Err(fault(&key, format!("the gate on `{name}` has no bound"))
+            .hint(format!("write a bound, such as `{name}: {{min: 0.8}}`"))),
+        (Some(min), Some(max)) if min > max => {
+            Err(fault(&key, format!("the gate on `{name}` cannot hold: {min} is above {max}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -32,6 +32,7 @@ fn evidence(bounds: &[(&str, f64, Option<f64>)]) -> Evidence {
             n: 200,
             champion: Some(Digest::of(b"champion")),
             bounds: bounds.collect(),
+            behaviour: Some(Digest::of(b"tests")),
         }),
     }
 }
@@ -455,4 +456,49 @@ fn the_demands_are_listed_in_words() {
             "windows: starts and advances in `Sat 10:00-12:00 UTC`",
         ]
     );
+}
+
+#[test]
+fn rules_on_behaviour_and_flips_are_compared_like_the_others() {
+    let policy = policy(
+        "gates: {behaviour: {must_pass: true, invariance: {min: 0.9}}, flips: {max_negative: 0.02}}",
+    );
+    let strong = [
+        ("behaviour.must_pass", 0.0, Some(0.0)),
+        ("behaviour.invariance.min", 0.95, Some(0.97)),
+        ("flips.max_negative", 0.01, Some(0.005)),
+    ];
+    assert!(judged(&policy, &evidence(&strong)).is_satisfied());
+    let with = |at: usize, bound: f64, value: Option<f64>| {
+        let mut weak = strong;
+        weak[at] = (weak[at].0, bound, value);
+        violated(&judged(&policy, &evidence(&weak)))
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    // A weaker rule, a worse number, and no number at all.
+    assert_eq!(with(1, 0.5, Some(0.97)), ["gates.behaviour.invariance.min"]);
+    assert_eq!(with(2, 0.02, Some(0.04)), ["gates.flips.max_negative"]);
+    assert_eq!(with(0, 0.0, None), ["gates.behaviour.must_pass"]);
+    assert_eq!(violated(&judged(&policy, &evidence(&strong[1..]))), ["gates.behaviour.must_pass"]);
+    // Flips against another model than the champion prove nothing.
+    let mut moved = evidence(&strong);
+    moved.basis.as_mut().unwrap().champion = Some(Digest::of(b"another"));
+    assert_eq!(violated(&judged(&policy, &moved)), ["gates.flips.max_negative"]);
+}
+
+#[test]
+fn a_policy_names_the_behavioural_tests_that_it_trusts() {
+    let bounds = [("behaviour.must_pass", 0.0, Some(0.0))];
+    let named = |digest: Digest| policy(&format!("behaviour: [{{digest: \"{digest}\"}}]"));
+    assert!(judged(&named(Digest::of(b"tests")), &evidence(&bounds)).is_satisfied());
+    let other = named(Digest::of(b"strict tests"));
+    assert_eq!(violated(&judged(&other, &evidence(&bounds))), ["behaviour"]);
+    let mut without = evidence(&bounds);
+    without.basis.as_mut().unwrap().behaviour = None;
+    assert_eq!(violated(&judged(&other, &without)), ["behaviour"]);
+    // A policy without these keys keeps its bytes, and so its digest.
+    let plain = String::from_utf8(policy(GATES).to_bytes()).unwrap();
+    assert!(!plain.contains("behaviour") && !plain.contains("flips"), "{plain}");
 }
