@@ -3,12 +3,14 @@
 use super::{Exit, Outcome, gate};
 use crate::cli::{
     arguments::{data_args::DataArgs, data_source},
-    session::{context::Context, provenance},
+    session::{context::Context, judging::read_behaviour, provenance},
     terminal::tables,
 };
 use botops_datasets::Presence;
 use botops_digest::{Digest, canonical_json};
-use botops_evaluation::{self as evaluation, Comparison, EvaluationReport, GateReport, GateSpec};
+use botops_evaluation::{
+    self as evaluation, BehaviourSpec, Comparison, EvaluationReport, GateReport, GateSpec,
+};
 use botops_findings::{Fault, Finding, Result};
 use botops_models::IntentModel;
 use botops_pipelines::{self as pipelines, Provenance};
@@ -32,6 +34,9 @@ pub(crate) struct Args {
     /// Judge by the rules in this YAML file, and register the model only if it passes
     #[arg(long, value_name = "FILE", requires = "test")]
     rules: Option<PathBuf>,
+    /// Run the behavioural tests in this YAML file, too; rules on `behaviour` need it
+    #[arg(long, value_name = "FILE", requires = "test")]
+    behaviour: Option<PathBuf>,
     /// Run that made the model; default: the newest recorded run with this file
     #[arg(long, value_name = "ID")]
     run: Option<String>,
@@ -72,6 +77,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => context.workspace()?.model.value.clone().ok_or_else(|| no_name(args))?,
     };
     let rules = args.rules.as_deref().map(gate::read_rules).transpose()?;
+    let behaviour = args.behaviour.as_deref().map(read_behaviour).transpose()?;
     // One read: the bytes that are registered are those that are judged.
     let (model, digest, bytes) = IntentModel::read_with_bytes(&args.model)?;
     let registry = context.registry()?;
@@ -82,6 +88,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         registry: &registry,
         champion: known.champion.as_ref(),
         rules: rules.as_ref(),
+        behaviour: behaviour.as_ref(),
     };
     let evidence = judging.run((&model, digest))?;
     let run = made_by(args, context, digest)?;
@@ -274,6 +281,7 @@ struct Judging<'a> {
     registry: &'a Registry,
     champion: Option<&'a Version>,
     rules: Option<&'a Checked<GateSpec>>,
+    behaviour: Option<&'a Checked<BehaviourSpec>>,
 }
 
 impl Judging<'_> {
@@ -291,7 +299,14 @@ impl Judging<'_> {
         };
         let options = self.args.columns.options(Presence::Required);
         let data = data_source::dataset(self.context, test, &options)?;
-        let report = evaluation::evaluate(challenger.0, challenger.1, &data)?;
+        let mut report = evaluation::evaluate(challenger.0, challenger.1, &data)?;
+        let mut warnings = evaluation::data_warnings(challenger.0, &data);
+        if let (Some(tests), Some(path)) = (self.behaviour, &self.args.behaviour) {
+            let file = path.display().to_string();
+            let tested = evaluation::test_behaviour(challenger.0, tests, &file);
+            warnings.extend(evaluation::behaviour_warnings(&tested));
+            report.behaviour = Some(tested);
+        }
         let comparison = match self.champion {
             Some(version) if version.model_digest() != Some(challenger.1) => {
                 let bytes = self.context.wait(self.registry.file(version, "model.botops"))??;
@@ -304,7 +319,6 @@ impl Judging<'_> {
             Some(rules) => evaluation::gate(rules, &report, comparison.as_ref())?,
             None => self_test,
         };
-        let warnings = evaluation::data_warnings(challenger.0, &data);
         Ok(Evidence { gate, evaluation: Some(report), comparison, warnings })
     }
 }

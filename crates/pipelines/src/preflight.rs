@@ -6,8 +6,11 @@ use super::{
     input_files,
     plan::{Plan, Stage},
     services::{Prospect, Services},
-    spec::StageSpec,
-    stages::work::{Work, pushed},
+    spec::{EvaluateStage, StageSpec},
+    stages::{
+        read_behaviour,
+        work::{Work, pushed},
+    },
     state::Folder,
     status::{self, StageStatus},
 };
@@ -36,13 +39,17 @@ pub async fn preflight(plan: &Plan, services: &Services<'_>) -> Result<()> {
 /// pipeline: without its files, the pipeline may belong to another workspace.
 ///
 /// # Errors
-/// `BOT-1001` (exit 2).
+/// `BOT-1001` (exit 2); those of behavioural tests.
 pub(super) fn check_files(plan: &Plan, root: &Path) -> Result<()> {
     for stage in written_by_no_stage(plan) {
         for (key, path) in files(stage) {
             for file in input_files::expand(root, &path)? {
                 readable(plan, root, stage, key, &file)?;
             }
+        }
+        if let Some(StageSpec::Evaluate(EvaluateStage { behaviour: Some(path), .. })) = &stage.spec
+        {
+            read_behaviour(root, path)?;
         }
     }
     Ok(())
@@ -84,11 +91,10 @@ fn files(stage: &Stage) -> Vec<(&'static str, PathBuf)> {
         StageSpec::Drift(spec) => vec![("current", Some(&spec.current))],
         StageSpec::Promote(spec) => vec![("traffic", spec.traffic.as_ref())],
         StageSpec::DialogueTest(spec) => vec![("stories", spec.stories.as_ref())],
-        StageSpec::Split(_)
-        | StageSpec::Evaluate(_)
-        | StageSpec::Gate(_)
-        | StageSpec::Push(_)
-        | StageSpec::Shell(_) => Vec::new(),
+        StageSpec::Evaluate(spec) => vec![("behaviour", spec.behaviour.as_ref())],
+        StageSpec::Split(_) | StageSpec::Gate(_) | StageSpec::Push(_) | StageSpec::Shell(_) => {
+            Vec::new()
+        }
     };
     named.into_iter().filter_map(|(key, path)| Some((key, path?.clone()))).collect()
 }

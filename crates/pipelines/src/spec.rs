@@ -136,6 +136,9 @@ stage! {
         model: String,
         /// The split stage.
         on: String,
+        /// Behavioural tests of the model (YAML), for the report and for rules on `behaviour`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        behaviour: Option<PathBuf>,
     }
 }
 stage! {

@@ -212,6 +212,9 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
         Some(StageSpec::Evaluate(spec)) => {
             take(work, &mut inputs, &spec.model, "model.botops")?;
             take(work, &mut inputs, &spec.on, "test.csv")?;
+            if let Some(behaviour) = &spec.behaviour {
+                inputs.insert("file:behaviour".to_owned(), input_files::digest(root, behaviour)?);
+            }
             settled = is_champion(work, inputs[&format!("{}/model.botops", spec.model)]);
             let champion = work.champion.as_ref().and_then(|version| version.model_digest());
             inputs.extend(champion.map(|champion| (CHAMPION.to_owned(), champion)));

@@ -1,7 +1,9 @@
 //! An evaluation as text: metrics, classes, confusions, errors, and the comparison with another model.
 
 use crate::cli::{session::judging::Judged, terminal::tables};
-use botops_evaluation::{ClassMetrics, Comparison, EntityScores, EvaluationReport, Flip};
+use botops_evaluation::{
+    BehaviourKind, ClassMetrics, Comparison, EntityScores, EvaluationReport, Flip, Metric,
+};
 use botops_text::{counted, interval, utterance};
 
 /// The most classes that are all listed.
@@ -44,6 +46,7 @@ pub(in crate::cli) fn report(report: &EvaluationReport, errors: usize) -> String
     out.push_str(&confusion(&report.intents, &report.confusion));
     out.push_str(&entities(report));
     out.push_str(&confidence(report));
+    out.push_str(&behaviour(report, errors));
     if !report.unknown_intents.is_empty() {
         let unknown: Vec<String> =
             report.unknown_intents.iter().map(|intent| named(intent)).collect();
@@ -97,6 +100,64 @@ fn entities(report: &EvaluationReport) -> String {
             names.join(", ")
         ));
     }
+    out
+}
+
+/// Renders the behavioural tests, with at most `most` failures; empty if there were none.
+fn behaviour(report: &EvaluationReport, most: usize) -> String {
+    let Some(tests) = &report.behaviour else { return String::new() };
+    let row = |kind: &str, name: &str, passed: &Metric, must: String| {
+        vec![
+            kind.to_owned(),
+            named(name),
+            format!("{:.3}", passed.value),
+            interval(passed.ci95, 3),
+            tables::count(passed.n),
+            must,
+        ]
+    };
+    let rows = tests.capabilities.iter().map(|result| {
+        let must = match (result.must_pass, result.must_pass_failed) {
+            (0, _) => String::new(),
+            (n, failed) => format!("{} of {n} pass", n - failed),
+        };
+        row(result.kind.name(), &result.capability, &result.passed, must)
+    });
+    let kinds = [BehaviourKind::Minimum, BehaviourKind::Invariance, BehaviourKind::Direction];
+    let sums = kinds
+        .into_iter()
+        .filter_map(|kind| Some(row(kind.name(), "all", &tests.rate(kind)?, String::new())));
+    let header = ["behaviour", "capability", "passed", "95 % interval", "tests", "must pass"];
+    let mut out = format!("\n{}", tables::table(&header, rows.chain(sums), &[2, 4]));
+    if !tests.without_variants.is_empty() {
+        out.push_str(&format!(
+            "no utterance has variants of: {}\n",
+            tests.without_variants.join(", ")
+        ));
+    }
+    let shown = tests.failures.len().min(most);
+    if shown == 0 {
+        return out;
+    }
+    let rows = tests.failures.iter().take(shown).map(|failure| {
+        let text = utterance(failure.changed.as_ref().unwrap_or(&failure.text), UTTERANCE);
+        vec![
+            named(&failure.capability),
+            if failure.must_pass { "yes" } else { "" }.to_owned(),
+            named(&failure.expected),
+            named(&failure.found),
+            text,
+        ]
+    });
+    out.push_str(&format!(
+        "{shown} of {} failed tests:\n",
+        tables::count(tests.failures.len() as u64)
+    ));
+    out.push_str(&tables::table(
+        &["capability", "must pass", "expected", "found", "text"],
+        rows,
+        &[],
+    ));
     out
 }
 
@@ -288,13 +349,14 @@ fn misclassified(report: &EvaluationReport, most: usize) -> String {
 fn against(name: &str, comparison: &Comparison, most: usize) -> String {
     let mut out = format!(
         "against {name} on the same {} utterances: accuracy {:.3} -> {:.3} ({:+.3}), \
-         newly right {}, newly wrong {}, exact McNemar p {}\n",
+         newly right {}, newly wrong {} ({} of the records), exact McNemar p {}\n",
         tables::count(comparison.n),
         comparison.champion_accuracy,
         comparison.challenger_accuracy,
         comparison.challenger_accuracy - comparison.champion_accuracy,
         tables::count(comparison.newly_right.len() as u64),
         tables::count(comparison.newly_wrong.len() as u64),
+        tables::metric(&comparison.flips().negative),
         tables::p_value(comparison.mcnemar_p)
     );
     for (title, flips) in

@@ -10,8 +10,9 @@ use crate::cli::{
     terminal::tables,
 };
 use botops_datasets::{self as datasets, Dataset, Presence, Record};
-use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
+use botops_evaluation::{self as evaluation, BehaviourSpec, Comparison, EvaluationReport};
 use botops_findings::{Fault, Finding, Result};
+use botops_spec::{Checked, Spec as _};
 use botops_text::shell_line;
 use std::path::Path;
 
@@ -52,6 +53,7 @@ impl Judged {
 /// Evaluates the model that `args` name on their data, and compares it with the other one.
 pub(crate) fn judge(context: &Context, args: &JudgeArgs) -> Result<Judged> {
     refuse_model_as_data(context, &args.data)?;
+    let behaviour = args.behaviour.as_deref().map(read_behaviour).transpose()?;
     let options = args.columns.options(Presence::Required);
     let data = data_source::dataset(context, &args.data, &options)?;
     let (data, n_unlabelled) = match args.skip_unlabelled {
@@ -60,7 +62,7 @@ pub(crate) fn judge(context: &Context, args: &JudgeArgs) -> Result<Judged> {
     };
     let found = model_arg::load_or_champion(context, args.model.as_deref())?;
     let rival = args.against.as_deref().map(|name| model_arg::load(context, name)).transpose()?;
-    let report = evaluation::evaluate(&found.model, found.digest, &data).map_err(|fault| {
+    let mut report = evaluation::evaluate(&found.model, found.digest, &data).map_err(|fault| {
         match fault.code() {
             "BOT-3003" => {
                 fault.hint("or leave out the records without an intent: `--skip-unlabelled`")
@@ -76,8 +78,18 @@ pub(crate) fn judge(context: &Context, args: &JudgeArgs) -> Result<Judged> {
         }
         None => None,
     };
-    let warnings = evaluation::data_warnings(&found.model, &data);
+    let mut warnings = evaluation::data_warnings(&found.model, &data);
+    if let (Some(tests), Some(path)) = (&behaviour, &args.behaviour) {
+        let tested = evaluation::test_behaviour(&found.model, tests, &path.display().to_string());
+        warnings.extend(evaluation::behaviour_warnings(&tested));
+        report.behaviour = Some(tested);
+    }
     Ok(Judged { found, data, n_unlabelled, report, against, warnings })
+}
+
+/// Reads the behavioural tests at `path` and checks them.
+pub(crate) fn read_behaviour(path: &Path) -> Result<Checked<BehaviourSpec>> {
+    BehaviourSpec::read(path)?.check().map_err(|fault| fault.file(path))
 }
 
 /// Returns the labelled records of `data`, and the number of the others.

@@ -26,13 +26,15 @@ use super::{
 };
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions, TableRows, table::Origin};
 use botops_digest::Digest;
-use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
+use botops_evaluation::{
+    self as evaluation, BehaviourKind, BehaviourSpec, Comparison, EvaluationReport,
+};
 use botops_expectations::Expectations;
 use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::ModelSpec;
 use botops_report as report;
-use botops_spec::{self as spec, Outline, Spec as _};
+use botops_spec::{self as spec, Checked, Outline, Spec as _};
 use botops_splits::SplitLock;
 use botops_validation::{Keep, ValidateOptions};
 use bytes::Bytes;
@@ -338,10 +340,19 @@ fn unused(plan: &Plan, stage: &str, model: &ModelSpec) -> Result<Vec<Finding>> {
     Ok(model.unused_below(&outline, &plan.file.display().to_string(), &root))
 }
 
-async fn evaluate(work: &Work<'_>, stage: &EvaluateStage, made: &Path) -> Result<Ended> {
+async fn evaluate(work: &mut Work<'_>, stage: &EvaluateStage, made: &Path) -> Result<Ended> {
+    let tests = match &stage.behaviour {
+        Some(path) => Some((read_behaviour(&work.services.root, path)?, path)),
+        None => None,
+    };
     let (model, digest) = read_model(work, &stage.model)?;
     let data = read_output(work, &stage.on, "test.csv")?;
-    let report = evaluation::evaluate(&model, digest, &data)?;
+    let mut report = evaluation::evaluate(&model, digest, &data)?;
+    if let Some((tests, path)) = tests {
+        let tested = evaluation::test_behaviour(&model, &tests, &path.display().to_string());
+        work.findings.extend(evaluation::behaviour_warnings(&tested));
+        report.behaviour = Some(tested);
+    }
     let comparison = match work.champion.clone() {
         Some(version) => {
             let champion = load(work, &version).await?;
@@ -368,7 +379,28 @@ async fn evaluate(work: &Work<'_>, stage: &EvaluateStage, made: &Path) -> Result
             comparison.mcnemar_p
         ));
     }
+    summary.push_str(&behaviour_line(&report));
     Ok((StageVerdict::Passed, summary))
+}
+
+/// Reads the behavioural tests at `path` below `root`, and checks them.
+pub(super) fn read_behaviour(root: &Path, path: &Path) -> Result<Checked<BehaviourSpec>> {
+    BehaviourSpec::read(&root.join(path))?.check().map_err(|fault| fault.file(path))
+}
+
+/// Returns the share of each kind of behavioural test that passed, in one line.
+fn behaviour_line(report: &EvaluationReport) -> String {
+    let Some(tests) = &report.behaviour else { return String::new() };
+    let kinds = [BehaviourKind::Minimum, BehaviourKind::Invariance, BehaviourKind::Direction];
+    let rates = kinds.into_iter().filter_map(|kind| {
+        let passed = tests.rate(kind)?;
+        Some(format!("{} {:.3}", kind.name(), passed.value))
+    });
+    let must = match tests.must_pass {
+        0 => String::new(),
+        n => format!(", {} of {n} must-pass", n - tests.must_pass_failed),
+    };
+    format!("; behaviour: {}{must}", rates.collect::<Vec<_>>().join(", "))
 }
 
 /// Returns the two main metrics, accuracy and macro F1, in one line.
