@@ -34,8 +34,8 @@ use std::time::Duration;
 /// **Held.** While [`Observation::held`] names a freeze or a closed window, a rollout waits where it would advance: before
 /// loading, at the end of shadow, at the end of a step, with all approvals, at the end of settling. Deadlines count on.
 ///
-/// A `now` before the latest transition counts as the time of that transition. The caller measures `now` on a clock that
-/// does not jump, and reports a jump of the wall clock with [`crate::clock_jumped`].
+/// A `now` before the latest transition counts as the time of that transition. The caller takes `now`
+/// from [`crate::RolloutTime`], never from a wall clock, and reports a jump of the wall clock with [`crate::clock_jumped`].
 #[must_use]
 pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>) -> Transition {
     let now = now.max(rollout.updated_at);

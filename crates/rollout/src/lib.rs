@@ -53,6 +53,7 @@ mod reach;
 mod replay;
 mod replica_observation;
 mod replica_splits;
+mod rollout_time;
 mod rounding;
 mod settling;
 mod slot;
@@ -69,7 +70,7 @@ mod wording;
 pub use advance::advance;
 pub use approval::Approval;
 pub use assignment::{Arm, assign};
-pub use clock_jump::clock_jumped;
+pub use clock_jump::{ClockJump, clock_difference, clock_jumped};
 pub use command::{command, command_held};
 pub use decision::Decision;
 pub use failure::{FailureKind, GatePolicy, RESOLUTION_WINDOW};
@@ -90,6 +91,7 @@ pub use replica_observation::{
     LARGEST_OBSERVATION, MOST_KEYS, MOST_VERDICTS, Marked, OBSERVATION_SCHEMA, ReplicaObservation,
     Seen, unit_key,
 };
+pub use rollout_time::RolloutTime;
 pub use slot::Slot;
 pub use spec::{ApprovalSpec, LimitsSpec, RolloutSpec, SettleSpec, ShadowSpec, StepSpec};
 pub use state::{Effect, PauseReason, Phase, Rollout, RolloutRequest, Versions};

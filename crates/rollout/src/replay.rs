@@ -6,7 +6,7 @@
 
 use crate::{
     advance::advance,
-    clock_jump::clock_jumped,
+    clock_jump::{ClockJump, clock_jumped, clock_jumped_before},
     command::command_held,
     observation::Observation,
     promotion::SHADOW_RUN_IS_OVER,
@@ -43,10 +43,19 @@ pub enum RecordedInput {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held: Option<String>,
     },
-    /// A jump of the wall clock to the time of this input.
+    /// A jump of the wall clock to the time of this input, as older versions took it: they moved the times of the rollout.
     ClockJump {
         /// The time before the jump.
         from: DateTime<Utc>,
+    },
+    /// A jump of the wall clock of the server that ticked.
+    WallClock {
+        /// The id of the server; empty if the log does not name it.
+        server: String,
+        /// The time that its clock would have shown.
+        from: DateTime<Utc>,
+        /// The time that its clock showed.
+        to: DateTime<Utc>,
     },
 }
 
@@ -74,7 +83,11 @@ fn decide(rollout: &Rollout, recorded: &RecordedTick) -> Result<Transition> {
         RecordedInput::Command { request, held } => {
             command_held(rollout, request, held.as_deref(), recorded.at)
         }
-        RecordedInput::ClockJump { from } => Ok(clock_jumped(rollout, *from, recorded.at)),
+        RecordedInput::ClockJump { from } => Ok(clock_jumped_before(rollout, *from, recorded.at)),
+        RecordedInput::WallClock { server, from, to } => {
+            let jump = ClockJump { from: *from, to: *to };
+            Ok(clock_jumped(rollout, server, &jump, recorded.at))
+        }
     }
 }
 
@@ -99,7 +112,7 @@ pub fn replay_step(before: &Rollout, after: &Rollout) -> Result<(RecordedTick, T
             decided_instead = Some(transition.next);
         }
     }
-    // A person acted while the clock had just jumped.
+    // A person acted while the clock had just jumped, and an older version moved the times.
     for recorded in commands(after) {
         if let Ok(transition) = decide(&before.rebased(after.updated_at), &recorded)
             && transition.next == *after
@@ -148,11 +161,14 @@ fn candidates(before: &Rollout, after: &Rollout) -> Vec<RecordedTick> {
         let input = RecordedInput::Tick { observation };
         times.iter().map(move |&at| RecordedTick { at, input: input.clone() })
     });
-    let jump = RecordedTick {
-        at: after.updated_at,
-        input: RecordedInput::ClockJump { from: before.updated_at },
-    };
-    ticks.chain(commands(after)).chain([jump]).collect()
+    // The two states do not tell from and to which time the wall clock jumped.
+    let (server, from) = (String::new(), before.updated_at);
+    let jumps = [
+        RecordedInput::WallClock { server, from, to: after.updated_at },
+        RecordedInput::ClockJump { from },
+    ];
+    let jumps = jumps.map(|input| RecordedTick { at: after.updated_at, input });
+    ticks.chain(commands(after)).chain(jumps).collect()
 }
 
 /// Returns the commands that may lead from `before` to `after`.

@@ -36,8 +36,12 @@ pub struct ReplicaObservation {
     pub replica: String,
     /// 1 for the replica's first object, then one more for each.
     pub number: u64,
-    /// The time of the observation, by the replica's clock.
+    /// The time of the observation, by the replica's own clock: of use only beside other times of this replica.
     pub at: DateTime<Utc>,
+    /// The time of the rollout as the replica counts it ([`crate::RolloutTime`]). Older versions do not give it: the time
+    /// of the rollout is then the clock of the replica that ticks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<DateTime<Utc>>,
     /// Conversations of the current step that go on at this replica; if it is killed, they are lost.
     #[serde(default)]
     pub open: u64,
@@ -119,6 +123,7 @@ impl ReplicaObservation {
             replica: replica.to_owned(),
             number,
             at,
+            time: None,
             open: 0,
             leaves: false,
             arms: Vec::new(),

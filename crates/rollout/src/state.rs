@@ -128,7 +128,7 @@ pub enum PauseReason {
     SampleRatioMismatch,
     /// Observations are stale; the weight is zero.
     Stale,
-    /// The wall clock jumped while the server ran, or was set back while none ran; the weight is zero.
+    /// The wall clock of the server that ticks jumped while it ran; the weight is zero.
     ClockJump,
     /// A freeze or a closed promotion window kept the challenger from its next step. The pause ends by itself when the
     /// hold ends.

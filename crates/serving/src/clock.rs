@@ -1,40 +1,32 @@
 //! The clock of a server: the wall clock with a steady companion, or a clock that a rehearsal sets.
 //!
-//! The wall clock can be set, forwards and backwards, while the process lives. Durations of a rollout are measured on a
-//! steady clock: the wall time at its start plus the monotonic time since then. When the two disagree, the wall clock
-//! jumped; the steady clock continues from the wall clock, and the caller hears of it once.
+//! The wall clock can be set, forwards and backwards, while the process lives. Durations are measured on the monotonic
+//! clock, which nobody sets. The steady clock is the wall time at the start plus the monotonic time since then: when it
+//! disagrees with the wall clock, that jumped; the steady clock continues from it, and the caller hears of it once.
 
+use botops_rollout::ClockJump;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
-
-/// The largest disagreement of the two clocks that is no jump: time synchronization corrects small errors in steps.
-pub(super) const TOLERANCE: TimeDelta = TimeDelta::minutes(1);
-
-/// A jump of the wall clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Jump {
-    /// The time that the steady clock showed.
-    pub(super) from: DateTime<Utc>,
-    /// The time that the wall clock showed then, and from which both continue.
-    pub(super) to: DateTime<Utc>,
-}
 
 /// A source of the current time.
 pub(super) trait Clock: Send + Sync {
     /// Returns the wall time.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Returns the steady time: differences of it are durations, whatever happens to the wall clock.
+    /// Returns the steady time: the wall time, and between two jumps a measure of durations.
     fn steady(&self) -> DateTime<Utc>;
 
+    /// Returns the time since the start of the clock: differences of it are durations, whatever happens to the wall clock.
+    fn monotonic(&self) -> Duration;
+
     /// Returns the jump of the wall clock since the last call, if there was one.
-    fn take_jump(&self) -> Option<Jump>;
+    fn take_jump(&self) -> Option<ClockJump>;
 }
 
 /// The clock of the machine.
@@ -42,12 +34,15 @@ pub(super) trait Clock: Send + Sync {
 pub(super) struct WallClock {
     /// A moment on the monotonic clock, and the steady time of that moment.
     anchor: Mutex<(Instant, DateTime<Utc>)>,
+    /// The start of the clock.
+    begin: Instant,
 }
 
 impl WallClock {
     /// Starts the steady clock at the current wall time.
     pub(super) fn start() -> Self {
-        Self { anchor: Mutex::new((Instant::now(), Utc::now())) }
+        let begin = Instant::now();
+        Self { anchor: Mutex::new((begin, Utc::now())), begin }
     }
 }
 
@@ -68,17 +63,16 @@ impl Clock for WallClock {
         since(*self.anchor.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn take_jump(&self) -> Option<Jump> {
+    fn monotonic(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    fn take_jump(&self) -> Option<ClockJump> {
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
-        let jump = jump(since(*anchor), Utc::now())?;
+        let jump = ClockJump::between(since(*anchor), Utc::now())?;
         *anchor = (Instant::now(), jump.to);
         Some(jump)
     }
-}
-
-/// Returns the jump between a steady time and a wall time, if they disagree by more than [`TOLERANCE`].
-pub(super) fn jump(from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Jump> {
-    ((to - from).abs() > TOLERANCE).then_some(Jump { from, to })
 }
 
 /// A clock that stands still until it is set: a rehearsal sets it to the time of the recorded traffic.
@@ -88,12 +82,19 @@ pub(super) struct ManualClock {
     steady: AtomicI64,
     /// The wall time less the steady time, in microseconds.
     ahead: AtomicI64,
+    /// The steady time at the start plus all jumps since then, in microseconds.
+    begin: AtomicI64,
 }
 
 impl ManualClock {
     /// Starts at `at`.
     pub(super) fn new(at: DateTime<Utc>) -> Self {
-        Self { steady: AtomicI64::new(at.timestamp_micros()), ahead: AtomicI64::new(0) }
+        let begin = at.timestamp_micros();
+        Self {
+            steady: AtomicI64::new(begin),
+            ahead: AtomicI64::new(0),
+            begin: AtomicI64::new(begin),
+        }
     }
 
     /// Moves to `at`.
@@ -118,10 +119,16 @@ impl Clock for ManualClock {
         from_micros(self.steady.load(Ordering::SeqCst))
     }
 
-    fn take_jump(&self) -> Option<Jump> {
-        let jump = jump(self.steady(), self.now())?;
+    fn monotonic(&self) -> Duration {
+        let passed = self.steady.load(Ordering::SeqCst) - self.begin.load(Ordering::SeqCst);
+        Duration::from_micros(u64::try_from(passed).unwrap_or_default())
+    }
+
+    fn take_jump(&self) -> Option<ClockJump> {
+        let jump = ClockJump::between(self.steady(), self.now())?;
         let ahead = self.ahead.swap(0, Ordering::SeqCst);
         self.steady.fetch_add(ahead, Ordering::SeqCst);
+        self.begin.fetch_add(ahead, Ordering::SeqCst);
         Some(jump)
     }
 }
@@ -152,9 +159,13 @@ mod tests {
         // Small corrections add up.
         clock.leap(TimeDelta::seconds(45));
         let to = DateTime::UNIX_EPOCH + TimeDelta::seconds(90);
-        assert_eq!(clock.take_jump(), Some(Jump { from: DateTime::UNIX_EPOCH, to }));
+        assert_eq!(clock.take_jump(), Some(ClockJump { from: DateTime::UNIX_EPOCH, to }));
         assert_eq!((clock.take_jump(), clock.steady()), (None, to));
         clock.leap(TimeDelta::hours(-1));
         assert_eq!(clock.take_jump().map(|jump| jump.to - jump.from), Some(TimeDelta::hours(-1)));
+        // No jump is time that passed.
+        assert_eq!(clock.monotonic(), Duration::ZERO);
+        clock.set(clock.steady() + TimeDelta::seconds(7));
+        assert_eq!(clock.monotonic(), Duration::from_secs(7));
     }
 }

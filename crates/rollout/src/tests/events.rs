@@ -188,7 +188,10 @@ fn apply(rollout: &Rollout, event: &Event, now: DateTime<Utc>) -> Option<Transit
             Some(advance(rollout, &seen, now))
         }
         Input::Command(c) => command_held(rollout, c, event.held.as_deref(), now).ok(),
-        Input::ClockJump => Some(clock_jumped(rollout, rollout.updated_at, now)),
+        Input::ClockJump => {
+            let jump = ClockJump { from: now, to: now - minutes(13 * 60) };
+            Some(clock_jumped(rollout, "01M8", &jump, now))
+        }
     }
 }
 

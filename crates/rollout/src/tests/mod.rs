@@ -18,6 +18,7 @@ mod recorded;
 mod replica_splits;
 mod replicas_judged;
 mod replicas_simulated;
+mod rollout_time;
 mod settling;
 mod shadow_plan;
 mod simulation;

@@ -92,7 +92,7 @@ impl Canary {
                 }
                 if !matches!(open.rollout.phase, Phase::RollingBack { .. }) {
                     let command = Command::Supersede { by: rollout.id.clone() };
-                    let now = self.app.clock.steady();
+                    let now = self.rollout_now(&state);
                     let transition = rollout::command(&open.rollout, &command, now)?;
                     if matches!(mode, Mode::Real) && self.take_lease(&mut state).await? {
                         // The mark of the request belongs to the entry that starts the rollout.
@@ -282,6 +282,7 @@ impl Canary {
                 return self.rollout_after(seq).await.map(Some);
             }
             self.learn_policy(&mut state).await?;
+            self.learn_time(&mut state).await?;
             self.pause_after_jump(&mut state).await?;
             self.check_approver(&state, id, command, requester).await?;
             let transition = self.checked(&state, id, command, requester, if_match)?;
@@ -346,7 +347,7 @@ impl Canary {
             )
             .hint("end it with `botops rollout abort --reason TEXT`"));
         }
-        let (held, now) = (self.held(state), self.app.clock.steady());
+        let (held, now) = (self.held(state), self.rollout_now(state));
         let transition = rollout::command_held(rollout, command, held.as_deref(), now)?;
         // The reason of an abort is part of the command.
         let is_abort = matches!(command, Command::Abort { .. });
@@ -370,6 +371,7 @@ impl Canary {
             let step = named(state.step(&self.app.model), id, &self.app.model)?;
             return Ok(unchanged(&step.rollout, Effect::None));
         }
+        self.learn_time(&mut state).await?;
         self.check_approver(&state, id, command, requester).await?;
         self.checked(&state, id, command, requester, if_match)
     }

@@ -2,7 +2,10 @@
 
 use botops_rollout::{Merged, Observation};
 use chrono::{DateTime, Utc};
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 /// The numbers of the last observation of each server.
 pub(super) type Marks = BTreeMap<String, u64>;
@@ -19,12 +22,14 @@ pub(super) struct Ticking {
     pub(super) seen: BTreeMap<String, Numbers>,
     /// When a new observation of each server was last read, by this server's clock; `None` once the server has left.
     pub(super) heard: BTreeMap<String, Option<Instant>>,
+    /// The servers whose clock differs from the clock of this one, as reported.
+    pub(super) clocks: BTreeSet<String>,
     /// When the observations of the other servers were last read.
     pub(super) gathered: Option<Instant>,
     /// When the union was last kept.
     pub(super) kept: Instant,
-    /// The steady time of the last tick.
-    pub(super) ticked: DateTime<Utc>,
+    /// When this server ticked last, by its own monotonic clock; `None` before its first tick.
+    pub(super) ticked: Option<Instant>,
 }
 
 impl Ticking {
@@ -51,6 +56,8 @@ impl Ticking {
             sum.add(seen.clone());
             sum.held = held;
         }
+        // The servers that observed have clocks of their own.
+        sum.observed_at = Some(now);
         sum
     }
 }
@@ -71,7 +78,7 @@ pub(super) struct Numbers {
     /// All numbers up to this one.
     below: u64,
     /// Those beyond it.
-    beyond: std::collections::BTreeSet<u64>,
+    beyond: BTreeSet<u64>,
 }
 
 impl Numbers {

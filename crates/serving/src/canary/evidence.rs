@@ -7,16 +7,20 @@ use super::{
 };
 use botops_findings::Result;
 use botops_registry::RolloutStep;
-use botops_rollout::{Merged, Phase, ReplicaObservation};
+use botops_rollout::{Merged, Phase, ReplicaObservation, clock_difference};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 /// The shortest time between two unions that are kept, so that another server can take over without reading everything.
 const KEEP_UNION: Duration = Duration::from_secs(60);
+/// The longest time since the read before after which the times in an observation count as recent: well within the
+/// tolerance of [`clock_difference`].
+const RECENT_READ: Duration = Duration::from_secs(20);
 /// The number of observations that are worth a union.
 const WORTH_A_UNION: usize = 50;
 
@@ -52,11 +56,12 @@ impl Canary {
             state.published.number = 0;
             state.published.waiting.clear();
         }
-        let now = self.app.clock.steady();
+        let (now, time) = (self.app.clock.steady(), self.rollout_now(state));
         for mut seen in self.app.observer.drain(id, self.journal.writer(), now) {
             state.published.number += 1;
             seen.number = state.published.number;
             seen.leaves = leaves;
+            seen.time = Some(time);
             state.published.waiting.push(seen);
         }
         while let Some(seen) = state.published.waiting.first() {
@@ -92,8 +97,14 @@ impl Canary {
         let Some(ticking) = &mut state.ticking else { return Ok(()) };
         let is_due = ticking.gathered.is_none_or(|at| at.elapsed() >= self.pace.observe);
         if is_due && !self.rehearsal {
+            let mut newest = BTreeMap::new();
             for (server, number) in self.journal.observations(&id).await? {
-                self.merge(ticking, &id, (&server, number)).await?;
+                if let Some(at) = self.merge(ticking, &id, (&server, number)).await? {
+                    newest.insert(server, at);
+                }
+            }
+            if ticking.gathered.is_some_and(|at| at.elapsed() < RECENT_READ) {
+                self.compare_clocks(ticking, &newest);
             }
             ticking.gathered = Some(Instant::now());
             let lost = self.lost(ticking);
@@ -142,21 +153,52 @@ impl Canary {
         let _ = self.journal.forget(id, &observations, &unions).await;
     }
 
-    /// Reads and merges one observation, unless it was merged before. A damaged one is reported and skipped.
+    /// Reports each server whose clock differs from the clock of this one, once; `newest` holds the times that the clocks
+    /// of the servers showed in observations read just now.
+    ///
+    /// No decision on a rollout depends on it. Freezes and promotion windows do depend on the clock of the server that
+    /// ticks.
+    fn compare_clocks(&self, ticking: &mut Ticking, newest: &BTreeMap<String, DateTime<Utc>>) {
+        let ours = self.app.clock.steady();
+        for (server, theirs) in newest {
+            match clock_difference(ours, *theirs) {
+                Some(difference) => {
+                    if ticking.clocks.insert(server.clone()) {
+                        let message = format!(
+                            "the clock of server {server} is {difference} the clock of this one, {}",
+                            self.journal.writer()
+                        );
+                        self.event("warn", "clock", message);
+                    }
+                }
+                None => {
+                    if ticking.clocks.remove(server) {
+                        let message = format!("the clock of server {server} is right again");
+                        self.event("info", "clock", message);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads and merges one observation, unless it was merged before. A damaged one is reported and skipped. Returns the
+    /// time that the clock of its server showed.
     async fn merge(
         &self,
         ticking: &mut Ticking,
         id: &str,
         (server, number): (&str, u64),
-    ) -> Result<()> {
+    ) -> Result<Option<DateTime<Utc>>> {
         if ticking.seen.get(server).is_some_and(|seen| seen.contains(number)) {
-            return Ok(());
+            return Ok(None);
         }
         let Some(bytes) = self.journal.observation(id, server, number).await? else {
-            return Ok(());
+            return Ok(None);
         };
+        let mut at = None;
         let merged = ReplicaObservation::read(&bytes).and_then(|seen| {
             let is_in_place = seen.replica == server && seen.number == number;
+            at = Some(seen.at);
             let heard = (!seen.leaves).then(Instant::now);
             ticking.heard.insert(server.to_owned(), heard);
             if is_in_place { ticking.merged.merge(&seen).map(drop) } else { Ok(()) }
@@ -166,7 +208,7 @@ impl Canary {
             self.event("warn", "observation", message);
         }
         ticking.seen.entry(server.to_owned()).or_default().insert(number);
-        Ok(())
+        Ok(at)
     }
 
     /// Returns the evidence of `step` as the log has counted it, so that nothing is counted twice.
@@ -178,9 +220,10 @@ impl Canary {
             pending: Vec::new(),
             seen: BTreeMap::new(),
             heard: BTreeMap::new(),
+            clocks: BTreeSet::new(),
             gathered: None,
             kept: Instant::now(),
-            ticked: step.rollout.updated_at,
+            ticked: None,
         };
         if self.rehearsal {
             return Ok(ticking);

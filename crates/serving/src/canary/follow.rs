@@ -140,6 +140,7 @@ impl Canary {
             let times = (Instant::now(), self.app.clock.now());
             let wanted = step.rollout.weight();
             state.share = Share::ZERO.toward(wanted, step.effective_at, times, self.pace.raise);
+            self.follow_time(&mut state, &step.rollout);
         }
         if let Some(open) = state.open(model) {
             self.app.observer.watch(Some(&open.rollout.id));
@@ -323,6 +324,7 @@ impl Canary {
             if let Some(ticking) = &mut state.ticking {
                 ticking.counted(&step.counted);
             }
+            self.follow_time(state, rollout);
             if !entry.payload.reason.is_empty() {
                 self.event("info", "rollout", rollout_message(rollout, &entry.payload.reason));
             }

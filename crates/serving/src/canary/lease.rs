@@ -52,21 +52,7 @@ impl Canary {
         let Some(holder) = state.holder(&self.app.model).map(str::to_owned) else {
             return self.take_lease(state).await.map(drop);
         };
-        if state.sign.of != holder || state.sign.rollout != id {
-            let (of, rollout, at) = (holder.clone(), id.clone(), Instant::now());
-            state.sign = Sign { of, rollout, number: 0, at, leaves: false };
-            // A server that joins late does not read all signs: it begins with the last one.
-            let known = self.journal.observations(&id).await?;
-            let last = known.iter().filter(|(of, _)| *of == holder).map(|(_, number)| *number);
-            state.sign.number = last.max().unwrap_or(0).saturating_sub(1);
-        }
-        while let Some(bytes) =
-            self.journal.observation(&id, &holder, state.sign.number + 1).await?
-        {
-            state.sign.number += 1;
-            state.sign.at = Instant::now();
-            state.sign.leaves = ReplicaObservation::read(&bytes).is_ok_and(|seen| seen.leaves);
-        }
+        self.hear_holder(state, &id, &holder).await?;
         if state.sign.leaves || state.sign.at.elapsed() > self.pace.replace {
             let why = if state.sign.leaves { "stops" } else { "gives no sign of life" };
             let message =
@@ -75,6 +61,52 @@ impl Canary {
             self.take_lease(state).await?;
         }
         Ok(())
+    }
+
+    /// Reads the signs of life of `holder`, which ticks the rollout `id`. Each gives the time of the rollout.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn hear_holder(
+        self: &Arc<Self>,
+        state: &mut State,
+        id: &str,
+        holder: &str,
+    ) -> Result<()> {
+        if state.sign.of != holder || state.sign.rollout != id {
+            let (of, rollout, at) = (holder.to_owned(), id.to_owned(), Instant::now());
+            // A server that joins late does not read all signs: it begins with the last one.
+            let known = self.journal.observations(id).await?;
+            let last = known.iter().filter(|(of, _)| *of == holder).map(|(_, number)| *number);
+            let number = last.max().unwrap_or(0).saturating_sub(1);
+            state.sign = Sign { of, rollout, number, at, leaves: false };
+        }
+        while let Some(bytes) = self.journal.observation(id, holder, state.sign.number + 1).await? {
+            state.sign.number += 1;
+            state.sign.at = Instant::now();
+            let Ok(seen) = ReplicaObservation::read(&bytes) else { continue };
+            state.sign.leaves = seen.leaves;
+            // The clock of an older version that ticks is the time of its rollout.
+            self.hear_time(state, id, seen.time.unwrap_or(seen.at));
+        }
+        Ok(())
+    }
+
+    /// Learns the time of the open rollout from the server that ticks, unless this server has heard of it before: the last
+    /// entry may be hours old.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn learn_time(self: &Arc<Self>, state: &mut State) -> Result<()> {
+        let Some(step) = state.open(&self.app.model) else { return Ok(()) };
+        let id = step.rollout.id.clone();
+        let holder = state.holder(&self.app.model).map(str::to_owned);
+        match holder.filter(|_| !self.holds_lease(state)) {
+            Some(holder) if state.sign.of != holder || state.sign.rollout != id => {
+                self.hear_holder(state, &id, &holder).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Notes an entry that the server `writer` wrote: it lives.

@@ -229,7 +229,7 @@ impl Canary {
                     if rollout.id != *id {
                         return Ok(());
                     }
-                    let at = self.app.clock.steady();
+                    let at = self.rollout_now(state);
                     let Some(transition) = aborted(rollout, reason, at) else { return Ok(()) };
                     if self.step(state, &transition, &act.requester, None).await? {
                         return Ok(());

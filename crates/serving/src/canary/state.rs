@@ -1,14 +1,16 @@
 //! The state of a server that follows its deployment log, and the acts that are in effect before the log has them.
 
 use super::{counting::Ticking, share::Share};
-use crate::{clock::Jump, routing::Served};
+use crate::routing::Served;
 use botops_access::{Identity, Policy};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::{
     Champions, Deployed, Deployment, Environment, FormerChampion, RequestMark, RolloutStep,
 };
-use botops_rollout::{Effect, ReplicaObservation, Rollout, Transition, Verdict};
+use botops_rollout::{
+    ClockJump, Effect, ReplicaObservation, Rollout, RolloutTime, Transition, Verdict,
+};
 use botops_store::Entry;
 use botops_text::shell_line;
 use chrono::{DateTime, Utc};
@@ -61,7 +63,9 @@ pub(super) struct State {
     /// The number of the last observation of this server, and when it was published.
     pub(super) published: Published,
     /// A jump of the wall clock that the rollout has not been paused for yet.
-    pub(super) jump: Option<Jump>,
+    pub(super) jump: Option<ClockJump>,
+    /// The time of the current or the last rollout.
+    pub(super) time: Option<RolloutTime>,
     /// When the withdrawals of versions were last looked at.
     pub(super) withdrawals: Option<Instant>,
     /// The policy of the environment.
@@ -129,6 +133,7 @@ impl State {
             },
             published: Published::default(),
             jump: None,
+            time: None,
             withdrawals: None,
             policy: KnownPolicy::default(),
         }

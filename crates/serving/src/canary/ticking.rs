@@ -8,7 +8,7 @@ use super::{
 use botops_access::Identity;
 use botops_findings::{Fault, FaultKind, Result};
 use botops_rollout::{self as rollout, Command, Effect, Observation, Phase, Rollout, Transition};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -29,11 +29,9 @@ impl Canary {
             }
             return Ok(());
         }
-        self.note_setback(state);
         self.pause_after_jump(state).await?;
         self.gather(state).await?;
-        let now = self.app.clock.steady();
-        self.judge(state, now, false).await?;
+        self.judge(state, false).await?;
         self.keep_union_if_due(state).await
     }
 
@@ -52,8 +50,7 @@ impl Canary {
             return Ok(true);
         }
         self.gather(&mut state).await?;
-        let now = self.app.clock.steady();
-        let decided = self.judge(&mut state, now, true).await?;
+        let decided = self.judge(&mut state, true).await?;
         drop(state);
         self.drive().await?;
         Ok(decided)
@@ -68,22 +65,17 @@ impl Canary {
     }
 
     /// Lets the judge decide on what no entry has counted: at the interval of the plan, and at once on a rollback.
-    async fn judge(
-        self: &Arc<Self>,
-        state: &mut State,
-        now: DateTime<Utc>,
-        is_due: bool,
-    ) -> Result<bool> {
+    async fn judge(self: &Arc<Self>, state: &mut State, is_due: bool) -> Result<bool> {
         let held = self.held(state);
         loop {
             let Some(step) = state.open(&self.app.model) else { return Ok(false) };
-            let rollout = step.rollout.clone();
+            let (rollout, now) = (step.rollout.clone(), self.rollout_now(state));
             let Some(ticking) = &state.ticking else { return Ok(false) };
             let (seen, marks) = (ticking.uncounted(now, held.clone()), ticking.marks());
             let transition = rollout::advance(&rollout, &seen, now);
             let decided = transition.is_decided();
-            let interval = TimeDelta::from_std(rollout.policy.interval()).unwrap_or(TimeDelta::MAX);
-            let is_due = is_due || now - ticking.ticked >= interval;
+            let interval = rollout.policy.interval();
+            let is_due = is_due || ticking.ticked.is_none_or(|at| at.elapsed() >= interval);
             let is_urgent = transition.effect == Effect::RollBack;
             if !is_due && !is_urgent {
                 return Ok(false);
@@ -91,7 +83,7 @@ impl Canary {
             if !decided && is_nothing(&seen) {
                 // A quiet tick has no entry in the log.
                 if let Some(ticking) = &mut state.ticking {
-                    ticking.ticked = now;
+                    ticking.ticked = Some(Instant::now());
                 }
                 return Ok(false);
             }
@@ -112,7 +104,7 @@ impl Canary {
                 continue;
             }
             if let Some(ticking) = &mut state.ticking {
-                ticking.ticked = now;
+                ticking.ticked = Some(Instant::now());
             }
             self.app.metrics.conversations([seen.primary_units, seen.canary_units]);
             if is_urgent {
@@ -139,7 +131,7 @@ impl Canary {
                 }
                 let rollout = step.rollout.clone();
                 if matches!(rollout.phase, Phase::Pending) {
-                    let now = self.app.clock.steady();
+                    let now = self.rollout_now(&state);
                     let nothing = Observation { observed_at: Some(now), ..Observation::default() };
                     let transition = rollout::advance(&rollout, &nothing, now);
                     let requester = automatic();
@@ -259,7 +251,7 @@ impl Canary {
             if !is_still || !self.holds_lease(&state) || self.is_aborted(&now.id) {
                 return Ok(());
             }
-            let transition = rollout::command(now, report, self.app.clock.steady())?;
+            let transition = rollout::command(now, report, self.rollout_now(&state))?;
             let requester = automatic();
             if self.step(&mut state, &transition, &requester, moved.clone()).await? {
                 return Ok(());
@@ -276,7 +268,7 @@ impl Canary {
         loop {
             let Some(step) = state.open(&self.app.model) else { return Ok(()) };
             let transition: Transition =
-                rollout::command(&step.rollout, command, self.app.clock.steady())?;
+                rollout::command(&step.rollout, command, self.rollout_now(state))?;
             if self.step(state, &transition, &automatic(), None).await? {
                 return Ok(());
             }

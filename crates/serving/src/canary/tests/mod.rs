@@ -9,8 +9,12 @@ use super::{
     versions::Versions,
 };
 use crate::{
-    Replication, RequestLog, ServerSettings, app::App, clock::WallClock, routing::Served,
-    server::new_app, shadow,
+    Replication, RequestLog, ServerSettings,
+    app::App,
+    clock::{Clock, WallClock},
+    routing::Served,
+    server::new_app,
+    shadow,
 };
 use async_trait::async_trait;
 use botops_access::{Identity, IdentityKind};
@@ -34,6 +38,7 @@ use std::{
 };
 
 mod admin_api;
+mod clocks;
 mod feedback;
 mod following;
 mod takeover;
@@ -146,9 +151,14 @@ struct Server {
 impl Server {
     /// Starts a server. Its looks count for a minute, so that a slow machine does not change what a test sees.
     async fn start(store: &Store) -> Self {
+        Self::with_clock(store, Arc::new(WallClock::start())).await
+    }
+
+    /// As [`Self::start`], with a clock of its own.
+    async fn with_clock(store: &Store, clock: Arc<dyn Clock>) -> Self {
         let minute = Duration::from_secs(60);
         let pace = Pace { fresh: minute, stale_after: minute, ..Pace::default().times(TIMES) };
-        Self::start_at(store, pace).await
+        Self::try_with_clock(store, pace, TOKEN_KEY, clock).await.unwrap()
     }
 
     async fn start_at(store: &Store, pace: Pace) -> Self {
@@ -156,6 +166,16 @@ impl Server {
     }
 
     async fn try_start(store: &Store, pace: Pace, token_key: &str) -> Result<Self> {
+        let clock = Arc::new(WallClock::start());
+        Self::try_with_clock(store, pace, token_key, clock).await
+    }
+
+    async fn try_with_clock(
+        store: &Store,
+        pace: Pace,
+        token_key: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
         let settings = ServerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -176,7 +196,7 @@ impl Server {
             actions: Some(crate::ActionSettings::default()),
             predictions: None,
         };
-        let app = new_app("m", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
+        let app = new_app("m", &settings, clock, shadow::CAPACITY).unwrap();
         let versions = Arc::new(TwoVersions {
             model: Arc::new(crate::tests::model()),
             withdrawn: AtomicBool::new(false),
