@@ -19,6 +19,7 @@ mod evaluate;
 mod explain;
 mod freeze;
 mod gate;
+mod init;
 mod keys;
 mod pipeline;
 mod policy;
@@ -55,6 +56,7 @@ use std::{ffi::OsString, io::Write as _, path::Path, process::ExitCode};
 const LONG_ABOUT: &str = "\
 From a file of utterances to a canaried, served chatbot model, and back every week.
 
+  botops init --data FILE                      write the files of a new workspace
   botops run pipelines/weekly.yaml             the main job: validate to promote
   botops train train.csv --test test.csv       train a model and evaluate it
   botops predict intents.botops \"where is my parcel?\"
@@ -79,6 +81,8 @@ struct Cli {
 /// The verbs, in the order of the work; nouns group the rest.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write the files of a new workspace
+    Init(init::Args),
     /// Check a data set against expectations
     Validate(validate::Args),
     /// Train a model from a data set
@@ -238,6 +242,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
             .hint("`validate` and `run` write every format; `evaluate`, `gate`, `drift`, `promote` and `data profile` write Markdown"));
     }
     match verb {
+        Verb::Init(args) => init::run(&args, context),
         Verb::Validate(args) => validate::run(&args, context),
         Verb::Train(args) => train::run(&args, context),
         Verb::Tune(args) => tune::run(&args, context),

@@ -11,7 +11,7 @@ const fn room(floor: u8, name: &'static str) -> Room {
 }
 
 /// Every room. A room imports rooms on lower floors, and on its own floor only the pairs of [`BESIDE`].
-pub(crate) const HOUSE: [Room; 38] = [
+pub(crate) const HOUSE: [Room; 39] = [
     room(1, "findings"),
     room(1, "labels"),
     room(1, "text"),
@@ -43,6 +43,7 @@ pub(crate) const HOUSE: [Room; 38] = [
     room(5, "experiments"),
     room(5, "registry"),
     room(5, "monitoring"),
+    room(5, "starter"),
     room(6, "repair"),
     room(6, "report"),
     room(6, "connections"),

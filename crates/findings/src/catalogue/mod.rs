@@ -19,6 +19,7 @@ mod pipeline;
 mod predictions;
 mod profiles;
 mod rollout;
+mod starter;
 mod store;
 mod tagger;
 mod turns;
@@ -38,6 +39,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
     [
         usage::ENTRIES,
         limits::USAGE,
+        starter::ENTRIES,
         entities::ENTRIES,
         turns::ENTRIES,
         tagger::ENTRIES,
