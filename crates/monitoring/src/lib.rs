@@ -36,3 +36,13 @@ pub use judgements::{Judgements, Label};
 mod accuracy_tests;
 #[cfg(test)]
 mod estimation_tests;
+mod reference;
+mod reference_moments;
+mod reference_rows;
+mod reference_words;
+
+pub use reference::{
+    Judged, MOST_JUDGED, MOST_REFERENCE_BYTES, REFERENCE_SCHEMA, ReferenceProfile, ReferenceSource,
+};
+pub use reference_moments::Moments;
+pub use reference_words::{LEAST_USERS, Words};
