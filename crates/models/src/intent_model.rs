@@ -2,7 +2,7 @@
 
 use crate::{
     HeadKind, Lineage, ModelSpec, Prediction,
-    confidence::{Centroids, Confidence, Evidence, FallbackRule, OosScore},
+    confidence::{Centroids, Confidence, Facts, FallbackRule, OosScore},
     file::{self, FileParts, PartContent},
     heads::{
         forest::Forest,
@@ -20,7 +20,6 @@ use botops_features::{
 use botops_findings::{Fault, Finding, Result};
 use botops_labels::Labels;
 use botops_spec::Spec as _;
-use botops_stats::{argmax::argmax, calibration::softmax};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -317,35 +316,12 @@ impl IntentModel {
             true => proba.pop(),
             false => None,
         };
-        let intent = argmax(proba);
-        let logit = proba[intent];
-        let temperature = model.confidence.temperature();
-        let is_finite = proba.iter().chain(&oos_logit).all(|score| score.is_finite());
-        let even = 1.0 / proba.len() as f64;
-        if understood && is_finite {
-            softmax(proba, temperature);
-        } else {
-            proba.fill(even);
-        }
-        let confidence = proba[intent];
         let cosine = model
             .centroids
             .as_ref()
             .map(|centroids| centroids.nearest(tfidf.row().iter().copied(), &mut head.sums));
-        let evidence = Evidence { confidence, logit, oos_logit, cosine };
-        let FallbackRule { score, threshold, .. } = self.fallback();
-        let score = evidence
-            .score(score, temperature)
-            .expect("a model has the quantities that its score needs");
-        if !is_finite || !score.is_finite() {
-            proba.fill(even);
-            let score = threshold.min(0.0) - 1.0;
-            let declined =
-                Prediction { intent, confidence: even, logit: 0.0, score, fallback: true };
-            return (declined, false);
-        }
-        let fallback = !understood || score < threshold;
-        (Prediction { intent, confidence, logit, score, fallback }, true)
+        let facts = Facts { oos_logit, cosine, understood };
+        model.confidence.decide(proba, facts, self.fallback())
     }
 
     /// Returns whether no text can overflow the scores, as far as the head can tell.

@@ -47,7 +47,8 @@ pub use tagger::{
     TokenFeatures, learn as learn_tagger, span_problems, token_features,
 };
 pub use training::{
-    CrossValidation, CrossValidator, HeldOut, TrainingInput, cross_validate, temperatures, train,
+    CrossValidation, CrossValidator, HeldOut, TrainingInput, UnseenRecord, UnseenRecords,
+    cross_validate, temperatures, train, train_and_judge,
 };
 
 #[cfg(test)]

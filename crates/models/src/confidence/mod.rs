@@ -5,6 +5,7 @@
 
 mod centroids;
 mod choice;
+mod decision;
 mod rounding;
 mod score;
 mod sets;
@@ -15,6 +16,7 @@ mod unseen;
 
 pub(super) use centroids::Centroids;
 pub use choice::ScoreComparison;
+pub(super) use decision::Facts;
 pub(super) use rounding::storable;
 pub use score::{Evidence, OosScore};
 pub use sets::PredictionSets;

@@ -7,6 +7,7 @@ mod files;
 mod heads;
 mod self_test;
 mod tuned;
+mod unseen_records;
 
 use super::*;
 use botops_digest::Digest;

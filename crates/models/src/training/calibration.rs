@@ -5,9 +5,10 @@ use super::{
     feature_table::FeatureTable,
     folds,
     out_of_fold::{Folds, N_FOLDS, OosRole, OutOfFold, out_of_fold},
+    unseen_records,
 };
 use crate::{
-    HeadKind, ModelSpec,
+    HeadKind, ModelSpec, Prediction,
     confidence::{CalibrationScores, Centroids, Confidence, OosScore, UnseenScores},
     heads::{
         fitted::{Fitted, HeldOut},
@@ -29,6 +30,8 @@ pub(crate) struct Calibrated {
     pub(crate) centroids: Option<Centroids>,
     /// The role of out-of-scope records in the fit of the final head.
     pub(crate) oos_role: OosRole,
+    /// The rows of the table that were scored, with their intents and predictions.
+    pub(crate) predicted: Vec<(u32, Option<usize>, Prediction)>,
 }
 
 /// The fits and measurements that calibration needs.
@@ -139,6 +142,8 @@ pub(crate) fn calibrate(
         Some(_) => halves(table, spec.seed),
         None => vec![true; table.samples.texts.len()],
     };
+    let rows_of = |scored: &Option<ScoredRecords>| scored.as_ref().map(|s| s.rows.clone());
+    let [plain_rows, class_rows] = [&plain, &class].map(rows_of);
     let plain = plain.map(|scored| UnseenScores {
         cosines: folds
             .as_ref()
@@ -157,6 +162,15 @@ pub(crate) fn calibrate(
 
     let score = confidence.rule(spec.fallback.threshold).score;
     let oos_role = if score == OosScore::OosClass { OosRole::Class } else { plan.first() };
+    let deciding = match oos_role {
+        OosRole::Unseen => plain_rows.zip(plain.as_ref()),
+        OosRole::Class => class_rows.zip(class.as_ref()),
+    };
+    let of_model = (&confidence, spec);
+    let predicted = deciding.map_or_else(Vec::new, |(rows, scores)| {
+        let of_table = (oos_role, table.samples.n_in_scope());
+        unseen_records::predicted(&rows, scores, of_model, of_table)
+    });
     let refitted = match holds_out && oos_role != plan.first() {
         true => Some(match second {
             Some(second) => second,
@@ -172,7 +186,7 @@ pub(crate) fn calibrate(
     let centroids = (score == OosScore::Centroid).then(|| {
         Centroids::fit(&table.whole(), &table.in_scope_rows(), &table.samples.y, n_intents)
     });
-    Ok((Calibrated { confidence, centroids, oos_role }, refitted))
+    Ok((Calibrated { confidence, centroids, oos_role, predicted }, refitted))
 }
 
 /// Fits the head on all records; out-of-scope records take part as `role` says.

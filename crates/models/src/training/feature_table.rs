@@ -120,6 +120,11 @@ impl<'a> FeatureTable<'a> {
         self.encoder.as_ref().map(|(encoder, _)| encoder)
     }
 
+    /// Removes the embeddings `[n_samples, dim]` and returns them; none without an encoder, or if it is fine-tuned.
+    pub(crate) fn take_embeddings(&mut self) -> Vec<f32> {
+        self.encoder.as_mut().map_or_else(Vec::new, |(_, embeddings)| std::mem::take(embeddings))
+    }
+
     /// Returns all rows, with the columns of `tfidf`, then those of the embedding.
     pub(crate) fn whole(&self) -> Rows<'_> {
         self.with_embeddings(self.tfidf.weigh(&self.counts, self.tfidf.idf()))

@@ -6,6 +6,7 @@ use super::{
     feature_table::FeatureTable,
     goldens,
     out_of_fold::OosRole,
+    unseen_records::UnseenRecords,
 };
 use crate::{
     Lineage, ModelSpec, Progress, Resources, Sample,
@@ -67,16 +68,32 @@ impl<'a> TrainingInput<'a> {
 /// `BOT-1140` too few annotated spans (exit 4) with `entities: { learn: true }`; `BOT-1141` too many combinations of kind,
 /// role and group (exit 3).
 pub fn train(input: TrainingInput<'_>, progress: &dyn Progress) -> Result<IntentModel> {
+    train_and_judge(input, progress).map(|(model, _)| model)
+}
+
+/// Trains a model as [`train`] does, and returns the records that calibration judged by models that did not see them.
+///
+/// Nothing is fitted for them.
+///
+/// # Errors
+/// Those of [`train`].
+pub fn train_and_judge(
+    input: TrainingInput<'_>,
+    progress: &dyn Progress,
+) -> Result<(IntentModel, UnseenRecords)> {
     let TrainingInput { samples, spec, resources, dialogue, lineage, annotated } = input;
     // The tagger comes first: it takes less time than the classifier, and its faults come early.
     let tagger = tagger::learn(annotated, &lookups(&dialogue), &spec.entities, spec.seed)?;
     let samples = spec.intents_of(samples);
-    let table = FeatureTable::fit(&samples, spec, resources, progress)?;
+    let mut table = FeatureTable::fit(&samples, spec, resources, progress)?;
     let context = TrainingContext { table: &table, spec, resources, progress };
     let (calibrated, fitted) = fit_and_calibrate(context)?;
 
     let encoder = fitted.encoder.or_else(|| table.encoder().cloned());
-    let FeatureTable { samples, tfidf, .. } = table;
+    let embeddings = table.take_embeddings();
+    let FeatureTable { samples: in_table, tfidf, .. } = table;
+    let unseen = UnseenRecords::in_order(calibrated.predicted, embeddings, &in_table, &samples);
+    let samples = in_table;
     let golden_texts = goldens::draw(&samples, spec);
     let lineage = Lineage {
         n_samples: samples.n_in_scope() as u64,
@@ -112,7 +129,7 @@ pub fn train(input: TrainingInput<'_>, progress: &dyn Progress) -> Result<Intent
         })
         .collect();
     model.set_goldens(goldens);
-    Ok(model)
+    Ok((model, unseen))
 }
 
 /// Returns the names of each lookup list of `dialogue`, with their synonyms.
