@@ -46,3 +46,4 @@ pub use reference::{
 };
 pub use reference_moments::Moments;
 pub use reference_words::{LEAST_USERS, Words};
+pub mod label_shift;

@@ -1,4 +1,4 @@
-//! 4xxx: drift.
+//! 4xxx: drift; 227x: drift of texts and intents after the launch.
 
 use super::entry::Entry;
 use crate::fault_kind::FaultKind;
@@ -9,3 +9,19 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
     title: "a drift setting is out of range",
     explanation: "`alpha` is the false discovery rate, between 0 and 1. `min_psi` and `min_ks` are the smallest effects that count as drift if they are also significant. `min_rows` is the number of rows that each side needs before it is compared. `columns` names the columns and checks to compare. The defaults are 0.05, 0.1, 0.1, 100, and all columns.",
 }];
+
+/// The entries about data that is compared after the launch.
+pub(super) const DATA: &[Entry] = &[
+    Entry {
+        code: "BOT-2270",
+        kind: Some(FaultKind::Usage),
+        title: "predictions of different lists of intents",
+        explanation: "The shares of the intents are estimated from the confusion matrix of the reference and from the predictions of the current data. Both need one list of intents, which is that of one model. Compare predictions with the reference of the model that made them.",
+    },
+    Entry {
+        code: "BOT-2271",
+        kind: Some(FaultKind::Insufficient),
+        title: "the shares of the intents cannot be estimated",
+        explanation: "The predicted shares of the intents are corrected for the mistakes of the model by the inverse of its confusion matrix (BBSE). This is refused if a side has no predictions, if an intent has fewer than 5 records in the reference, or if the matrix is ill-conditioned (a condition number above 50): the model confuses some intents so often that nothing is known about their shares. The predicted shares are compared all the same, without the correction.",
+    },
+];

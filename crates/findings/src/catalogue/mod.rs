@@ -46,6 +46,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         data::ENTRIES,
         estimates::ENTRIES,
         profiles::ENTRIES,
+        drift::DATA,
         evaluation::ENTRIES,
         drift::ENTRIES,
         store::ENTRIES,
