@@ -1,21 +1,11 @@
 //! Estimated accuracy without labels: the report.
 
+use crate::reference::Judged;
 use botops_evaluation::Metric;
 use serde::{Deserialize, Serialize};
 
 /// What the estimate assumes, which no data without labels can show.
 pub const ASSUMPTION: &str = "the estimate assumes that messages of one intent are as they were in the reference, and that only the shares of the intents moved; if the meaning of messages changed (concept drift), it is wrong, and nothing but labels shows it";
-
-/// A prediction of the reference with its truth, by a model that did not learn from it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
-    /// The index of the true intent; any number that is no index of an intent is out of scope.
-    pub truth: u16,
-    /// The index of the predicted intent.
-    pub predicted: u16,
-    /// Its calibrated probability, in [0, 1].
-    pub p: f32,
-}
 
 /// The part of a reference that an estimate needs.
 #[derive(Debug, Clone, Copy)]

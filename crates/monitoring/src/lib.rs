@@ -16,7 +16,12 @@ mod estimate;
 mod estimation;
 mod judgements;
 mod label_sample;
+pub mod label_shift;
 mod names;
+mod reference;
+mod reference_moments;
+mod reference_rows;
+mod reference_words;
 mod weights;
 
 pub use accuracy::{
@@ -26,24 +31,18 @@ pub use accuracy::{
 pub use accuracy_counts::{AccuracyCounts, window_accuracy};
 pub use confidence_counts::ConfidenceCounts;
 pub use estimate::{
-    ASSUMPTION, AccuracyEstimate, EstimateReference, EstimateSpec, Judged, MovedShare,
-    OutOfScopeShare, RealisedAccuracy, Unreliable, UnreliableReason,
+    ASSUMPTION, AccuracyEstimate, EstimateReference, EstimateSpec, MovedShare, OutOfScopeShare,
+    RealisedAccuracy, Unreliable, UnreliableReason,
 };
 pub use estimation::estimate_accuracy;
 pub use judgements::{Judgements, Label};
-
-#[cfg(test)]
-mod accuracy_tests;
-#[cfg(test)]
-mod estimation_tests;
-mod reference;
-mod reference_moments;
-mod reference_rows;
-mod reference_words;
-
 pub use reference::{
     Judged, MOST_JUDGED, MOST_REFERENCE_BYTES, REFERENCE_SCHEMA, ReferenceProfile, ReferenceSource,
 };
 pub use reference_moments::Moments;
 pub use reference_words::{LEAST_USERS, Words};
-pub mod label_shift;
+
+#[cfg(test)]
+mod accuracy_tests;
+#[cfg(test)]
+mod estimation_tests;
