@@ -1,6 +1,6 @@
 //! `botops drift`.
 
-mod text;
+pub(super) mod text;
 
 use super::{Exit, Outcome};
 use crate::cli::{

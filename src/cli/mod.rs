@@ -21,6 +21,7 @@ mod freeze;
 mod gate;
 mod init;
 mod keys;
+mod monitor;
 mod pipeline;
 mod policy;
 mod predict;
@@ -109,6 +110,8 @@ enum Verb {
     Serve(serve::Args),
     /// Run a pipeline
     Run(run::Args),
+    /// Judge the traffic of the champion: accuracy, drift, volume
+    Monitor(monitor::Args),
     /// Manage data sets
     Data(data::Args),
     /// Inspect recorded runs
@@ -256,6 +259,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Rollback(args) => rollback::run(&args, context),
         Verb::Serve(args) => serve::run(&args, context),
         Verb::Run(args) => run::run(&args, context),
+        Verb::Monitor(args) => monitor::run(&args, context),
         Verb::Data(args) => data::run(&args, context),
         Verb::Runs(args) => runs::run(&args, context),
         Verb::Registry(args) => registry::run(&args, context),

@@ -46,3 +46,16 @@ pub use reference_words::{LEAST_USERS, Words};
 mod accuracy_tests;
 #[cfg(test)]
 mod estimation_tests;
+mod evaluate;
+mod history;
+mod report;
+mod window;
+mod window_records;
+
+pub use evaluate::{Evaluated, MonitorSpec, Monitored, evaluate};
+pub use history::{MonitorLog, Recorded};
+pub use report::{
+    ArmAccuracy, LabelDelay, MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason,
+    ReferenceSide, Unjudged, Volume,
+};
+pub use window::Window;

@@ -12,7 +12,7 @@ const LARGE: f64 = 1e9;
 const MOST_WORDS: usize = 20;
 
 /// Renders a report.
-pub(super) fn report(report: &DriftReport) -> String {
+pub(in crate::cli) fn report(report: &DriftReport) -> String {
     format!(
         "{}{}{}\n{}\n{}",
         checks(report),

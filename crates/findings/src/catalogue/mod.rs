@@ -15,6 +15,7 @@ mod evaluation;
 mod interfaces;
 mod limits;
 mod model;
+mod monitoring;
 mod pipeline;
 mod predictions;
 mod profiles;
@@ -56,6 +57,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         actions::ENTRIES,
         interfaces::ENTRIES,
         predictions::ENTRIES,
+        monitoring::ENTRIES,
         model::ENTRIES,
         pipeline::ENTRIES,
         weekly::ENTRIES,

@@ -1,0 +1,44 @@
+//! Codes of monitoring.
+
+use super::Entry;
+use crate::FaultKind;
+
+/// The entries of monitoring.
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "BOT-6250",
+        kind: Some(FaultKind::Usage),
+        title: "a setting of monitoring is wrong",
+        explanation: "`botops monitor` and the block `monitoring:` of botops.yaml take windows of whole hours (`window`, `reference_window`: from `1h` to `366d`), the time between two evaluations (`every`: from `1m` to `31d`), `min_rows`, and `min_accuracy` between 0 and 1. See `docs/monitoring.md`.",
+    },
+    Entry {
+        code: "BOT-6251",
+        kind: Some(FaultKind::Insufficient),
+        title: "a window has too little to judge",
+        explanation: "The window has fewer predictions of the champion than `min_rows`, or nothing to compare them with, and no verdicts from which an accuracy follows. The report lists each part that was not judged, with the reason. If the champion changed within the window, the records of the model before do not count: wait, or name a shorter window.",
+    },
+    Entry {
+        code: "BOT-6252",
+        kind: None,
+        title: "the accuracy in production is below its bound",
+        explanation: "The upper end of the 95 % interval of the champion's accuracy, from verdicts on messages of the window, lies below `min_accuracy`: chance does not explain it. The report has the accuracy by arm, and the commands that show which intents are concerned.",
+    },
+    Entry {
+        code: "BOT-6253",
+        kind: None,
+        title: "the traffic drifted from the reference",
+        explanation: "At least one check of the window is both significant after correction over all checks and large. The report names the checks, their scores and their largest changes.",
+    },
+    Entry {
+        code: "BOT-6254",
+        kind: None,
+        title: "the log has records of the future",
+        explanation: "Records lie in hours that have not begun by the clock of this machine, so the clock of a server is ahead, or this one is behind. A record counts in the window of its own time. Set the clocks by NTP.",
+    },
+    Entry {
+        code: "BOT-6255",
+        kind: Some(FaultKind::Conflict),
+        title: "other processes record reports of monitoring",
+        explanation: "Each report of monitoring is the next entry of a log in the store, and other processes wrote theirs first, several times in a row. Nothing was recorded. Run the command again; one schedule for an environment is enough.",
+    },
+];
