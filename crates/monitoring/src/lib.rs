@@ -47,15 +47,19 @@ mod accuracy_tests;
 #[cfg(test)]
 mod estimation_tests;
 mod evaluate;
+mod heartbeat;
 mod history;
 mod report;
+mod schedule;
 mod window;
 mod window_records;
 
 pub use evaluate::{Evaluated, MonitorSpec, Monitored, evaluate};
+pub use heartbeat::{Heartbeat, MONITOR_RUNS, end_schedule, heartbeats, pipeline_runs};
 pub use history::{MonitorLog, Recorded};
 pub use report::{
     ArmAccuracy, LabelDelay, MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason,
     ReferenceSide, Unjudged, Volume,
 };
+pub use schedule::{Every, Schedule, ScheduleSpec};
 pub use window::Window;

@@ -41,4 +41,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "other processes record reports of monitoring",
         explanation: "Each report of monitoring is the next entry of a log in the store, and other processes wrote theirs first, several times in a row. Nothing was recorded. Run the command again; one schedule for an environment is enough.",
     },
+    Entry {
+        code: "BOT-6256",
+        kind: Some(FaultKind::Usage),
+        title: "a schedule is wrong",
+        explanation: "The block `schedule:` of a pipeline says when its runs are due: `every: day` or `every: week` with `on: monday`, `at: \"06:00\"`, `zone:` with an IANA name such as `Europe/Paris` (default UTC), and `grace_minutes` (default 120). Abbreviations such as `CEST` are no zones: they do not say when clocks change.",
+    },
+    Entry {
+        code: "BOT-6257",
+        kind: None,
+        title: "a scheduled run is overdue",
+        explanation: "Each run of a pipeline with a `schedule:`, and each of `botops monitor --every`, leaves a heartbeat in the store with the time at which the next one is due. That time and the grace have passed, and no run left one. Look at the job that should have started it. If the schedule was given up, end it: `botops monitor --end-schedule NAME`.",
+    },
 ];
