@@ -46,11 +46,16 @@ pub use reference_words::{LEAST_USERS, Words};
 mod accuracy_tests;
 #[cfg(test)]
 mod estimation_tests;
+mod claim;
 mod evaluate;
 mod heartbeat;
 mod history;
 mod report;
 mod schedule;
+mod watch;
+mod webhook;
+#[cfg(test)]
+mod webhook_tests;
 mod window;
 mod window_records;
 
@@ -62,4 +67,6 @@ pub use report::{
     ReferenceSide, Unjudged, Volume,
 };
 pub use schedule::{Every, Schedule, ScheduleSpec};
+pub use watch::{Observed, WatchHost, WatchSettings, turn, watch};
+pub use webhook::{WebhookKind, WebhookPace, WebhookSpec, Webhooks};
 pub use window::Window;

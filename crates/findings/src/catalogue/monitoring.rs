@@ -53,4 +53,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a scheduled run is overdue",
         explanation: "Each run of a pipeline with a `schedule:`, and each of `botops monitor --every`, leaves a heartbeat in the store with the time at which the next one is due. That time and the grace have passed, and no run left one. Look at the job that should have started it. If the schedule was given up, end it: `botops monitor --end-schedule NAME`.",
     },
+    Entry {
+        code: "BOT-6258",
+        kind: Some(FaultKind::Usage),
+        title: "a webhook of monitoring is wrong",
+        explanation: "Each entry of `monitoring.webhooks` in botops.yaml has a `url` (`https://…`, or by reference), a `kind` (`generic` or `slack`) and, for `generic`, a `secret` of at least 24 bytes by reference, which signs the messages. A receiver on a private network needs `monitoring.allow_private`, such as `10.0.0.0/8`. No message repeats the path of an address: it may be a secret.",
+    },
+    Entry {
+        code: "BOT-6259",
+        kind: None,
+        title: "a webhook of monitoring was not delivered",
+        explanation: "The receiver did not answer in time, refused the message, or answered with a redirect, which is not followed. The message was tried several times. It stays owed: the next evaluation tries again, with the same `webhook-id`.",
+    },
 ];
