@@ -7,6 +7,7 @@ mod access;
 mod actions;
 mod limits_spec;
 mod listeners;
+mod monitoring;
 mod origin;
 mod places;
 mod resolve;
@@ -17,6 +18,7 @@ mod spec;
 pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
 pub use actions::{Actions, ActionsSpec};
 pub use limits_spec::{CorsSpec, RequestLimitsSpec, RouteLimitsSpec};
+pub use monitoring::{Monitoring, MonitoringSpec, MonitoringWebhook, MonitoringWebhookSpec};
 pub use origin::Origin;
 pub use secret::{Secret, SecretSource};
 pub use settings::{

@@ -20,6 +20,7 @@ use std::{
 
 mod conversations;
 mod limits;
+mod monitoring;
 mod predictions;
 
 impl Workspace {
@@ -205,6 +206,7 @@ impl Sources<'_> {
             predictions_retention: self
                 .of_predictions("retention", "90d", |it| it.retention.as_ref()),
             predictions_folder: self.predictions_folder(),
+            monitoring: self.monitoring()?,
             root: self.root,
         })
     }

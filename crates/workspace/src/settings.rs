@@ -1,8 +1,8 @@
 //! The settings in force, each with its origin.
 
 use crate::{
-    access::PublicAccess, actions::Actions, limits_spec::RouteLimitsSpec, origin::Origin,
-    places::Places, secret::SecretSource, spec::OidcSpec,
+    access::PublicAccess, actions::Actions, limits_spec::RouteLimitsSpec, monitoring::Monitoring,
+    origin::Origin, places::Places, secret::SecretSource, spec::OidcSpec,
 };
 use botops_findings::Place;
 use serde::Serialize;
@@ -172,6 +172,9 @@ pub struct Workspace {
     pub predictions_retention: Setting<String>,
     /// The local folder in which records wait for the store (`predictions.folder`; default `.botops/predictions`); absolute.
     pub predictions_folder: Setting<String>,
+    /// How servers monitor the environment (`monitoring`); its secrets are read when they are needed.
+    #[serde(skip)]
+    pub monitoring: Setting<Monitoring>,
 }
 
 impl Workspace {

@@ -3,6 +3,7 @@
 use crate::access::AccessSpec;
 use crate::actions::ActionsSpec;
 use crate::limits_spec::{CorsSpec, RequestLimitsSpec};
+use crate::monitoring::MonitoringSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -61,6 +62,9 @@ pub struct WorkspaceSpec {
     /// The prediction log of servers.
     #[serde(default)]
     pub predictions: PredictionsSpec,
+    /// How servers monitor the environment.
+    #[serde(default)]
+    pub monitoring: MonitoringSpec,
 }
 
 /// The block `server:` of `botops.yaml` or of a profile.
@@ -258,4 +262,6 @@ pub struct ProfileSpec {
     pub conversations: ConversationsSpec,
     /// See [`WorkspaceSpec::predictions`].
     pub predictions: PredictionsSpec,
+    /// See [`WorkspaceSpec::monitoring`].
+    pub monitoring: MonitoringSpec,
 }
