@@ -1,21 +1,24 @@
 //! `botops monitor`.
 
+mod repeated;
+pub(crate) mod settings;
 mod text;
 
 use super::{Exit, Outcome};
 use crate::cli::{
-    arguments::model_arg,
+    arguments::{model_arg, output_args::PageArgs},
     session::{context::Context, provenance},
 };
 use botops_findings::{Fault, Finding, Result};
 use botops_monitoring::{
     Evaluated, MonitorLog, MonitorReport, MonitorSpec, MonitorState, Monitored, MonitoredModel,
-    Window, evaluate,
+    Webhooks, Window, end_schedule, evaluate,
 };
-use botops_registry::{CHAMPION, Reference, parse_time};
-use botops_store::Store;
+use botops_registry::{CHAMPION, Reference, Registry, Version, parse_time};
+use botops_report as report;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use settings::Flags;
 use std::time::Duration;
 
 /// Judge the traffic of the champion: accuracy, drift, volume
@@ -42,9 +45,14 @@ pub(crate) struct Args {
     /// Name of the model; default: `model` of botops.yaml
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Judge, but record nothing
-    #[arg(long)]
-    dry_run: bool,
+    /// Judge every so often, such as 1h, until a signal; the servers of the environment may do it instead
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with_all = ["until", "windows", "html", "dry_run"])]
+    every: Option<Duration>,
+    /// End the schedule with this name: a missing run of it is no longer reported
+    #[arg(long, value_name = "NAME", exclusive = true)]
+    end_schedule: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
 }
 
 /// A window that was judged, and the entry that says so.
@@ -63,28 +71,76 @@ struct Judged {
 #[derive(Serialize)]
 struct Answer {
     windows: Vec<Judged>,
+    html: Option<String>,
     dry_run: bool,
 }
 
+#[derive(Serialize)]
+struct Ended<'a> {
+    schedule: &'a str,
+    heartbeats: usize,
+}
+
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let spec = spec(args)?;
+    if let Some(name) = &args.end_schedule {
+        return end(name, context);
+    }
+    let workspace = context.workspace()?;
+    let flags = Flags {
+        window: args.window,
+        reference_window: args.reference_window,
+        min_rows: args.min_rows.map(|n| n as usize),
+        min_accuracy: args.min_accuracy,
+    };
+    let name = match &args.model {
+        Some(name) => name.clone(),
+        None => model_arg::workspace_model(context)?,
+    };
+    let reference: Reference = format!("{name}@{CHAMPION}").parse()?;
+    if args.every.is_some() {
+        let settings = settings::watched(workspace, args.every, flags)?;
+        let settings = settings.expect("the time between evaluations is given");
+        return repeated::run(context, (&context.registry()?, &reference), &settings);
+    }
+    let (spec, webhooks) = (settings::spec(workspace, flags)?, settings::webhooks(workspace)?);
     let now = provenance::now()?;
     let windows = windows(args, &spec, now)?;
-    let (store, monitored) = monitored(args, context)?;
+    args.page.check(&[])?;
+    let registry = context.registry()?;
+    let version = context.wait(registry.resolve(&reference))??;
+    let once = Once {
+        monitored: champion(&registry, &version)?,
+        registry,
+        spec,
+        webhooks,
+        now,
+        dry_run: args.page.dry_run,
+    };
     let mut findings = Vec::new();
-    let judged = context.wait(judge(
-        (&store, &monitored),
-        (&windows, &spec),
-        (now, args.dry_run),
-        &mut findings,
-    ))??;
+    let (judged, log) = context.wait(once.judge(&windows, &mut findings))??;
+    let page = report::monitoring_html(&log.weeks(&name));
+    let html = args.page.write(|| page.unwrap_or_default())?;
     let state = judged.last().map_or(MonitorState::Insufficient, |judged| judged.report.state);
-    let next: Vec<String> =
-        judged.last().map(|judged| judged.report.actions.clone()).unwrap_or_default();
-    let answer = Answer { windows: judged, dry_run: args.dry_run };
+    let next = judged.last().map(|judged| judged.report.actions.clone()).unwrap_or_default();
+    let answer = Answer { windows: judged, html, dry_run: args.page.dry_run };
     let outcome =
         Outcome::done(&answer, text::answer(&answer)).findings(findings).exit(exit(state));
     Ok(next.into_iter().fold(outcome, Outcome::next))
+}
+
+/// Ends a schedule.
+fn end(name: &str, context: &Context) -> Result<Outcome> {
+    let registry = context.registry()?;
+    let (store, environment) = (registry.store(), registry.environment_name());
+    let heartbeats = context.wait(end_schedule(store, environment, name))??;
+    if heartbeats == 0 {
+        let shown = botops_text::display(name, 60);
+        let message = format!("`{environment}` has no schedule `{shown}`");
+        return Err(Fault::usage("BOT-6256", message)
+            .hint("`botops doctor` lists the schedules with their last runs"));
+    }
+    let text = format!("the schedule {name} of {environment} has ended\n");
+    Ok(Outcome::done(&Ended { schedule: name, heartbeats }, text))
 }
 
 /// Returns the exit code of the newest window.
@@ -94,20 +150,6 @@ fn exit(state: MonitorState) -> Exit {
         MonitorState::Drift | MonitorState::InaccurateModel => Exit::Gate,
         MonitorState::Insufficient => Exit::Insufficient,
     }
-}
-
-/// Returns how windows are judged.
-fn spec(args: &Args) -> Result<MonitorSpec> {
-    let default = MonitorSpec::default();
-    let spec = MonitorSpec {
-        window: args.window.unwrap_or(default.window),
-        reference_window: args.reference_window,
-        min_rows: args.min_rows.map_or(default.min_rows, |n| n as usize),
-        min_accuracy: args.min_accuracy,
-        ..default
-    };
-    spec.check()?;
-    Ok(spec)
 }
 
 /// Returns the windows to judge, the earliest first.
@@ -136,50 +178,68 @@ fn time_or_age(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     }
 }
 
-/// Returns the store of the log, and the champion of the environment in force.
-fn monitored(args: &Args, context: &Context) -> Result<(Store, Monitored)> {
-    let name = match &args.model {
-        Some(name) => name.clone(),
-        None => model_arg::workspace_model(context)?,
-    };
-    let reference: Reference = format!("{name}@{CHAMPION}").parse()?;
-    let registry = context.registry()?;
-    let version = context.wait(registry.resolve(&reference))??;
+/// Returns the version that is judged, and the environment.
+///
+/// # Errors
+/// `BOT-5019` the version has no model file.
+fn champion(registry: &Registry, version: &Version) -> Result<Monitored> {
     let digest = version.model_digest().ok_or_else(|| {
-        Fault::data("BOT-5019", format!("`{}` has no model file", version.reference()))
+        Fault::internal("BOT-5019", format!("`{}` has no model file", version.reference()))
     })?;
-    let model = MonitoredModel { name, version: version.number, digest: digest.to_string() };
-    let environment = registry.environment_name().to_owned();
-    Ok((registry.store().clone(), Monitored { environment, model }))
+    Ok(Monitored {
+        environment: registry.environment_name().to_owned(),
+        model: MonitoredModel {
+            name: version.model.clone(),
+            version: version.number,
+            digest: digest.to_string(),
+        },
+    })
 }
 
-async fn judge(
-    (store, monitored): (&Store, &Monitored),
-    (windows, spec): (&[Window], &MonitorSpec),
-    (now, dry_run): (DateTime<Utc>, bool),
-    findings: &mut Vec<Finding>,
-) -> Result<Vec<Judged>> {
-    let mut log = MonitorLog::read(store, &monitored.environment).await?;
-    let mut judged = Vec::new();
-    for window in windows {
-        let evaluated = evaluate(store, monitored, *window, spec, now).await?;
-        let Evaluated { report, new_words, findings: found } = evaluated;
-        let recorded = match dry_run {
-            true => None,
-            false => Some(log.record(&report).await?),
-        };
-        // The findings of a problem of the whole log come once.
-        for finding in found {
-            if !findings.contains(&finding) {
-                findings.push(finding);
+/// An evaluation of some windows, each once.
+struct Once {
+    registry: Registry,
+    monitored: Monitored,
+    spec: MonitorSpec,
+    webhooks: Webhooks,
+    now: DateTime<Utc>,
+    dry_run: bool,
+}
+
+impl Once {
+    /// Judges the windows, records them, and tells the receivers. Returns the log, too.
+    async fn judge(
+        &self,
+        windows: &[Window],
+        findings: &mut Vec<Finding>,
+    ) -> Result<(Vec<Judged>, MonitorLog)> {
+        let (store, environment) = (self.registry.store(), self.registry.environment_name());
+        let mut log = MonitorLog::read(store, environment).await?;
+        let mut judged = Vec::new();
+        for window in windows {
+            let done = evaluate(store, &self.monitored, *window, &self.spec, self.now).await?;
+            let Evaluated { report, new_words, findings: found } = done;
+            let recorded = match self.dry_run {
+                true => None,
+                false => Some(log.record(&report).await?),
+            };
+            // The finding of a problem of the whole log comes once.
+            for finding in found {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
             }
+            judged.push(Judged {
+                report,
+                new_words,
+                entry: recorded.as_ref().map(|it| it.number),
+                recorded: recorded.is_some_and(|it| it.is_new),
+            });
         }
-        judged.push(Judged {
-            report,
-            new_words,
-            entry: recorded.as_ref().map(|it| it.number),
-            recorded: recorded.is_some_and(|it| it.is_new),
-        });
+        if !self.dry_run {
+            let clock = || Utc::now().timestamp();
+            findings.extend(self.webhooks.deliver(store, environment, &log, clock).await?);
+        }
+        Ok((judged, log))
     }
-    Ok(judged)
 }

@@ -26,7 +26,7 @@ mod flags;
 pub(crate) mod identity_key;
 mod kept_key;
 mod listeners;
-mod placed;
+pub(crate) mod placed;
 pub(crate) mod predictions;
 mod protection;
 mod reload;

@@ -24,6 +24,7 @@ mod job;
 mod junit;
 mod markdown;
 mod matrix;
+mod monitoring;
 mod page;
 mod run;
 mod sarif;
@@ -48,6 +49,7 @@ pub use markdown::{
     decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, profile_markdown,
     validation_markdown,
 };
+pub use monitoring::monitoring_html;
 pub use run::{RunReport, run_annotations, run_junit, run_sarif};
 pub use sarif::validation_sarif;
 pub use search::search_html;

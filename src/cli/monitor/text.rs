@@ -22,6 +22,9 @@ pub(super) fn answer(answer: &Answer) -> String {
             (None, _) => "dry run: nothing was recorded\n",
         });
     }
+    if let Some(file) = &answer.html {
+        text.push_str(&format!("wrote {file}\n"));
+    }
     text
 }
 

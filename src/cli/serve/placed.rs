@@ -4,7 +4,7 @@ use botops_findings::{Fault, Place};
 use botops_workspace::{Origin, Setting, Workspace};
 
 /// Adds the place of `key` to a fault of its value. A fault that has a place keeps it.
-pub(super) fn placed<T>(
+pub(crate) fn placed<T>(
     workspace: &Workspace,
     key: &str,
     setting: &Setting<T>,
