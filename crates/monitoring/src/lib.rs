@@ -63,8 +63,8 @@ pub use evaluate::{Evaluated, MonitorSpec, Monitored, evaluate};
 pub use heartbeat::{Heartbeat, MONITOR_RUNS, end_schedule, heartbeats, pipeline_runs};
 pub use history::{MonitorLog, Recorded};
 pub use report::{
-    ArmAccuracy, LabelDelay, MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason,
-    ReferenceSide, Unjudged, Volume,
+    ArmAccuracy, MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason,
+    ReferenceSide, Unjudged, VerdictDelay, Volume,
 };
 pub use schedule::{Every, Schedule, ScheduleSpec};
 pub use watch::{Observed, WatchHost, WatchSettings, turn, watch};

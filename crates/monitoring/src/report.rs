@@ -103,7 +103,7 @@ pub struct ArmAccuracy {
 
 /// The time from a message to its verdict.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LabelDelay {
+pub struct VerdictDelay {
     /// The records of the window with a verdict.
     pub judged: u64,
     /// The share of the records with a verdict, in [0, 1].
@@ -167,7 +167,7 @@ pub struct MonitorReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_accuracy: Option<f64>,
     /// The delay of verdicts.
-    pub labels: LabelDelay,
+    pub labels: VerdictDelay,
     /// The comparison with the reference; its `new_words` are empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftReport>,

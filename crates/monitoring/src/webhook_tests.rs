@@ -3,7 +3,7 @@
 use crate::{
     history::MonitorLog,
     report::{
-        LabelDelay, MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason, Volume,
+        MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason, VerdictDelay, Volume,
     },
     webhook::{WebhookKind, WebhookPace, WebhookSpec, Webhooks},
     window::Window,
@@ -121,7 +121,7 @@ fn report(day: i64, state: MonitorState) -> MonitorReport {
         volume: Volume { records: 500, ..Volume::default() },
         accuracy: Vec::new(),
         min_accuracy: None,
-        labels: LabelDelay::default(),
+        labels: VerdictDelay::default(),
         drift: None,
         not_judged: Vec::new(),
         actions: Vec::new(),

@@ -1,7 +1,7 @@
 //! The records of a window, read once: counts, verdicts, and a bounded sample to compare.
 
 use crate::{
-    report::{ArmAccuracy, LabelDelay, Volume},
+    report::{ArmAccuracy, VerdictDelay, Volume},
     window::Window,
 };
 use botops_digest::Digest;
@@ -106,7 +106,7 @@ impl WindowRecords {
     }
 
     /// Returns the delay of verdicts; `contradicted` counts messages of the whole log.
-    pub(crate) fn label_delay(&self, contradicted: u64) -> LabelDelay {
+    pub(crate) fn label_delay(&self, contradicted: u64) -> VerdictDelay {
         let mut delays = self.delays.clone();
         delays.sort_unstable();
         let at = |q: f64| {
@@ -114,7 +114,7 @@ impl WindowRecords {
             delays.get(rank.saturating_sub(1)).map(|millis| *millis as f64 / 3_600_000.0)
         };
         let n = self.volume.records + self.volume.other_models;
-        LabelDelay {
+        VerdictDelay {
             judged: delays.len() as u64,
             share: if n == 0 { 0.0 } else { delays.len() as f64 / n as f64 },
             median_hours: at(0.5),
