@@ -10,10 +10,14 @@
 
 mod accuracy;
 mod accuracy_counts;
+mod claim;
 mod class_shares;
 mod confidence_counts;
 mod estimate;
 mod estimation;
+mod evaluate;
+mod heartbeat;
+mod history;
 mod judgements;
 mod label_sample;
 pub mod label_shift;
@@ -22,7 +26,13 @@ mod reference;
 mod reference_moments;
 mod reference_rows;
 mod reference_words;
+mod report;
+mod schedule;
+mod watch;
+mod webhook;
 mod weights;
+mod window;
+mod window_records;
 
 pub use accuracy::{
     GroupAccuracy, IntentAccuracy, LabelDelay, OutOfScope, Selection, SourceAccuracy,
@@ -35,33 +45,15 @@ pub use estimate::{
     RealisedAccuracy, Unreliable, UnreliableReason,
 };
 pub use estimation::estimate_accuracy;
+pub use evaluate::{Evaluated, MonitorSpec, Monitored, evaluate};
+pub use heartbeat::{Heartbeat, MONITOR_RUNS, end_schedule, heartbeats, pipeline_runs};
+pub use history::{MonitorLog, Recorded};
 pub use judgements::{Judgements, Label};
 pub use reference::{
     Judged, MOST_JUDGED, MOST_REFERENCE_BYTES, REFERENCE_SCHEMA, ReferenceProfile, ReferenceSource,
 };
 pub use reference_moments::Moments;
 pub use reference_words::{LEAST_USERS, Words};
-
-#[cfg(test)]
-mod accuracy_tests;
-#[cfg(test)]
-mod estimation_tests;
-mod claim;
-mod evaluate;
-mod heartbeat;
-mod history;
-mod report;
-mod schedule;
-mod watch;
-mod webhook;
-#[cfg(test)]
-mod webhook_tests;
-mod window;
-mod window_records;
-
-pub use evaluate::{Evaluated, MonitorSpec, Monitored, evaluate};
-pub use heartbeat::{Heartbeat, MONITOR_RUNS, end_schedule, heartbeats, pipeline_runs};
-pub use history::{MonitorLog, Recorded};
 pub use report::{
     ArmAccuracy, MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason,
     ReferenceSide, Unjudged, VerdictDelay, Volume,
@@ -70,3 +62,10 @@ pub use schedule::{Every, Schedule, ScheduleSpec};
 pub use watch::{Observed, WatchHost, WatchSettings, turn, watch};
 pub use webhook::{WebhookKind, WebhookPace, WebhookSpec, Webhooks};
 pub use window::Window;
+
+#[cfg(test)]
+mod accuracy_tests;
+#[cfg(test)]
+mod estimation_tests;
+#[cfg(test)]
+mod webhook_tests;

@@ -7,7 +7,7 @@ use crate::{
 use botops_digest::Digest;
 use botops_drift::{Column, Role, Row};
 use botops_findings::{Finding, Result};
-use botops_predictions::{Filter, Record, RecordKey, Verdict, Verdicts};
+use botops_predictions::{Filter, Record, RecordKey, Truth, Verdicts};
 use botops_stats::intervals::wilson;
 use botops_store::Store;
 use std::{
@@ -85,7 +85,7 @@ impl WindowRecords {
         Ok(found)
     }
 
-    fn judge(&mut self, record: &Record, verdict: &Verdict) {
+    fn judge(&mut self, record: &Record, verdict: &Truth) {
         let (judged, right) = self.arms.entry(record.arm.clone()).or_default();
         *judged += 1;
         *right += u64::from(verdict.intent == record.intent);
@@ -138,7 +138,7 @@ impl WindowRecords {
                 lang: declared.filter(|language| !language.is_empty()),
                 intent: Some(if record.fallback { FALLBACK } else { &record.intent }),
                 confidence: Some(record.confidence),
-                unseen_word_rate: None,
+                ..Row::default()
             }
         }
         self.compared.iter().map(row).collect()
