@@ -1,5 +1,7 @@
 //! `botops doctor`.
 
+mod ready;
+
 use super::{Exit, Outcome};
 use crate::cli::{
     serve::checks,
@@ -32,6 +34,9 @@ pub(crate) struct Args {
     /// Also ask each store for an absent object, and write a probe to check that it supports put-if-absent
     #[arg(long)]
     probe: bool,
+    /// Only ask a server whether it is ready, such as `http://127.0.0.1:8080`; exit code 7 if not
+    #[arg(long, value_name = "URL", conflicts_with = "probe")]
+    ready: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -60,6 +65,11 @@ struct Check {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if let Some(url) = &args.ready {
+        let ready = ready::ask(context, url)?;
+        let text = format!("{} is ready\n", ready.url);
+        return Ok(Outcome::done(&ready, text));
+    }
     let workspace = context.workspace()?;
     let mut findings = Vec::new();
     let mut exit = Exit::Done;

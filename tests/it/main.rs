@@ -30,6 +30,7 @@ mod hints;
 mod hostile_files;
 mod hostile_settings;
 mod hub;
+mod image;
 mod job_summaries;
 mod keys;
 mod killed_actions;

@@ -400,4 +400,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the server may open too few files",
         explanation: "Each connection needs a file descriptor. The server raises its limit to the most that the system allows, and keeps a part for the admin listener and the store, so that administrators can log in however many clients connect. Too few are left for clients. Allow more: `ulimit -n 4096` in a shell, `LimitNOFILE=65536` in a unit of systemd.",
     },
+    Entry {
+        code: "BOT-1180",
+        kind: Some(FaultKind::Usage),
+        title: "not the address of a server",
+        explanation: "`botops doctor --ready` asks one server whether it is ready. It takes scheme, host and port, such as `http://127.0.0.1:8080`, without a path and without credentials: the question needs none.",
+    },
+    Entry {
+        code: "BOT-1181",
+        kind: Some(FaultKind::Unreachable),
+        title: "a server is not ready",
+        explanation: "The server cannot be reached, or it answered that it is not ready: its model is still being loaded and tested, it drains, or its registry is out of reach. Containers and load balancers send it no traffic until it is. Its log and `/readiness` say why.",
+    },
 ];
