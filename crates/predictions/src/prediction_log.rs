@@ -12,17 +12,21 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     time::{Duration, Instant},
 };
 
 /// The most records that wait to be written.
 const CAPACITY: usize = 1 << 16;
-/// The most records of a group.
-const GROUP: usize = 1 << 14;
+/// The most bytes of lines of a group: a reader has the window of one group in memory.
+const GROUP_BYTES: usize = 8 << 20;
+/// How often the writing thread takes what has come: it is woken once for all records of such a time, not for each.
+const SLICE: Duration = Duration::from_millis(10);
+/// How long the writing thread waits for a record before it looks whether the segment is old.
+const IDLE: Duration = Duration::from_secs(1);
 /// The longest time that the end of a server waits for the last group.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -96,18 +100,49 @@ struct Counters {
     waiting_bytes: AtomicU64,
 }
 
-enum Input {
-    Record(Box<RawRecord>),
-    /// Sync what there is; with `close`, the segment is closed, too.
-    Flush {
-        close: bool,
-        done: SyncSender<()>,
-    },
+/// What waits for the writing thread.
+#[derive(Default)]
+struct Waiting {
+    #[expect(
+        clippy::vec_box,
+        reason = "a request waits while the list grows, so what is moved is small"
+    )]
+    records: Vec<Box<RawRecord>>,
+    /// Sync what there is, and say so; with true, close the segment, too.
+    flushes: Vec<(bool, SyncSender<()>)>,
+    ended: bool,
+}
+
+/// The place where records wait. Only the first of several wakes the writing thread.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is something, at most `time`; with `all`, records alone do not end it.
+    fn wait(&self, time: Duration, all: bool) {
+        let is_idle =
+            |it: &mut Waiting| !it.ended && it.flushes.is_empty() && (all || it.records.is_empty());
+        let waited = self.changed.wait_timeout_while(self.lock(), time, is_idle);
+        drop(waited);
+    }
+
+    fn take(&self) -> Waiting {
+        let mut waiting = self.lock();
+        let ended = waiting.ended;
+        Waiting { ended, ..std::mem::take(&mut waiting) }
+    }
 }
 
 /// The prediction log of a server. Dropping it writes the records that wait.
 pub struct PredictionLog {
-    sender: Option<SyncSender<Input>>,
+    queue: Arc<Queue>,
     ended: Mutex<Receiver<()>>,
     counters: Arc<Counters>,
     folder: PathBuf,
@@ -132,7 +167,7 @@ impl PredictionLog {
         let spool = Spool::open(&settings.folder, &settings.replica, settings.most_bytes)?;
         let folder = spool.folder().to_owned();
         let counters = Arc::new(Counters::default());
-        let (sender, receiver) = sync_channel(CAPACITY);
+        let queue = Arc::new(Queue::default());
         let (end, ended) = sync_channel(1);
         let mut writing = Writing {
             spool,
@@ -144,30 +179,39 @@ impl PredictionLog {
             name_of: Arc::clone(&settings.name_of),
             report: Box::new(report),
             lines: BTreeMap::new(),
+            line_bytes: 0,
             state: SpoolState::Free,
             fails: false,
         };
+        let taken_from = Arc::clone(&queue);
         std::thread::Builder::new()
             .name("predictions".to_owned())
             .spawn(move || {
-                writing.run(&receiver);
+                writing.run(&taken_from);
                 drop(writing);
                 let _ = end.send(());
             })
             .map_err(|error| {
                 Fault::internal("BOT-6204", format!("the thread of the predictions: {error}"))
             })?;
-        Ok(Self { sender: Some(sender), ended: Mutex::new(ended), counters, folder })
+        Ok(Self { queue, ended: Mutex::new(ended), counters, folder })
     }
 
     /// Adds a message. It never waits: one that comes faster than it can be written is counted, and dropped. The text is
     /// redacted, and the conversation named, on the writing thread.
     pub fn add(&self, record: RawRecord) {
-        let Some(sender) = &self.sender else { return };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            sender.try_send(Input::Record(Box::new(record)))
-        {
+        let record = Box::new(record);
+        let mut waiting = self.queue.lock();
+        if waiting.ended || waiting.records.len() >= CAPACITY {
+            drop(waiting);
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.records.push(record);
+        let is_first = waiting.records.len() == 1;
+        drop(waiting);
+        if is_first {
+            self.queue.changed.notify_one();
         }
     }
 
@@ -192,17 +236,17 @@ impl PredictionLog {
 
     /// Waits until the records that were added are synced, at most 5 seconds. With `close`, they are ready to be shipped.
     pub fn flush(&self, close: bool) {
-        let Some(sender) = &self.sender else { return };
         let (done, is_done) = sync_channel(1);
-        if sender.send(Input::Flush { close, done }).is_ok() {
-            let _ = is_done.recv_timeout(PATIENCE);
-        }
+        self.queue.lock().flushes.push((close, done));
+        self.queue.changed.notify_one();
+        let _ = is_done.recv_timeout(PATIENCE);
     }
 }
 
 impl Drop for PredictionLog {
     fn drop(&mut self) {
-        self.sender = None;
+        self.queue.lock().ended = true;
+        self.queue.changed.notify_one();
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = ended.recv_timeout(PATIENCE);
     }
@@ -220,45 +264,47 @@ struct Writing {
     report: Box<dyn Fn(String) + Send>,
     /// The lines of the group, and their number, by the hour of their records.
     lines: BTreeMap<HourKey, (Vec<u8>, u64)>,
+    line_bytes: usize,
     state: SpoolState,
     fails: bool,
 }
 
 impl Writing {
-    fn run(&mut self, receiver: &Receiver<Input>) {
-        let mut flushes = Vec::new();
+    fn run(&mut self, queue: &Queue) {
+        let mut begun: Option<Instant> = None;
         loop {
-            let until = Instant::now() + self.group;
-            let mut ended = false;
-            let mut n = 0;
-            while n < GROUP {
-                let left = until.saturating_duration_since(Instant::now());
-                match receiver.recv_timeout(left) {
-                    Ok(Input::Record(record)) => {
-                        self.take(*record);
-                        n += 1;
-                    }
-                    Ok(Input::Flush { close, done }) => {
-                        flushes.push((close, done));
-                        break;
-                    }
-                    Err(RecvTimeoutError::Timeout) => break,
-                    Err(RecvTimeoutError::Disconnected) => {
-                        ended = true;
-                        break;
-                    }
+            // The first record of a group wakes it; those that follow within a slice are taken together.
+            match begun {
+                None => queue.wait(IDLE, false),
+                Some(_) => queue.wait(SLICE, true),
+            }
+            let Waiting { records, flushes, ended } = queue.take();
+            if !records.is_empty() {
+                begun.get_or_insert_with(Instant::now);
+            }
+            for record in records {
+                self.take(*record);
+                if self.line_bytes >= GROUP_BYTES {
+                    self.end_group(false);
                 }
             }
-            let closes = ended || flushes.iter().any(|(close, _)| *close);
-            let written = self.write(closes);
-            self.note(written);
-            for (_, done) in flushes.drain(..) {
+            let is_due = begun.is_none_or(|begun| begun.elapsed() >= self.group);
+            if is_due || ended || !flushes.is_empty() {
+                begun = None;
+                self.end_group(ended || flushes.iter().any(|(close, _)| *close));
+            }
+            for (_, done) in flushes {
                 let _ = done.send(());
             }
             if ended {
                 return;
             }
         }
+    }
+
+    fn end_group(&mut self, closes: bool) {
+        let written = self.write(closes);
+        self.note(written);
     }
 
     /// Adds a record to the group, if there is room for it.
@@ -276,8 +322,10 @@ impl Writing {
         self.text.keep(&mut record, &text, &self.key);
         record.conversation = record.conversation.map(|id| (self.name_of)(&id));
         let (lines, n) = self.lines.entry(HourKey::of_millis(record.at)).or_default();
+        let before = lines.len();
         if record.write_line(lines) {
             *n += 1;
+            self.line_bytes += lines.len() - before;
         } else {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -285,6 +333,7 @@ impl Writing {
 
     /// Writes the group, and closes the segment if it is old or `closes`.
     fn write(&mut self, closes: bool) -> io::Result<()> {
+        self.line_bytes = 0;
         while let Some((hour, (lines, n))) = self.lines.pop_first() {
             if n == 0 {
                 continue;

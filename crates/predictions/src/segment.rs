@@ -12,6 +12,8 @@ use std::{
 const LEVEL: i32 = 1;
 /// The most bytes of all lines of a segment that is read.
 const MOST_SEGMENT_BYTES: u64 = 1 << 30;
+/// The logarithm of the most bytes of a frame that are kept to decompress it. Groups are smaller.
+const MOST_WINDOW_LOG: u32 = 27;
 /// The most findings about lines.
 const MOST_FINDINGS: usize = 100;
 
@@ -21,6 +23,8 @@ pub struct SegmentWriter {
     file: File,
     path: PathBuf,
     bytes: u64,
+    /// The bytes of its lines before compression.
+    line_bytes: u64,
 }
 
 impl SegmentWriter {
@@ -30,12 +34,13 @@ impl SegmentWriter {
     /// Those of the file system; the file must not exist.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        Ok(Self { file, path: path.to_owned(), bytes: 0 })
+        Ok(Self { file, path: path.to_owned(), bytes: 0, line_bytes: 0 })
     }
 
     /// Appends a group of lines, and returns when it is synced to the disk.
     ///
-    /// A group that could not be written as a whole is removed again, so that later groups can be read.
+    /// A group that could not be written as a whole is removed again. Close the segment then: if that failed, too, no later group
+    /// of it could be read.
     ///
     /// # Errors
     /// Those of the file system.
@@ -48,7 +53,14 @@ impl SegmentWriter {
             return Err(error);
         }
         self.bytes += frame.len() as u64;
+        self.line_bytes += lines.len() as u64;
         Ok(())
+    }
+
+    /// Returns the bytes of the lines so far, before compression.
+    #[must_use]
+    pub fn line_bytes(&self) -> u64 {
+        self.line_bytes
     }
 
     /// Returns the bytes written so far.
@@ -82,12 +94,27 @@ pub struct Segment {
 /// # Errors
 /// `BOT-6201` (exit 6) a newer botops wrote it.
 pub fn read_segment(bytes: &[u8], name: &str) -> Result<Segment> {
+    let mut records = Vec::new();
+    let segment = each_record(bytes, name, |record| {
+        records.push(record);
+        Ok(())
+    })?;
+    Ok(Segment { records, ..segment })
+}
+
+/// Calls `read` with each record of a segment, and returns the rest of it. Memory: one line, and the window of a frame, at most
+/// 128 MiB.
+///
+/// # Errors
+/// As [`read_segment`], and those of `read`.
+pub(crate) fn each_record(
+    bytes: &[u8],
+    name: &str,
+    mut read: impl FnMut(Record) -> Result<()>,
+) -> Result<Segment> {
     let mut segment = Segment::default();
     let end = each_line(bytes, |number, line| match Record::read_line(line) {
-        Ok(record) => {
-            segment.records.push(record);
-            Ok(())
-        }
+        Ok(record) => read(record),
         Err(fault) if fault.code() == "BOT-6201" => Err(fault.file(name)),
         Err(fault) => {
             segment.refused += 1;
@@ -112,16 +139,28 @@ pub fn read_segment(bytes: &[u8], name: &str) -> Result<Segment> {
 /// 64 KiB and one byte, so that it is found to be too long. Returns the error of a damaged end.
 pub(crate) fn each_line(
     bytes: &[u8],
+    read: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<io::Result<()>> {
+    each_line_within(MOST_SEGMENT_BYTES, bytes, read)
+}
+
+fn each_line_within(
+    most_bytes: u64,
+    bytes: &[u8],
     mut read: impl FnMut(u64, &[u8]) -> Result<()>,
 ) -> Result<io::Result<()>> {
     if bytes.is_empty() {
         return Ok(Ok(()));
     }
-    let decoder = match zstd::Decoder::with_buffer(bytes) {
+    let opened = zstd::Decoder::with_buffer(bytes).and_then(|mut decoder| {
+        decoder.window_log_max(MOST_WINDOW_LOG)?;
+        Ok(decoder)
+    });
+    let decoder = match opened {
         Ok(decoder) => decoder,
         Err(error) => return Ok(Err(error)),
     };
-    let mut lines = BufReader::with_capacity(1 << 16, decoder.take(MOST_SEGMENT_BYTES));
+    let mut lines = BufReader::with_capacity(1 << 16, decoder.take(most_bytes));
     let mut line = Vec::new();
     let (mut number, mut total) = (0, 0_u64);
     loop {
@@ -150,8 +189,8 @@ pub(crate) fn each_line(
             read(number, &line)?;
         }
     }
-    Ok(match total >= MOST_SEGMENT_BYTES {
-        true => Err(io::Error::other("it has more than 1 GiB of records")),
+    Ok(match total >= most_bytes {
+        true => Err(io::Error::other(format!("it has more than {most_bytes} bytes of records"))),
         false => Ok(()),
     })
 }
@@ -220,6 +259,29 @@ mod tests {
         assert_eq!((segment.refused, segment.findings.len()), (1_000, MOST_FINDINGS));
         let newer = compressed(b"{\"schema\":\"botops.prediction/9\"}\n");
         assert_eq!(read_segment(&newer, "a").unwrap_err().code(), "BOT-6201");
+    }
+
+    #[test]
+    fn a_bomb_ends_at_the_most_bytes_of_a_segment() {
+        // 256 MiB of one long line in a few kilobytes.
+        let mut writer = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        let megabyte = vec![b'x'; 1 << 20];
+        (0..256).for_each(|_| writer.write_all(&megabyte).unwrap());
+        let bomb = writer.finish().unwrap();
+        assert!(bomb.len() < 1 << 16, "{}", bomb.len());
+        let mut lengths = Vec::new();
+        let end = each_line_within(64 << 20, &bomb, |_, line| {
+            lengths.push(line.len());
+            Ok(())
+        });
+        assert_eq!(lengths, [MOST_RECORD_BYTES + 1], "a line is cut while it is decompressed");
+        assert!(end.unwrap().unwrap_err().to_string().contains("more than 67108864 bytes"));
+        // A frame that wants a window of 1 GiB is refused before it gets one.
+        let mut greedy = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        greedy.window_log(30).unwrap();
+        greedy.write_all(&lines(0..1)).unwrap();
+        let segment = read_segment(&greedy.finish().unwrap(), "a").unwrap();
+        assert_eq!(segment.findings[0].code, "BOT-6203");
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use crate::{
 };
 use botops_findings::{Fault, Result};
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -16,6 +16,10 @@ use std::{
 const OPEN: &str = ".open";
 /// The size at which a segment is full.
 const FULL_BYTES: u64 = 8 << 20;
+/// The bytes of lines at which a segment is full, so that reading it is bounded, too.
+const FULL_LINE_BYTES: u64 = 128 << 20;
+/// The first bytes of a zstd frame.
+const FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The most servers that share a folder.
 const MOST_SERVERS: u32 = 1_024;
 /// The share of the limit, in percent, above which only a sample is kept.
@@ -78,7 +82,8 @@ impl Spool {
         &self.folder
     }
 
-    /// Appends a group of lines of one hour, and returns when it is synced.
+    /// Appends a group of lines of one hour, and returns when it is synced. A segment that cannot be written is closed with the
+    /// groups that it has; the next group begins another one.
     ///
     /// # Errors
     /// Those of the file system.
@@ -101,9 +106,11 @@ impl Spool {
                 none.insert((hour, now, writer))
             }
         };
-        writer.append(lines)?;
-        if writer.bytes() >= FULL_BYTES {
-            self.close()?;
+        let written = writer.append(lines);
+        let is_full = writer.bytes() >= FULL_BYTES || writer.line_bytes() >= FULL_LINE_BYTES;
+        if is_full || written.is_err() {
+            let closed = self.close();
+            return written.and(closed);
         }
         Ok(())
     }
@@ -207,6 +214,7 @@ fn take_over(folder: &Path, own: &Path) -> io::Result<()> {
             },
         };
         for path in segments(&other, OPEN)? {
+            cut_half_group(&path)?;
             finish(&path)?;
         }
         for path in if is_own { Vec::new() } else { segments(&other, SEGMENT)? } {
@@ -215,6 +223,34 @@ fn take_over(folder: &Path, own: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes the group at the end of a segment that a crash cut: it was not synced. Other damage stays for a repair.
+fn cut_half_group(path: &Path) -> io::Result<()> {
+    let bytes = fs::read(path)?;
+    let whole = whole_frames(&bytes);
+    let rest = &bytes[whole..];
+    let has_more = rest.windows(4).skip(1).any(|four| four == FRAME);
+    // A file system may leave zeros where the last write should be.
+    let is_cut = FRAME.starts_with(&rest[..rest.len().min(4)]) || rest.iter().all(|it| *it == 0);
+    if rest.is_empty() || has_more || !is_cut {
+        return Ok(());
+    }
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.set_len(whole as u64)?;
+    file.sync_all()
+}
+
+/// Returns the bytes of the frames at the front that are whole.
+fn whole_frames(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while at < bytes.len() {
+        match zstd::zstd_safe::find_frame_compressed_size(&bytes[at..]) {
+            Ok(n) if n > 0 => at += n,
+            _ => break,
+        }
+    }
+    at
 }
 
 /// Returns the full segments of a folder, sorted, each with its hour and its name in the store.
@@ -304,6 +340,28 @@ mod tests {
         full.iter().for_each(|(path, ..)| fs::remove_file(path).unwrap());
         spool.count().unwrap();
         assert_eq!((spool.bytes(), spool.state()), (0, SpoolState::Free));
+    }
+
+    #[test]
+    fn half_a_group_at_the_end_is_cut_and_other_damage_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("date=2026-11-30~hour=01~a.jsonl.zst.open");
+        let frames: Vec<Vec<u8>> =
+            (0..3).map(|i| zstd::bulk::compress(&line(i).1, 1).unwrap()).collect();
+        let whole = frames[..2].concat();
+        let cut = |tail: &[u8]| {
+            fs::write(&path, [&whole, tail].concat()).unwrap();
+            cut_half_group(&path).unwrap();
+            fs::read(&path).unwrap().len() - whole.len()
+        };
+        for n in 0..frames[2].len() {
+            assert_eq!(cut(&frames[2][..n]), 0, "{n}");
+        }
+        assert_eq!(cut(&frames[2]), frames[2].len());
+        assert_eq!(cut(&[0; 40]), 0);
+        assert_eq!(cut(b"something else"), 14);
+        let before_another = [&frames[2][..20], &frames[2]].concat();
+        assert_eq!(cut(&before_another), before_another.len());
     }
 
     #[test]
