@@ -1,6 +1,7 @@
 //! `botops predictions`.
 
 mod answers;
+mod compaction;
 mod exporting;
 mod filter_args;
 mod log;
@@ -8,27 +9,26 @@ mod text;
 mod verdict_file;
 
 use self::{
-    answers::{Compacted, CompactedHour, Counted, CountedRow, Expired, Forgotten, Recorded, Tail},
+    answers::{Counted, CountedRow, Forgotten, Recorded, Tail},
     filter_args::FilterArgs,
     log::{log, nothing},
 };
 use super::Outcome;
 use crate::cli::{
     arguments::output_args::ReasonArg,
-    serve::{identity_key, predictions::retention},
+    serve::identity_key,
     session::{context::Context, provenance},
 };
 use botops_conversations::{Conversations, ErasureAct, Names};
-use botops_findings::{Fault, Finding, Result};
+use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_predictions::{
-    GroupKey, HourKey, Query, Record, Verdicts, compact, expire, forget, hours, read_verdicts,
-    record_verdicts,
+    GroupKey, Query, Record, Verdicts, forget, hours, read_verdicts, record_verdicts,
+    unknown_messages, wrong_clocks,
 };
 use botops_registry::check_author;
 use botops_stats::intervals::wilson;
 use botops_text::shell_line;
-use chrono::TimeDelta;
-use std::{collections::VecDeque, path::PathBuf, time::Duration};
+use std::{collections::VecDeque, path::PathBuf};
 
 /// The level of the intervals.
 const LEVEL: f64 = 0.95;
@@ -49,7 +49,7 @@ enum Verb {
     /// Write records to a file
     Export(exporting::ExportArgs),
     /// Make one Parquet file of the segments of each hour that is over
-    Compact(CompactArgs),
+    Compact(compaction::CompactArgs),
     /// Record verdicts: the true intents of messages, from a file
     Feedback(FeedbackArgs),
     /// Erase the records of a conversation
@@ -72,19 +72,6 @@ struct QueryArgs {
     /// Group by day, hour, intent, arm, model, language, endpoint or fallback, separated by commas
     #[arg(long, value_name = "KEYS", value_delimiter = ',', default_value = "day")]
     by: Vec<String>,
-}
-
-#[derive(Debug, clap::Args)]
-struct CompactArgs {
-    /// Compact the hour under way, too
-    #[arg(long)]
-    all: bool,
-    /// Remove the hours that ended longer ago than this; default: `predictions.retention`
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    retention: Option<Duration>,
-    /// Check, and show what would be done, but write nothing
-    #[arg(long)]
-    dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -113,7 +100,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Tail(args) => tail(args, context),
         Verb::Query(args) => query(args, context),
         Verb::Export(args) => exporting::run(args, context),
-        Verb::Compact(args) => compaction(args, context),
+        Verb::Compact(args) => compaction::run(args, context),
         Verb::Feedback(args) => feedback(args, context),
         Verb::Forget(args) => forgetting(args, context),
     }
@@ -157,13 +144,15 @@ fn tail(args: &TailArgs, context: &Context) -> Result<Outcome> {
 
 fn query(args: &QueryArgs, context: &Context) -> Result<Outcome> {
     let by = args.by.iter().map(|name| GroupKey::of(name.trim())).collect::<Result<Vec<_>>>()?;
-    let filter = args.filter.filter(provenance::now()?)?;
+    let now = provenance::now()?;
+    let filter = args.filter.filter(now)?;
     let (store, environment) = log(context)?;
     let question = Query { filter, by };
-    let (answered, verdicts) = context.wait(async {
+    let (answered, verdicts, clocks) = context.wait(async {
+        let clocks = wrong_clocks(&store, environment, now).await?;
         let verdicts = read_verdicts(&store, environment).await?;
         let answered = question.answer(&store, environment, &verdicts).await?;
-        Ok::<_, Fault>((answered, verdicts))
+        Ok::<_, Fault>((answered, verdicts, clocks))
     })??;
     if answered.n == 0 {
         return Err(nothing(environment));
@@ -178,51 +167,14 @@ fn query(args: &QueryArgs, context: &Context) -> Result<Outcome> {
         by: args.by.iter().map(|name| name.trim()).collect(),
         n: answered.n,
         contradicted: verdicts.contradicted,
+        label_delay: answered.label_delay,
+        unknown_verdicts: answered.unknown_verdicts,
         rows: rows.collect(),
     };
     let text = text::counted(&answer);
     let Verdicts { mut findings, .. } = verdicts;
     findings.extend(answered.findings);
-    Ok(Outcome::done(&answer, text).findings(findings))
-}
-
-fn compaction(args: &CompactArgs, context: &Context) -> Result<Outcome> {
-    let now = provenance::now()?;
-    let (store, environment) = log(context)?;
-    // Records of the hour under way still come, so it would be compacted again.
-    let until = (!args.all).then(|| HourKey::of(now));
-    let age = match args.retention {
-        Some(age) => age,
-        None => retention(context.workspace()?)?,
-    };
-    let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
-    let before = now.checked_sub_signed(age).map(HourKey::of);
-    let mut findings = Vec::new();
-    let mut answer =
-        Compacted { environment, hours: Vec::new(), expired: None, dry_run: args.dry_run };
-    context.wait(async {
-        if let Some(before) = before {
-            let expired = expire(&store, environment, before, args.dry_run).await?;
-            answer.expired = Some(Expired { hours: expired.hours, compacted: expired.records });
-        }
-        for hour in hours(&store, environment, before, until).await? {
-            if hour.segments.is_empty() && hour.obsolete.is_empty() {
-                continue;
-            }
-            let done = compact(&store, &hour, args.dry_run).await?;
-            findings.extend(done.findings);
-            answer.hours.push(CompactedHour {
-                hour: hour.key.to_string(),
-                segments: done.segments,
-                records: done.records,
-                duplicates: done.duplicates,
-                refused: done.refused,
-                removed: done.removed,
-            });
-        }
-        Ok::<_, Fault>(())
-    })??;
-    let text = text::compacted(&answer);
+    findings.extend(clocks);
     Ok(Outcome::done(&answer, text).findings(findings))
 }
 
@@ -230,13 +182,28 @@ fn feedback(args: &FeedbackArgs, context: &Context) -> Result<Outcome> {
     let now = provenance::now()?;
     let verdicts = verdict_file::read(&args.file, now)?;
     let (store, environment) = log(context)?;
-    if !args.dry_run {
-        context.wait(record_verdicts(&store, environment, &verdicts, now))??;
-    }
-    let answer = Recorded { environment, verdicts: verdicts.len(), dry_run: args.dry_run };
+    let unknown = context.wait(async {
+        let unknown = unknown_messages(&store, environment, &verdicts).await?;
+        if !args.dry_run {
+            record_verdicts(&store, environment, &verdicts, now).await?;
+        }
+        Ok::<_, Fault>(unknown)
+    })??;
+    let finding = unknown.first().map(|(id, index)| {
+        let shown = botops_text::display(id, 60);
+        let message = format!(
+            "{} of the messages are not in the log of `{environment}`, such as the text {index} of the request `{shown}`",
+            unknown.len()
+        );
+        let help = "they are recorded, and count once their records are in the store";
+        let place = Place { file: Some(args.file.display().to_string()), ..Place::default() };
+        Finding::new("BOT-6215", Severity::Warning, message, help).at(place)
+    });
+    let (verdicts, unknown) = (verdicts.len(), unknown.len());
+    let answer = Recorded { environment, verdicts, unknown, dry_run: args.dry_run };
     let text = text::recorded(&answer);
     let query = shell_line(["botops", "predictions", "query", "--by", "intent"]);
-    Ok(Outcome::done(&answer, text).next(query))
+    Ok(Outcome::done(&answer, text).findings(finding.into_iter().collect()).next(query))
 }
 
 fn forgetting(args: &ForgetArgs, context: &Context) -> Result<Outcome> {

@@ -1,10 +1,9 @@
-//! Records that are removed: those of a conversation on request, and those past the retention.
+//! The records of a conversation, removed on request.
 
 use crate::{
     columns::Column,
     compaction::rewrite,
     hour::{Hour, hours},
-    layout::HourKey,
 };
 use botops_findings::Result;
 use botops_store::Store;
@@ -24,10 +23,10 @@ pub struct Forgotten {
 ///
 /// Each hour that has one is compacted without them, so a crash leaves whole hours, and a second call does the rest. Records
 /// that servers still hold in their local folders are not reached: call it again once they are shipped. With `dry_run`,
-/// records are counted and nothing is written.
+/// records are counted and nothing is written. An hour that cannot be read does not keep the records of the others.
 ///
 /// # Errors
-/// Those of [`crate::compact`].
+/// Those of [`crate::compact`], of the first hour that has one, once all others are done.
 pub async fn forget(
     store: &Store,
     environment: &str,
@@ -35,62 +34,43 @@ pub async fn forget(
     dry_run: bool,
 ) -> Result<Forgotten> {
     let mut forgotten = Forgotten::default();
+    let mut failed = None;
     for hour in hours(store, environment, None, None).await? {
-        let named = |it: &Option<String>| it.as_ref().is_some_and(|it| conversations.contains(it));
-        let mut n = 0;
-        hour.each(store, &[Column::Conversation], |it| n += u64::from(named(&it.conversation)))
-            .await?;
-        if n == 0 {
-            continue;
-        }
-        forgotten.records += n;
-        forgotten.hours += 1;
-        if !dry_run {
-            rewrite(store, &hour, false, true, |it| !named(&it.conversation)).await?;
+        match forget_in(store, &hour, conversations, dry_run).await {
+            Ok(0) => {}
+            Ok(n) => {
+                forgotten.records += n;
+                forgotten.hours += 1;
+            }
+            Err(fault) => failed = failed.or(Some(fault)),
         }
     }
-    Ok(forgotten)
+    failed.map_or(Ok(forgotten), Err)
 }
 
-/// Removes the hours of `environment` that end at `before` or earlier, whole. Returns what they had, as far as that is known
-/// without reading them: the records of compacted files.
-///
-/// # Errors
-/// Those of the store.
-pub async fn expire(
+async fn forget_in(
     store: &Store,
-    environment: &str,
-    before: HourKey,
+    hour: &Hour,
+    conversations: &BTreeSet<String>,
     dry_run: bool,
-) -> Result<Forgotten> {
-    let mut expired = Forgotten::default();
-    for hour in hours(store, environment, None, Some(before)).await? {
-        expired.records += hour.compacted;
-        expired.hours += 1;
-        if !dry_run {
-            remove(store, &hour).await?;
-        }
+) -> Result<u64> {
+    let named = |it: &Option<String>| it.as_ref().is_some_and(|it| conversations.contains(it));
+    let mut n = 0;
+    hour.each(store, &[Column::Conversation], |it| n += u64::from(named(&it.conversation))).await?;
+    if n > 0 && !dry_run {
+        rewrite(store, hour, false, true, |it| !named(&it.conversation)).await?;
     }
-    Ok(expired)
-}
-
-/// Removes every object of an hour: the data first, so that what is left after a crash is still listed.
-async fn remove(store: &Store, hour: &Hour) -> Result<()> {
-    let mut paths: Vec<String> =
-        store.list(&hour.folder).await?.into_iter().map(|stored| stored.path).collect();
-    paths.sort_by_key(|path| path.ends_with(".json"));
-    for path in paths {
-        store.remove(&path).await?;
-    }
-    Ok(())
+    Ok(n)
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{
         compaction::compact,
+        layout::HourKey,
         record::{Record, tests::record},
+        retention::{MOST_HOURS, expire},
     };
 
     /// Stores the records as one segment of their hour.
@@ -195,8 +175,8 @@ mod tests {
             );
         }
         let second = HourKey::of_millis(record(4_000).at);
-        assert_eq!(expire(&store, "e", second, true).await.unwrap().hours, 1);
-        assert_eq!(expire(&store, "e", second, false).await.unwrap().hours, 1);
+        assert_eq!(expire(&store, "e", second, MOST_HOURS, true).await.unwrap().hours, 1);
+        assert_eq!(expire(&store, "e", second, MOST_HOURS, false).await.unwrap().hours, 1);
         let left = hours(&store, "e", None, None).await.unwrap();
         assert_eq!(left.iter().map(|it| it.key).collect::<Vec<_>>(), [second]);
     }

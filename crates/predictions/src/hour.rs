@@ -2,31 +2,41 @@
 
 use crate::{
     columns::{COLUMNS, Column},
+    ids::Ids,
     layout::{self, HourKey, PARQUET, SEGMENT},
     parquet::ParquetReader,
-    record::{Record, RecordKey, check_schema},
-    segment::read_segment,
+    record::{Record, check_schema},
+    segment::each_record,
 };
 use botops_findings::{Fault, Finding, Result};
 use botops_store::Store;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
-/// The schema of the record of a compaction.
+/// The schema of the record of a compaction that made one file at most.
 pub(crate) const COMPACTION_SCHEMA: &str = "botops.compaction/1";
+/// The schema of the record of a compaction that made several: a version that knows only the first must not read it.
+pub(crate) const COMPACTION_OF_SEVERAL: &str = "botops.compaction/2";
 const COMPACTION: &str = "compaction-";
+const COMPACTED: &str = "compacted-";
 
 /// The record of a compaction: the newest one of an hour says what counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Compaction {
-    /// `botops.compaction/1`.
+    /// `botops.compaction/1`, or `/2` if there are several files.
     pub(crate) schema: String,
     /// The compacted file, in the same folder; `None` if nothing is left.
     pub(crate) parquet: Option<String>,
-    /// The number of its records.
+    /// The files after it: an hour with more than a million records has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) more: Vec<String>,
+    /// The number of their records.
     pub(crate) records: u64,
     /// The segments whose records are in it, or were left out for good.
     pub(crate) folded: BTreeSet<String>,
+    /// Those of them of which a part could not be read: they are kept until the retention is over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) damaged: BTreeSet<String>,
 }
 
 /// An hour of the log of an environment, as listed.
@@ -36,12 +46,14 @@ pub struct Hour {
     pub key: HourKey,
     /// The segments that are not compacted, sorted.
     pub segments: Vec<String>,
-    /// The compacted file.
-    pub parquet: Option<String>,
-    /// The number of records in the compacted file.
+    /// The compacted files, in the order of their records.
+    pub parquet: Vec<String>,
+    /// The number of records in the compacted files.
     pub compacted: u64,
     /// The bytes of the segments that are not compacted.
     pub segment_bytes: u64,
+    /// The segments that were compacted as far as they can be read, and are kept for a repair.
+    pub damaged: Vec<String>,
     /// The objects that no reader needs any more: compacted segments, and the files of earlier compactions.
     pub obsolete: Vec<String>,
     pub(crate) folder: String,
@@ -77,7 +89,7 @@ pub async fn hours(
                 continue;
             }
             let hour = Hour::list(store, environment, key).await?;
-            if !hour.segments.is_empty() || hour.parquet.is_some() || !hour.obsolete.is_empty() {
+            if !hour.segments.is_empty() || !hour.parquet.is_empty() || !hour.obsolete.is_empty() {
                 found.push(hour);
             }
         }
@@ -110,13 +122,15 @@ impl Hour {
             }
             None => None,
         };
-        let kept = compaction.as_ref().and_then(|it| it.parquet.clone());
+        let kept: Vec<String> =
+            compaction.iter().flat_map(|it| it.parquet.iter().chain(&it.more).cloned()).collect();
         let mut hour = Self {
             key,
             segments: Vec::new(),
             parquet: kept.clone(),
             compacted: compaction.as_ref().map_or(0, |it| it.records),
             segment_bytes: 0,
+            damaged: Vec::new(),
             obsolete: Vec::new(),
             folder: folder.clone(),
             next: newest.map_or(0, |newest| newest + 1),
@@ -126,13 +140,16 @@ impl Hour {
         for stored in listed {
             let name = name(&stored.path);
             let folded = hour.compaction.as_ref().is_some_and(|it| it.folded.contains(&name));
-            if name.ends_with(SEGMENT) && !folded {
+            let damaged = hour.compaction.as_ref().is_some_and(|it| it.damaged.contains(&name));
+            if damaged {
+                hour.damaged.push(name);
+            } else if name.ends_with(SEGMENT) && !folded {
                 hour.segment_bytes += stored.size_bytes;
                 hour.segments.push(name);
             } else if folded
                 || name.ends_with(PARQUET)
-                    && kept.as_ref() != Some(&name)
-                    && hour.compaction.is_some()
+                    && !kept.contains(&name)
+                    && newest.is_some_and(|newest| is_past(&name, newest))
                 || name.starts_with(COMPACTION) && current.as_ref() != Some(&name)
             {
                 hour.obsolete.push(name);
@@ -149,7 +166,7 @@ impl Hour {
     /// Calls `read` with each record of the hour, each once: first those of the compacted file, of which only `columns` are
     /// read, then those of the segments, whole. Returns what was wrong with the segments.
     ///
-    /// Memory: the compacted file as it is stored, one group of its rows, one segment, and the names of the records of the
+    /// Memory: one compacted file as it is stored, one group of its rows, one segment, and about 20 bytes for each record of the
     /// hour if there are segments.
     ///
     /// # Errors
@@ -161,9 +178,9 @@ impl Hour {
         columns: &[Column],
         mut read: impl FnMut(Record),
     ) -> Result<Vec<Finding>> {
-        let mut seen: HashSet<RecordKey> = HashSet::new();
+        let mut seen = Ids::default();
         let has_segments = !self.segments.is_empty();
-        if let Some(name) = &self.parquet {
+        for name in &self.parquet {
             let reader = ParquetReader::open(self.bytes(store, name).await?, &self.path(name))?;
             let mut columns = columns.to_vec();
             if has_segments {
@@ -174,7 +191,7 @@ impl Hour {
             for group in 0..reader.n_groups() {
                 for record in reader.group(group, &columns)? {
                     if has_segments {
-                        seen.insert(record.key());
+                        seen.insert(&record.request_id, record.index);
                     }
                     read(record);
                 }
@@ -183,13 +200,13 @@ impl Hour {
         let mut findings = Vec::new();
         for name in &self.segments {
             let bytes = self.bytes(store, name).await?;
-            let segment = read_segment(&bytes, &self.path(name))?;
-            findings.extend(segment.findings);
-            for record in segment.records {
-                if seen.insert(record.key()) {
+            let segment = each_record(&bytes, &self.path(name), |record| {
+                if seen.insert(&record.request_id, record.index) {
                     read(record);
                 }
-            }
+                Ok(())
+            })?;
+            findings.extend(segment.findings);
         }
         Ok(findings)
     }
@@ -214,6 +231,18 @@ impl Hour {
     }
 }
 
+/// Returns the name of a file of the compaction `number`.
+pub(crate) fn compacted_name(number: u32, part: usize) -> String {
+    format!("{COMPACTED}{number:08}-{part:04}-{}{PARQUET}", ulid::Ulid::generate())
+}
+
+/// Returns whether a compacted file is of the compaction `newest` or an earlier one. A file of a later one is being written: its
+/// compaction counts once its record is there. Files of older versions carry no number.
+fn is_past(name: &str, newest: u32) -> bool {
+    let number = name.strip_prefix(COMPACTED).and_then(|rest| rest.split_once('-'));
+    number.and_then(|(number, _)| number.parse().ok()).is_none_or(|number: u32| number <= newest)
+}
+
 /// Returns the name of the record of a compaction.
 pub(crate) fn compaction_name(number: u32) -> String {
     format!("{COMPACTION}{number:08}.json")
@@ -232,6 +261,8 @@ async fn read_compaction(store: &Store, path: &str) -> Result<Compaction> {
     }
     let schema: Schema =
         serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-    check_schema(&schema.schema, COMPACTION_SCHEMA)?;
+    if schema.schema != COMPACTION_SCHEMA {
+        check_schema(&schema.schema, COMPACTION_OF_SEVERAL).map_err(|fault| fault.file(path))?;
+    }
     serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))
 }

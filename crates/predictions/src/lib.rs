@@ -13,14 +13,18 @@
 
 mod columns;
 mod compaction;
+#[cfg(test)]
+mod disk_tests;
 mod export;
 mod forgetting;
 mod hour;
+mod ids;
 mod layout;
 mod parquet;
 mod prediction_log;
 mod query;
 mod record;
+mod retention;
 mod segment;
 mod shipping;
 mod spool;
@@ -28,12 +32,13 @@ mod verdict;
 
 pub use compaction::{Compacted, compact};
 pub use export::{ExportFormat, RecordExport};
-pub use forgetting::{Forgotten, expire, forget};
+pub use forgetting::{Forgotten, forget};
 pub use hour::{Hour, hours};
 pub use layout::HourKey;
 pub use prediction_log::{LogCounts, NameOf, PredictionLog, PredictionLogSettings, RawRecord};
-pub use query::{Answered, Filter, GroupKey, Query, Row};
+pub use query::{Answered, Filter, GroupKey, LabelDelay, Query, Row, unknown_messages};
 pub use record::{Likely, Record, RecordKey, SCHEMA, TextPolicy, six_digits};
+pub use retention::{Expired, MOST_HOURS, expire, wrong_clocks};
 pub use segment::{Segment, SegmentWriter, read_segment};
 pub use shipping::{Shipped, ship};
 pub use spool::{Spool, SpoolState};

@@ -16,8 +16,10 @@ use polars_parquet::{
 };
 use std::{fmt::Display, io::Cursor};
 
-/// The most records of a group of rows.
-pub(crate) const GROUP: usize = 65_536;
+/// The most records of a group of rows that is read.
+const MOST_GROUP: usize = 65_536;
+/// The most records of a group of rows that is written: a reader has one in memory.
+pub(crate) const GROUP: usize = 32_768;
 /// The level of compression of pages: a file is written once and read often.
 const LEVEL: i32 = 3;
 /// The key of the schema of the records in the metadata of a file. Files without it are of the first schema.
@@ -43,6 +45,11 @@ impl ParquetWriter {
         self.group.push(record);
         self.n_records += 1;
         if self.group.len() == GROUP { self.write_group() } else { Ok(()) }
+    }
+
+    /// Returns the number of records so far.
+    pub(crate) fn n_records(&self) -> u64 {
+        self.n_records
     }
 
     /// Ends the file. Returns its bytes and the number of records.
@@ -121,7 +128,7 @@ impl ParquetReader {
     pub(crate) fn group(&self, group: usize, columns: &[Column]) -> Result<Vec<Record>> {
         let group = &self.metadata.row_groups[group];
         let n = group.num_rows();
-        if n > GROUP {
+        if n > MOST_GROUP {
             return Err(damaged(&self.name, format!("a group of rows has {n} records")));
         }
         let mut records = vec![Record::default(); n];
@@ -134,7 +141,7 @@ impl ParquetReader {
                 let range = range.start as usize..range.end as usize;
                 let bytes =
                     self.bytes.get(range).ok_or_else(|| damaged(&self.name, "it is cut"))?;
-                let bytes = Cursor::new(bytes.to_vec().into());
+                let bytes = Cursor::new(Vec::from(bytes).into());
                 let reader = PageReader::new(bytes, chunk, Vec::new(), usize::MAX);
                 pages.push(BasicDecompressor::new(reader, Vec::new()));
                 types.push(&chunk.descriptor().descriptor.primitive_type);

@@ -4,14 +4,14 @@ use crate::{
     columns::{COLUMNS, Column},
     hour::hours,
     layout::HourKey,
-    record::Record,
-    verdict::Verdicts,
+    record::{Record, RecordKey},
+    verdict::{Verdict, Verdicts},
 };
 use botops_findings::{Fault, Finding, Result};
 use botops_store::Store;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 /// Which records a question is about: those that pass every part that is set.
 #[derive(Debug, Clone, Default)]
@@ -125,17 +125,18 @@ impl GroupKey {
         })
     }
 
-    fn value(self, record: &Record) -> String {
-        let time = record.time();
+    /// Returns the value of a record; `hour` is the name of its hour, such as `2026-11-30T07`.
+    fn value<'r>(self, record: &'r Record, hour: &'r str) -> &'r str {
         match self {
-            Self::Day => time.format("%Y-%m-%d").to_string(),
-            Self::Hour => time.format("%Y-%m-%dT%H").to_string(),
-            Self::Intent => record.intent.clone(),
-            Self::Arm => record.arm.clone(),
-            Self::Model => record.digest.clone(),
-            Self::Language => record.any_language().unwrap_or("unknown").to_owned(),
-            Self::Endpoint => record.endpoint.clone(),
-            Self::Fallback => record.fallback.to_string(),
+            Self::Day => hour.split('T').next().unwrap_or_default(),
+            Self::Hour => hour,
+            Self::Intent => &record.intent,
+            Self::Arm => &record.arm,
+            Self::Model => &record.digest,
+            Self::Language => record.any_language().unwrap_or("unknown"),
+            Self::Endpoint => &record.endpoint,
+            Self::Fallback if record.fallback => "true",
+            Self::Fallback => "false",
         }
     }
 
@@ -187,8 +188,33 @@ pub struct Answered {
     pub rows: Vec<Row>,
     /// The number of records that passed.
     pub n: u64,
+    /// How long the verdicts took; `None` without a record that has one.
+    pub label_delay: Option<LabelDelay>,
+    /// The messages with a verdict that the log does not have; `None` if only a part of the time was asked for.
+    pub unknown_verdicts: Option<u64>,
     /// The problems of the files.
     pub findings: Vec<Finding>,
+}
+
+/// The time between a message and the verdict that counts on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LabelDelay {
+    /// The number of records with a verdict.
+    pub n: u64,
+    /// The median, in milliseconds. A verdict that seems to come before its record, by other clocks, counts as 0.
+    pub median_ms: u64,
+    /// The 95th percentile, in milliseconds.
+    pub p95_ms: u64,
+}
+
+impl LabelDelay {
+    /// Returns the delays in short; `None` if there is none. A percentile is the smallest delay that as many are at most.
+    fn of(mut delays: Vec<u64>) -> Option<Self> {
+        delays.sort_unstable();
+        let n = delays.len();
+        let at = |percent: usize| delays.get((n * percent).div_ceil(100).max(1) - 1).copied();
+        Some(Self { n: n as u64, median_ms: at(50)?, p95_ms: at(95)? })
+    }
 }
 
 #[derive(Default)]
@@ -202,8 +228,48 @@ struct Sums {
     right: u64,
 }
 
+/// The groups of a question, found without copying the key of a record whose group is known.
+#[derive(Default)]
+struct Groups {
+    groups: HashMap<Vec<u8>, (Vec<String>, Sums)>,
+    /// The key under way: each value with its length before it.
+    key: Vec<u8>,
+    /// The hour of the last record, and its name.
+    hour: Option<(HourKey, String)>,
+}
+
+impl Groups {
+    fn of(&mut self, by: &[GroupKey], record: &Record) -> &mut Sums {
+        let hour = HourKey::of_millis(record.at);
+        if self.hour.as_ref().is_none_or(|(known, _)| *known != hour) {
+            self.hour = Some((hour, hour.start().format("%Y-%m-%dT%H").to_string()));
+        }
+        let name = self.hour.as_ref().map_or("", |(_, name)| name);
+        self.key.clear();
+        for key in by {
+            let value = key.value(record, name).as_bytes();
+            self.key.extend_from_slice(&value.len().to_le_bytes());
+            self.key.extend_from_slice(value);
+        }
+        if !self.groups.contains_key(&self.key) {
+            let key = by.iter().map(|key| key.value(record, name).to_owned()).collect();
+            self.groups.insert(self.key.clone(), (key, Sums::default()));
+        }
+        &mut self.groups.get_mut(&self.key).expect("the group was made above").1
+    }
+
+    fn sorted(self) -> Vec<(Vec<String>, Sums)> {
+        let mut groups: Vec<_> = self.groups.into_values().collect();
+        groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        groups
+    }
+}
+
 impl Query {
-    /// Answers the question over the log of `environment`, one file at a time; `verdicts` are joined by message.
+    /// Answers the question over the log of `environment`, one file at a time; `verdicts` are joined by message, whether they came
+    /// before their record was in the store or long after.
+    ///
+    /// Memory: that of [`crate::Hour::records`] with only the columns that are needed, the groups, and the verdicts.
     ///
     /// # Errors
     /// Those of [`crate::Hour::each`].
@@ -219,24 +285,35 @@ impl Query {
         if !verdicts.by_message.is_empty() {
             columns.extend([Column::RequestId, Column::Index, Column::Intent]);
         }
-        let mut groups: BTreeMap<Vec<String>, Sums> = BTreeMap::new();
+        let mut groups = Groups::default();
         let mut answered = Answered::default();
-        let findings = self.filter.each(store, environment, &columns, |record| {
-            let key = self.by.iter().map(|key| key.value(&record)).collect();
-            let sums = groups.entry(key).or_default();
+        let mut delays = Vec::new();
+        let mut known = 0;
+        let findings = self.filter.each_read(store, environment, &columns, |record| {
+            let has_verdicts = !verdicts.by_message.is_empty();
+            let key = has_verdicts.then(|| (record.request_id.clone(), record.index));
+            let truth = key.and_then(|key| verdicts.by_message.get(&key));
+            known += u64::from(truth.is_some());
+            if !self.filter.passes(&record) {
+                return;
+            }
+            let sums = groups.of(&self.by, &record);
             sums.n += 1;
             sums.fallbacks += u64::from(record.fallback);
             sums.confidence += (record.confidence * 1e6).round() as u64;
             sums.latency_us += record.latency_us;
-            if !verdicts.by_message.is_empty()
-                && let Some(verdict) = verdicts.by_message.get(&record.key())
-            {
+            if let Some(truth) = truth {
                 sums.judged += 1;
-                sums.right += u64::from(verdict.intent == record.intent);
+                sums.right += u64::from(truth.intent == record.intent);
+                delays.push(u64::try_from(truth.at.saturating_sub(record.at)).unwrap_or(0));
             }
         });
         answered.findings = findings.await?;
-        for (key, sums) in groups {
+        answered.label_delay = LabelDelay::of(delays);
+        let is_whole = self.filter.since.is_none() && self.filter.until.is_none();
+        let n_verdicts = verdicts.by_message.len() as u64;
+        answered.unknown_verdicts = is_whole.then(|| n_verdicts.saturating_sub(known));
+        for (key, sums) in groups.sorted() {
             answered.n += sums.n;
             let n = sums.n as f64;
             answered.rows.push(Row {
@@ -251,6 +328,27 @@ impl Query {
         }
         Ok(answered)
     }
+}
+
+/// Returns the messages of `verdicts` that the log of `environment` does not have.
+///
+/// # Errors
+/// Those of [`crate::Hour::records`].
+pub async fn unknown_messages(
+    store: &Store,
+    environment: &str,
+    verdicts: &[Verdict],
+) -> Result<BTreeSet<RecordKey>> {
+    let mut unknown: BTreeSet<RecordKey> = verdicts.iter().map(Verdict::key).collect();
+    let columns = [Column::RequestId, Column::Index];
+    for hour in hours(store, environment, None, None).await? {
+        if unknown.is_empty() {
+            break;
+        }
+        let known = |it: Record| _ = unknown.remove(&(it.request_id, it.index));
+        hour.each(store, &columns, known).await?;
+    }
+    Ok(unknown)
 }
 
 impl Filter {
@@ -274,18 +372,110 @@ impl Filter {
         columns: &[Column],
         mut read: impl FnMut(Record),
     ) -> Result<Vec<Finding>> {
+        let passing = |record: Record| {
+            if self.passes(&record) {
+                read(record);
+            }
+        };
+        self.each_read(store, environment, columns, passing).await
+    }
+
+    /// Calls `read` with each record of the hours that the filter is about, whether or not it passes.
+    async fn each_read(
+        &self,
+        store: &Store,
+        environment: &str,
+        columns: &[Column],
+        mut read: impl FnMut(Record),
+    ) -> Result<Vec<Finding>> {
         let since = self.since.map(HourKey::of);
         // The hour of `until` itself has records before it, unless it begins then.
         let until = self.until.map(|until| HourKey::of_millis(until.timestamp_millis() - 1).next());
         let mut findings = Vec::new();
         for hour in hours(store, environment, since, until).await? {
-            let found = hour.each(store, columns, |record| {
-                if self.passes(&record) {
-                    read(record);
-                }
-            });
-            findings.extend(found.await?);
+            findings.extend(hour.each(store, columns, &mut read).await?);
         }
         Ok(findings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        forgetting::tests::put,
+        record::tests::record,
+        verdict::{SourceClass, resolve},
+    };
+
+    fn verdict(i: u32, delay: i64) -> Verdict {
+        Verdict {
+            at: record(i).at + delay,
+            request_id: record(i).request_id,
+            index: 0,
+            intent: Some("complaint".to_owned()),
+            source: SourceClass::Agent,
+            satisfaction: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn verdicts_are_joined_however_late_and_those_on_nothing_are_counted() {
+        let store = Store::in_memory();
+        let month = 30 * 86_400_000;
+        let delays = [-5_000, 1_000, 2_000, 3_000, 4 * month];
+        let mut given: Vec<Verdict> = (0..5).zip(delays).map(|(i, it)| verdict(i, it)).collect();
+        given.extend([verdict(50_000, 0), Verdict { index: 7, ..verdict(1, 0) }]);
+        let verdicts = resolve(given.clone());
+        let query = Query { by: vec![GroupKey::Day, GroupKey::Intent], ..Query::default() };
+        let before = query.answer(&store, "e", &verdicts).await.unwrap();
+        assert_eq!((before.n, before.unknown_verdicts, before.label_delay), (0, Some(7), None));
+        let given = [verdict(3, 0), verdict(50_000, 0)];
+        assert_eq!(unknown_messages(&store, "e", &given).await.unwrap().len(), 2);
+        put(&store, "a", 0..40).await;
+        let answered = query.answer(&store, "e", &verdicts).await.unwrap();
+        assert_eq!((answered.n, answered.unknown_verdicts), (40, Some(2)));
+        let unknown = unknown_messages(&store, "e", &given).await.unwrap();
+        assert_eq!(unknown.into_iter().collect::<Vec<_>>(), [given[1].key()]);
+        let delay = answered.label_delay.unwrap();
+        assert_eq!((delay.n, delay.median_ms, delay.p95_ms), (5, 2_000, 4 * month as u64));
+        let judged: Vec<_> = answered.rows.iter().map(|it| (it.judged, it.right)).collect();
+        assert_eq!(judged, [(2, 2), (3, 0)]);
+        assert_eq!(answered.rows[0].key, ["2026-11-30", "complaint"]);
+        // A filter hides records, but a verdict on a hidden one is not one on nothing.
+        let filter = Filter { arm: Some("canary".to_owned()), ..Filter::default() };
+        let some = Query { filter, by: Vec::new() }.answer(&store, "e", &verdicts).await.unwrap();
+        assert_eq!((some.n, some.unknown_verdicts, some.rows[0].judged), (4, Some(2), 1));
+        let filter = Filter { since: Some(record(2).time()), ..Filter::default() };
+        let part = Query { filter, by: Vec::new() }.answer(&store, "e", &verdicts).await.unwrap();
+        assert_eq!((part.n, part.unknown_verdicts), (38, None));
+        assert_eq!(part.label_delay.map(|it| it.n), Some(3));
+    }
+
+    #[tokio::test]
+    async fn a_bad_segment_does_not_stop_the_others_and_a_bad_compacted_file_does() {
+        let store = Store::in_memory();
+        put(&store, "a", 0..10).await;
+        put(&store, "z", 3_700..3_705).await;
+        let folder = format!("predictions/e/{}", HourKey::of_millis(record(0).at));
+        store.create(&format!("{folder}/b.jsonl.zst"), "no zstd".into()).await.unwrap();
+        let query = Query::default();
+        let answered = query.answer(&store, "e", &Verdicts::default()).await.unwrap();
+        assert_eq!((answered.n, answered.findings.len()), (15, 1));
+        assert_eq!(answered.findings[0].code, "BOT-6203");
+        assert!(answered.findings[0].place.file.as_ref().unwrap().ends_with("b.jsonl.zst"));
+        let hour = &hours(&store, "e", None, None).await.unwrap()[0];
+        crate::compact(&store, hour, false).await.unwrap();
+        let hour = &hours(&store, "e", None, None).await.unwrap()[0];
+        let path = hour.path(&hour.parquet[0]);
+        let bytes = store.read(&path).await.unwrap().unwrap();
+        store.remove(&path).await.unwrap();
+        store.create(&path, bytes.slice(..bytes.len() / 2)).await.unwrap();
+        let fault = query.answer(&store, "e", &Verdicts::default()).await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6207", 3));
+        let filter = Filter { since: Some(record(3_700).time()), ..Filter::default() };
+        let rest = Query { filter, by: Vec::new() };
+        let answered = rest.answer(&store, "e", &Verdicts::default()).await.unwrap();
+        assert_eq!(answered.n, 5, "the hours beside it can be asked");
     }
 }

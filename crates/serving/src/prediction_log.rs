@@ -7,6 +7,7 @@ use botops_predictions::{
     Likely, PredictionLog, PredictionLogSettings, RawRecord, Verdict, six_digits,
 };
 use botops_store::Store;
+use chrono::TimeDelta;
 use std::sync::{Mutex, mpsc as threads};
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,6 +21,8 @@ pub struct PredictionSettings {
     pub log: PredictionLogSettings,
     /// The store that full segments and verdicts go to.
     pub store: Store,
+    /// How long records are kept in the store; `None` if this server removes none.
+    pub retention: Option<TimeDelta>,
 }
 
 impl std::fmt::Debug for PredictionSettings {
@@ -36,6 +39,8 @@ pub(super) struct Predictions {
     pub(super) log: PredictionLog,
     pub(super) store: Store,
     pub(super) environment: String,
+    /// How long records are kept in the store.
+    pub(super) retention: Option<TimeDelta>,
     verdicts: mpsc::Sender<Awaited>,
     /// Taken by [`run`].
     pub(super) incoming: Mutex<Option<mpsc::Receiver<Awaited>>>,
@@ -79,6 +84,7 @@ impl Predictions {
             log,
             store: settings.store.clone(),
             environment: environment.to_owned(),
+            retention: settings.retention,
             verdicts,
             incoming: Mutex::new(Some(incoming)),
             events: Mutex::new(events),

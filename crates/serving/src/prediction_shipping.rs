@@ -4,7 +4,7 @@ use crate::{
     app::App,
     prediction_log::{Awaited, MOST_TOGETHER, Predictions},
 };
-use botops_predictions::{LogCounts, Verdict, record_verdicts, ship};
+use botops_predictions::{HourKey, LogCounts, MOST_HOURS, Verdict, expire, record_verdicts, ship};
 use std::{
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
@@ -13,23 +13,27 @@ use tokio::sync::{mpsc, watch};
 
 /// How often full segments are moved to the store, and the counts of the log are read.
 const SHIPPING: Duration = Duration::from_secs(2);
+/// How often hours past the retention are removed.
+const EXPIRY: Duration = Duration::from_secs(3_600);
 /// The time that verdicts gather before they are stored together.
 const GATHERING: Duration = Duration::from_millis(50);
 /// The longest time that the end of a server waits for its last segments to reach the store.
 const LAST_SHIPPING: Duration = Duration::from_secs(5);
 
-/// Moves segments and verdicts to the store until `stopped`; then what is left, as far as a few seconds allow.
+/// Moves segments and verdicts to the store, and removes what is past the retention, until `stopped`; then what is left, as far as a few seconds allow.
 pub(super) async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     let Some(predictions) = &app.predictions else { return };
     let taken = predictions.incoming.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(incoming) = taken else { return };
     let storing = store_verdicts(&app, predictions, incoming);
-    tokio::pin!(storing);
+    let expiring = remove_expired(&app, predictions);
+    tokio::pin!(storing, expiring);
     let mut shipping =
         Shipping { app: &app, predictions, counted: LogCounts::default(), fails: false };
     loop {
         tokio::select! {
             () = &mut storing => return,
+            () = &mut expiring => {}
             () = tokio::time::sleep(SHIPPING) => shipping.once().await,
             () = async { let _ = stopped.wait_for(|stopped| *stopped).await; } => break,
         }
@@ -92,6 +96,35 @@ impl Shipping<'_> {
                     app.log.event(app.clock.now(), "warning", "predictions", message);
                 }
             }
+        }
+    }
+}
+
+/// Removes the hours past the retention, each hour. Every server does it: removing what another one has removed is no error, so no
+/// server need be chosen, and none is missed when it ends.
+async fn remove_expired(app: &App, predictions: &Predictions) {
+    let Some(retention) = predictions.retention else { return std::future::pending().await };
+    let (mut pause, mut fails) = (SHIPPING, false);
+    loop {
+        tokio::time::sleep(std::mem::replace(&mut pause, EXPIRY)).await;
+        let now = app.clock.now();
+        let Some(before) = now.checked_sub_signed(retention).map(HourKey::of) else { continue };
+        let of = (&predictions.store, predictions.environment.as_str());
+        match expire(of.0, of.1, before, MOST_HOURS, false).await {
+            Ok(expired) => {
+                fails = false;
+                if expired.hours > 0 {
+                    let n = expired.hours;
+                    let message = format!("hours of predictions past the retention removed: {n}");
+                    app.log.event(now, "info", "predictions", message);
+                }
+            }
+            Err(fault) if !std::mem::replace(&mut fails, true) => {
+                let (code, why) = (fault.code(), fault.message());
+                let message = format!("{code}: predictions past the retention stay: {why}");
+                app.log.event(now, "warning", "predictions", message);
+            }
+            Err(_) => {}
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The answers of `botops predictions`.
 
-use botops_predictions::{Record, Row};
+use botops_predictions::{LabelDelay, Record, Row};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// The newest records.
 #[derive(Serialize)]
@@ -29,6 +30,10 @@ pub(super) struct Counted<'a> {
     pub(super) n: u64,
     /// The number of messages on which verdicts differ.
     pub(super) contradicted: u64,
+    /// The time between a message and the verdict on it.
+    pub(super) label_delay: Option<LabelDelay>,
+    /// The number of messages with a verdict that the log does not have; none if only a part of the time was asked for.
+    pub(super) unknown_verdicts: Option<u64>,
     pub(super) rows: Vec<CountedRow>,
 }
 
@@ -49,6 +54,9 @@ pub(super) struct CompactedHour {
     pub(super) records: u64,
     pub(super) duplicates: u64,
     pub(super) refused: u64,
+    /// The segments of which a part could not be read; they are kept.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) damaged: BTreeSet<String>,
     pub(super) removed: u64,
 }
 
@@ -58,6 +66,8 @@ pub(super) struct Expired {
     pub(super) hours: u64,
     /// The records of their compacted files.
     pub(super) compacted: u64,
+    /// The days whose verdicts are past it, too.
+    pub(super) days_of_verdicts: u64,
 }
 
 /// A compaction.
@@ -65,6 +75,8 @@ pub(super) struct Expired {
 pub(super) struct Compacted<'a> {
     pub(super) environment: &'a str,
     pub(super) hours: Vec<CompactedHour>,
+    /// The number of hours that another process compacted meanwhile.
+    pub(super) elsewhere: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expired: Option<Expired>,
     pub(super) dry_run: bool,
@@ -75,6 +87,8 @@ pub(super) struct Compacted<'a> {
 pub(super) struct Recorded<'a> {
     pub(super) environment: &'a str,
     pub(super) verdicts: usize,
+    /// The number of messages that the log does not have yet.
+    pub(super) unknown: usize,
     pub(super) dry_run: bool,
 }
 

@@ -2,8 +2,9 @@
 
 use super::answers::{Compacted, Counted, Forgotten, Recorded, Tail};
 use crate::cli::terminal::tables;
-use botops_predictions::Record;
+use botops_predictions::{LabelDelay, Record};
 use botops_text::{display, percent};
+use std::time::Duration;
 
 /// The longest text that is shown.
 const LONGEST: usize = 60;
@@ -52,7 +53,23 @@ pub(super) fn counted(answer: &Counted<'_>) -> String {
             "{n} verdicts that differ: the most trusted source counts, then the latest\n"
         ));
     }
+    if let Some(LabelDelay { median_ms, p95_ms, .. }) = answer.label_delay {
+        let [median, most] = [median_ms, p95_ms].map(shown);
+        text.push_str(&format!("label delay: median {median}, 95 % within {most}\n"));
+    }
+    if let Some(unknown) = answer.unknown_verdicts.filter(|unknown| *unknown > 0) {
+        let n =
+            tables::counted(unknown, "message has a verdict, but", "messages have a verdict, but");
+        text.push_str(&format!("{n} no record in the log\n"));
+    }
     text
+}
+
+/// Returns a time in words, such as `2h 5m`.
+fn shown(millis: u64) -> String {
+    let time = Duration::from_millis(millis);
+    let coarse = if millis < 60_000 { time } else { Duration::from_secs(millis / 60_000 * 60) };
+    humantime::format_duration(coarse).to_string()
 }
 
 pub(super) fn compacted(answer: &Compacted<'_>) -> String {
@@ -64,10 +81,19 @@ pub(super) fn compacted(answer: &Compacted<'_>) -> String {
             "{}: {segments} -> {} records, {} duplicates{would}\n",
             hour.hour, hour.records, hour.duplicates
         ));
+        for name in &hour.damaged {
+            text.push_str(&format!(
+                "  {name}: damaged, its readable records count; kept as it is\n"
+            ));
+        }
     }
     if let Some(expired) = answer.expired.as_ref().filter(|it| it.hours > 0) {
         let hours = tables::counted(expired.hours, "hour", "hours");
         text.push_str(&format!("{hours} past the retention removed{would}\n"));
+    }
+    if answer.elsewhere > 0 {
+        let hours = tables::counted(answer.elsewhere, "hour", "hours");
+        text.push_str(&format!("{hours} compacted by another process meanwhile\n"));
     }
     if text.is_empty() {
         text = format!("nothing to compact in the log of {}\n", answer.environment);

@@ -7,6 +7,7 @@ use botops_findings::{Fault, Result};
 use botops_predictions::{PredictionLogSettings, TextPolicy};
 use botops_serving::PredictionSettings;
 use botops_workspace::{Setting, Workspace};
+use chrono::TimeDelta;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// The time that records gather before they are synced together.
@@ -76,5 +77,6 @@ pub(super) fn of(context: &Context) -> Result<Option<PredictionSettings>> {
         name_of: Arc::new(move |id| names.of(id, None).conversation.to_string()),
     };
     let store = context.store(&workspace.registry.value)?;
-    Ok(Some(PredictionSettings { log, store }))
+    let retention = TimeDelta::from_std(retention(workspace)?).ok();
+    Ok(Some(PredictionSettings { log, store, retention }))
 }

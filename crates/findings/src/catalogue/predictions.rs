@@ -95,4 +95,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "feedback could not be stored",
         explanation: "A server with a prediction log answers feedback only once it is in the store, and the store could not be reached. The feedback counts nowhere; send it again later. The log of the server has the reason.",
     },
+    Entry {
+        code: "BOT-6215",
+        kind: None,
+        title: "feedback on a message that the log does not have",
+        explanation: "A verdict names a request that the prediction log of this environment does not have, or a place in it that does not exist. It is recorded all the same: a server may still hold the record, and a verdict is joined with it whenever one of both comes. If it stays so, check the environment (`--environment`) and the ids, and whether the record was sampled out, erased, or past the retention.",
+    },
+    Entry {
+        code: "BOT-6216",
+        kind: None,
+        title: "records of a wrong clock",
+        explanation: "A record lies in the hour of its own time, by the clock of its server. Some lie before 2020, or in the future. They are kept and read like all others, at the time that the server believed; those before 2020 are removed only when their files, by the clock of the store, are past the retention. Set the clock of the server right.",
+    },
 ];

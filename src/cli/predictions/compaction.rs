@@ -1,0 +1,125 @@
+//! `botops predictions compact`.
+
+use super::{
+    answers::{Compacted, CompactedHour, Expired},
+    log::log,
+    text,
+};
+use crate::cli::{
+    Outcome,
+    serve::predictions::retention,
+    session::{context::Context, provenance},
+};
+use botops_findings::{Fault, FaultKind, Finding, Result};
+use botops_predictions::{Hour, HourKey, compact, expire, hours, wrong_clocks};
+use botops_store::Store;
+use chrono::TimeDelta;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CompactArgs {
+    /// Compact the hour under way, too
+    #[arg(long)]
+    all: bool,
+    /// Remove the hours that ended longer ago than this; default: `predictions.retention`
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    retention: Option<Duration>,
+    /// Check, and show what would be done, but write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(args: &CompactArgs, context: &Context) -> Result<Outcome> {
+    let now = provenance::now()?;
+    let (store, environment) = log(context)?;
+    // Records of the hour under way still come, so it would be compacted again.
+    let until = (!args.all).then(|| HourKey::of(now));
+    let age = match args.retention {
+        Some(age) => age,
+        None => retention(context.workspace()?)?,
+    };
+    let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+    let before = now.checked_sub_signed(age).map(HourKey::of);
+    let mut findings = Vec::new();
+    let mut answer = Compacted {
+        environment,
+        hours: Vec::new(),
+        elsewhere: 0,
+        expired: None,
+        dry_run: args.dry_run,
+    };
+    let failed = context.wait(async {
+        if let Some(before) = before {
+            let expired = expire(&store, environment, before, usize::MAX, args.dry_run).await?;
+            answer.expired = Some(Expired {
+                hours: expired.hours,
+                compacted: expired.records,
+                days_of_verdicts: expired.days_of_verdicts,
+            });
+        }
+        findings.extend(wrong_clocks(&store, environment, now).await?);
+        let mut failed = None;
+        // Hours of wrong clocks lie before the retention, and are kept.
+        for hour in hours(&store, environment, None, until).await? {
+            let is_expired = args.dry_run && before.is_some_and(|before| hour.key < before);
+            if is_expired || hour.segments.is_empty() && hour.obsolete.is_empty() {
+                continue;
+            }
+            let key = hour.key;
+            match of_hour(&store, environment, hour, args.dry_run).await {
+                Ok(Some((done, found))) => {
+                    answer.hours.push(done);
+                    findings.extend(found);
+                }
+                Ok(None) => answer.elsewhere += 1,
+                // It concerns this hour alone.
+                Err(fault) if matches!(fault.kind(), FaultKind::Gate | FaultKind::Policy) => {
+                    failed = failed.or(Some((key, fault)));
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok::<_, Fault>(failed)
+    })??;
+    if let Some((key, fault)) = failed {
+        let done = answer.hours.len();
+        return Err(fault.hint(format!("`{key}` is as it was; {done} other hours were compacted")));
+    }
+    let text = text::compacted(&answer);
+    Ok(Outcome::done(&answer, text).findings(findings))
+}
+
+/// Compacts an hour; `None` if another process did it.
+async fn of_hour(
+    store: &Store,
+    environment: &str,
+    mut hour: Hour,
+    dry_run: bool,
+) -> Result<Option<(CompactedHour, Vec<Finding>)>> {
+    for is_last in [false, true] {
+        let key = hour.key;
+        match compact(store, &hour, dry_run).await {
+            Ok(done) => {
+                let of_hour = CompactedHour {
+                    hour: key.to_string(),
+                    segments: done.segments,
+                    records: done.records,
+                    duplicates: done.duplicates,
+                    refused: done.refused,
+                    damaged: done.damaged,
+                    removed: done.removed,
+                };
+                return Ok(Some((of_hour, done.findings)));
+            }
+            Err(fault) if fault.kind() == FaultKind::Conflict && !is_last => {
+                hour = Hour::list(store, environment, key).await?;
+                if hour.segments.is_empty() {
+                    return Ok(None);
+                }
+            }
+            Err(fault) if fault.kind() == FaultKind::Conflict => return Ok(None),
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(None)
+}
