@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 /// The draws of the bootstrap of macro-F1.
 pub(crate) const RESAMPLING: Resampling = Resampling { draws: 1_000, seed: 17, level: 0.95 };
-const DAY_MS: i64 = 86_400_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// Counts of records and their labels; the order in which records are added does not matter.
 #[derive(Debug, Default)]

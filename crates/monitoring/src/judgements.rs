@@ -28,6 +28,8 @@ pub struct Judgements {
     pub(crate) apart: BTreeMap<SourceClass, BTreeMap<RecordKey, Label>>,
     /// The number of messages on which the sources that count differ.
     pub(crate) contradicted: u64,
+    /// The satisfaction with each message, from 1 to 5, of all sources.
+    pub(crate) satisfaction: BTreeMap<RecordKey, u8>,
 }
 
 impl Judgements {
@@ -44,14 +46,19 @@ impl Judgements {
         verdicts: impl IntoIterator<Item = Verdict>,
         sources: &BTreeSet<SourceClass>,
     ) -> Self {
-        let mut counted = Vec::new();
+        let (mut counted, mut rated) = (Vec::new(), Vec::new());
         let mut others: BTreeMap<SourceClass, Vec<Verdict>> = BTreeMap::new();
         for verdict in verdicts {
+            if verdict.satisfaction.is_some() {
+                rated.push(Verdict { intent: None, ..verdict.clone() });
+            }
             match sources.contains(&verdict.source) {
                 true => counted.push(verdict),
                 false => others.entry(verdict.source).or_default().push(verdict),
             }
         }
+        let satisfaction = resolve(rated).satisfaction.into_iter();
+        let satisfaction = satisfaction.map(|(key, it)| (key, it.level)).collect();
         let resolved = resolve(counted);
         let contradicted = resolved.contradicted;
         let labels = |verdicts: botops_predictions::Verdicts| {
@@ -60,7 +67,13 @@ impl Judgements {
         };
         let apart =
             others.into_iter().map(|(source, all)| (source, labels(resolve(all)))).collect();
-        Self { sources: sources.clone(), labels: labels(resolved), apart, contradicted }
+        Self {
+            sources: sources.clone(),
+            labels: labels(resolved),
+            apart,
+            contradicted,
+            satisfaction,
+        }
     }
 
     /// Reads the verdicts of `environment`; only those of `sources` count. Returns the problems of the stored lines, too.

@@ -10,6 +10,7 @@
 
 mod accuracy;
 mod accuracy_counts;
+mod business;
 mod claim;
 mod class_shares;
 mod confidence_counts;
@@ -39,6 +40,7 @@ pub use accuracy::{
     WindowAccuracy,
 };
 pub use accuracy_counts::{AccuracyCounts, window_accuracy};
+pub use business::{Business, BusinessCounts, BusinessGroup};
 pub use confidence_counts::ConfidenceCounts;
 pub use estimate::{
     ASSUMPTION, AccuracyEstimate, EstimateReference, EstimateSpec, MovedShare, OutOfScopeShare,
