@@ -15,6 +15,7 @@ mod annotations;
 mod drift_input;
 mod events;
 mod input_files;
+mod log_window;
 mod outcome;
 mod params;
 pub mod plan;
@@ -32,6 +33,7 @@ mod stories;
 pub use annotations::{annotated, annotation_findings};
 pub use drift_input::{DriftColumns, FoldModels, rows};
 pub use events::{Event, Ignore, Listener};
+pub use log_window::LogSpec;
 pub use manifest::{Provenance, manifest, read_dialogue};
 pub use outcome::{RunSummary, StageOutcome, StageSummary};
 pub use params::flatten;
@@ -42,8 +44,9 @@ pub use resources::{Encoders, Equipment};
 pub use run::{prepare, run};
 pub use services::{Promoter, PromotionRequest, Prospect, Services};
 pub use spec::{
-    DialogueTestStage, DriftStage, EvaluateStage, GateStage, NearDuplicates, OnDrift, PipelineSpec,
-    PromoteStage, PushStage, ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,
+    CompactStage, DialogueTestStage, DriftStage, EvaluateStage, GateStage, NearDuplicates, OnDrift,
+    OnInsufficient, PipelineSpec, PromoteStage, PushStage, ShellStage, SplitStage, StageSpec,
+    TrainStage, ValidateStage, WindowStage,
 };
 pub use stage_validations::StageValidation;
 pub use state::{Folder, StageRecord, StageVerdict};

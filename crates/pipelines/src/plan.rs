@@ -1,6 +1,8 @@
 //! The plan of a pipeline: its stages, checked and in the order of execution.
 
-use super::spec::{NearDuplicates, PipelineSpec, SplitStage, StageSpec, ValidateStage};
+use super::spec::{
+    DriftStage, NearDuplicates, OnInsufficient, PipelineSpec, SplitStage, StageSpec, ValidateStage,
+};
 use botops_findings::{Fault, Place, Result};
 use botops_spec::{Spec as _, nearest};
 use std::path::{Path, PathBuf};
@@ -67,6 +69,7 @@ impl Plan {
         }
         let stages = sorted(stages, file)?;
         spec.stages.iter().try_for_each(|stage| check_settings(stage, file))?;
+        spec.stages.iter().try_for_each(|stage| check_sources(stage, &spec, file))?;
         Ok(Self { file: file.to_owned(), spec, model, stages })
     }
 
@@ -144,12 +147,53 @@ fn stages_by_name(spec: &PipelineSpec, file: &Path) -> Result<Vec<Stage>> {
 /// Checks the settings of `stage`, so that a mistake is found before any stage runs.
 fn check_settings(stage: &StageSpec, file: &Path) -> Result<()> {
     stage.check_settings().map_err(|(block, fault)| {
-        let key = match &fault.place().key {
-            Some(key) => format!("{block}.{key}"),
-            None => block.to_owned(),
+        let key = match (&fault.place().key, block) {
+            (Some(key), "") => key.clone(),
+            (Some(key), block) => format!("{block}.{key}"),
+            (None, block) => block.to_owned(),
         };
         fault.at(place(file, stage.name(), &key))
     })
+}
+
+/// Checks the keys of `stage` that exclude or need each other.
+fn check_sources(stage: &StageSpec, spec: &PipelineSpec, file: &Path) -> Result<()> {
+    let wrong = |key: &str, message: &str, hint: &str| {
+        Err(Fault::usage("BOT-8001", message).at(place(file, stage.name(), key)).hint(hint))
+    };
+    match stage {
+        StageSpec::Drift(DriftStage { current: None, window: None, .. }) => wrong(
+            "current",
+            "a drift stage needs current data",
+            "name a file (`current: traffic.jsonl`) or a window stage (`window: window`)",
+        ),
+        StageSpec::Drift(DriftStage { current: Some(_), window: Some(_), .. }) => {
+            wrong("window", "a drift stage has one current side: a file or a window", "remove one")
+        }
+        StageSpec::Promote(promote) if promote.traffic.is_some() && promote.window.is_some() => {
+            wrong("window", "a promote stage has one traffic: a file or a window", "remove one")
+        }
+        StageSpec::Push(push) => {
+            let find = |name: &str| spec.stages.iter().find(|other| other.name() == name);
+            let evaluate = match find(&push.gate) {
+                Some(StageSpec::Gate(gate)) => find(&gate.from),
+                _ => None,
+            };
+            match evaluate {
+                Some(StageSpec::Evaluate(evaluate))
+                    if evaluate.on_insufficient == OnInsufficient::Warn =>
+                {
+                    wrong(
+                        "gate",
+                        "the gate of a push takes from an evaluation that may have too few records",
+                        "remove `on_insufficient: warn` from the evaluate stage, or name the gate of another one",
+                    )
+                }
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Adds the needs of each stage: those that it takes files from, and those named under `after`.
@@ -166,11 +210,17 @@ fn add_needs(stages: &mut [Stage], spec: &PipelineSpec, file: &Path) -> Result<(
             None => fault.hint("name one of the stages of this file"),
         }
     };
+    let compactions: Vec<String> = spec
+        .stages
+        .iter()
+        .filter(|stage| matches!(stage, StageSpec::Compact(_)))
+        .map(|stage| stage.name().to_owned())
+        .collect();
     for stage in stages {
         let Some(spec) = &stage.spec else { continue };
-        for (at, name, kind) in spec.takes() {
+        for (at, name, kinds) in spec.takes() {
             let other = find(name).ok_or_else(|| missing(&stage.name, at, name))?;
-            if other.kind() != kind {
+            if !kinds.contains(&other.kind()) {
                 return Err(Fault::usage(
                     "BOT-8002",
                     format!(
@@ -180,13 +230,17 @@ fn add_needs(stages: &mut [Stage], spec: &PipelineSpec, file: &Path) -> Result<(
                     ),
                 )
                 .at(place(file, &stage.name, at))
-                .hint(format!("name a {kind} stage")));
+                .hint(format!("name a {} stage", kinds.join(" or "))));
             }
             stage.needs.push(name.to_owned());
         }
         for name in spec.after() {
             find(name).ok_or_else(|| missing(&stage.name, "after", name))?;
             stage.needs.push(name.clone());
+        }
+        // A compaction removes files of the log that a window may be about to read.
+        if matches!(spec, StageSpec::Window(_)) {
+            stage.needs.extend(compactions.iter().filter(|it| **it != stage.name).cloned());
         }
     }
     Ok(())

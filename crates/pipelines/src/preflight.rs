@@ -58,6 +58,12 @@ pub(super) fn check_files(plan: &Plan, root: &Path) -> Result<()> {
 /// As [`preflight`], with the state of a run that begins.
 pub(super) async fn check(work: &Work<'_>) -> Result<()> {
     check_files(work.plan, &work.services.root)?;
+    for stage in &work.plan.stages {
+        if let Some(StageSpec::Window(spec)) = &stage.spec {
+            // Conversations would change sides: no stage may learn from the log.
+            spec.sides().check(work.services.registry.store(), &work.plan.spec.name).await?;
+        }
+    }
     if !work.plan.stages.iter().any(|stage| matches!(stage.spec, Some(StageSpec::Promote(_)))) {
         return Ok(());
     }
@@ -88,13 +94,16 @@ fn files(stage: &Stage) -> Vec<(&'static str, PathBuf)> {
             vec![("data", Some(&spec.data)), ("expectations", spec.expectations.as_ref())]
         }
         StageSpec::Train(spec) => vec![("dialogue", spec.dialogue.as_ref())],
-        StageSpec::Drift(spec) => vec![("current", Some(&spec.current))],
+        StageSpec::Drift(spec) => vec![("current", spec.current.as_ref())],
+        StageSpec::Window(spec) => vec![("recorded", spec.recorded.as_ref())],
         StageSpec::Promote(spec) => vec![("traffic", spec.traffic.as_ref())],
         StageSpec::DialogueTest(spec) => vec![("stories", spec.stories.as_ref())],
         StageSpec::Evaluate(spec) => vec![("behaviour", spec.behaviour.as_ref())],
-        StageSpec::Split(_) | StageSpec::Gate(_) | StageSpec::Push(_) | StageSpec::Shell(_) => {
-            Vec::new()
-        }
+        StageSpec::Split(_)
+        | StageSpec::Compact(_)
+        | StageSpec::Gate(_)
+        | StageSpec::Push(_)
+        | StageSpec::Shell(_) => Vec::new(),
     };
     named.into_iter().filter_map(|(key, path)| Some((key, path?.clone()))).collect()
 }
@@ -138,7 +147,7 @@ async fn promotion(work: &Work<'_>, stage: &Stage, lines: &[StageStatus]) -> Res
     let prospect = Prospect {
         model,
         version,
-        traffic: spec.traffic.is_some(),
+        traffic: spec.traffic.is_some() || spec.window.is_some(),
         served: work.champion.is_some(),
     };
     let compared = work.champion.is_some() || work.plan.spec.baseline.is_some();

@@ -136,7 +136,8 @@ fn gather(work: &Work<'_>, failed: Option<&RunSummary>) -> Result<Gathered> {
     let mut gathered = Gathered::default();
     for stage in &work.plan.stages {
         let Some(spec) = &stage.spec else { continue };
-        if matches!(spec, StageSpec::Push(_) | StageSpec::Promote(_)) {
+        // Their effects are in the registry.
+        if matches!(spec, StageSpec::Push(_) | StageSpec::Promote(_) | StageSpec::Compact(_)) {
             continue;
         }
         if let Some(summary) = failed {
@@ -162,8 +163,9 @@ fn gather(work: &Work<'_>, failed: Option<&RunSummary>) -> Result<Gathered> {
             }
         }
         for name in record.outputs.keys() {
-            // Copies of the data are not results: the training data is kept as a source.
-            if !name.ends_with(".csv") {
+            // Copies of the data and of the log are not results: the training data is kept as a source, and the texts of
+            // the log are erased there.
+            if !name.ends_with(".csv") && !name.ends_with(".jsonl") {
                 let bytes = read(&work.folder.file(&stage.name, name))?;
                 gathered.files.push((format!("{}/{name}", stage.name), bytes));
             }

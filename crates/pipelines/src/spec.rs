@@ -1,9 +1,13 @@
 //! The specification of a pipeline, as written in YAML.
 
-use crate::{stories::StoryRules, tune_block::TuneSpec};
+use crate::{
+    log_window::{LogSpec, Sides, days},
+    stories::StoryRules,
+    tune_block::TuneSpec,
+};
 use botops_drift::DriftSpec;
 use botops_evaluation::GateSpec;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Place, Result};
 use botops_models::ModelSpec;
 use botops_rollout::RolloutSpec;
 use botops_spec::{self as spec, Spec as _};
@@ -58,6 +62,10 @@ pub enum StageSpec {
     Shell(ShellStage),
     /// Replays the stories of the dialogue with a model.
     DialogueTest(DialogueTestStage),
+    /// Takes messages and labels from the prediction log.
+    Window(WindowStage),
+    /// Compacts the prediction log.
+    Compact(CompactStage),
 }
 
 macro_rules! stage {
@@ -117,9 +125,9 @@ stage! {
     }
 }
 stage! {
-    /// Trains a model on the train side of a split.
+    /// Trains a model on the train side of a split, or of a window.
     TrainStage {
-        /// The split stage.
+        /// The split or window stage.
         from: String,
         /// The settings of the model.
         #[serde(default)]
@@ -130,15 +138,18 @@ stage! {
     }
 }
 stage! {
-    /// Evaluates a model on the test side of a split, and compares it with the champion.
+    /// Evaluates a model on the test side of a split or of a window, and compares it with the champion.
     EvaluateStage {
         /// The train stage.
         model: String,
-        /// The split stage.
+        /// The split or window stage.
         on: String,
         /// Behavioural tests of the model (YAML), for the report and for rules on `behaviour`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         behaviour: Option<PathBuf>,
+        /// The effect of too few records on the run. After a warning, gates on this evaluation are not judged.
+        #[serde(default, skip_serializing_if = "OnInsufficient::is_fail")]
+        on_insufficient: OnInsufficient,
     }
 }
 stage! {
@@ -158,14 +169,18 @@ stage! {
         /// The train stage whose model adds intents, confidence and unseen words.
         #[serde(default)]
         model: Option<String>,
-        /// Recorded traffic (JSONL), or a data file; or a pattern.
-        current: PathBuf,
+        /// Recorded traffic (JSONL), or a data file; or a pattern. Without a window.
+        #[serde(default)]
+        current: Option<PathBuf>,
         /// The thresholds of the drift checks, and the columns to compare.
         #[serde(default)]
         rules: DriftSpec,
         /// The effect of a drift on the run.
         #[serde(default)]
         on_drift: OnDrift,
+        /// The window stage whose messages are compared, in place of a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        window: Option<String>,
     }
 }
 stage! {
@@ -192,6 +207,9 @@ stage! {
         /// Whether to promote a version although it adds or removes intents, or cannot answer some; default: no.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         accept_labels: bool,
+        /// The window stage whose messages the rehearsal replays, in place of a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        window: Option<String>,
     }
 }
 stage! {
@@ -219,6 +237,35 @@ stage! {
     }
 }
 
+stage! {
+    /// Takes the messages of the last days from the prediction log and splits them by conversation; the labels of reviewers
+    /// on the train side join the training data.
+    WindowStage {
+        /// The split stage, whose train side the labels join, and whose test side stays unread by models.
+        from: String,
+        /// The part of the log.
+        #[serde(default)]
+        log: LogSpec,
+        /// Recorded traffic that stands in while the registry has no log: `at`, `conversation_id`, `text`, `truth`.
+        #[serde(default)]
+        recorded: Option<PathBuf>,
+        /// The share of conversations on the test side. It cannot be changed after the first run with a log.
+        #[serde(default = "default_window_test_share")]
+        test_share: f64,
+        /// The salt of the hash that gives a conversation its side. It cannot be changed either.
+        #[serde(default = "default_salt")]
+        salt: String,
+    }
+}
+stage! {
+    /// Makes one Parquet file of the segments of each hour of the prediction log that is over.
+    CompactStage {
+        /// The age, such as `90d`, at which hours of the log are removed; default: none is removed.
+        #[serde(default)]
+        retention: Option<String>,
+    }
+}
+
 /// The treatment of near duplicates by a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -239,6 +286,57 @@ pub enum OnDrift {
     Warn,
     /// The run stops with exit 3.
     Fail,
+}
+
+/// The effect of too few records on the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInsufficient {
+    /// The run stops with exit 4.
+    #[default]
+    Fail,
+    /// The run continues with a warning.
+    Warn,
+}
+
+impl OnInsufficient {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_fail(&self) -> bool {
+        *self == Self::Fail
+    }
+}
+
+fn default_window_test_share() -> f64 {
+    0.3
+}
+
+fn default_salt() -> String {
+    "botops.window".to_owned()
+}
+
+impl WindowStage {
+    /// Returns the sides of conversations.
+    pub(super) fn sides(&self) -> Sides {
+        Sides { salt: self.salt.clone(), test_share: self.test_share }
+    }
+
+    fn check_ranges(&self) -> Result<()> {
+        self.log.check_ranges()?;
+        let wrong = |key: &str, message: String| {
+            let place = Place { key: Some(key.to_owned()), ..Place::default() };
+            Err(Fault::usage("BOT-7085", message).at(place))
+        };
+        match self.test_share {
+            share if !(share > 0.0 && share < 1.0) => wrong(
+                "test_share",
+                format!("`test_share` is {share}: expected a share between 0 and 1"),
+            ),
+            _ if self.salt.is_empty() => {
+                wrong("salt", "`salt` is empty: expected a text".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 fn default_test_share() -> f64 {
@@ -283,6 +381,11 @@ impl StageSpec {
             Self::DialogueTest(stage) => {
                 stage.rules.check_ranges().map_err(|fault| ("rules", fault))
             }
+            Self::Window(stage) => stage.check_ranges().map_err(|fault| ("", fault)),
+            Self::Compact(stage) => match &stage.retention {
+                Some(text) => days("retention", text).map(|_| ()).map_err(|fault| ("", fault)),
+                None => Ok(()),
+            },
             Self::Validate(_) | Self::Evaluate(_) | Self::Push(_) | Self::Shell(_) => Ok(()),
         }
     }
@@ -301,6 +404,8 @@ impl StageSpec {
             Self::Promote(_) => "promote",
             Self::Shell(_) => "shell",
             Self::DialogueTest(_) => "dialogue_test",
+            Self::Window(_) => "window",
+            Self::Compact(_) => "compact",
         }
     }
 
@@ -318,6 +423,8 @@ impl StageSpec {
             Self::Promote(stage) => &stage.name,
             Self::Shell(stage) => &stage.name,
             Self::DialogueTest(stage) => &stage.name,
+            Self::Window(stage) => &stage.name,
+            Self::Compact(stage) => &stage.name,
         };
         name.as_deref().unwrap_or_else(|| self.kind())
     }
@@ -335,31 +442,42 @@ impl StageSpec {
             Self::Promote(stage) => &stage.after,
             Self::Shell(stage) => &stage.after,
             Self::DialogueTest(stage) => &stage.after,
+            Self::Window(stage) => &stage.after,
+            Self::Compact(stage) => &stage.after,
         }
     }
 
-    /// Returns the stages that it takes files from, as triples: key, name of the stage, expected kind.
-    pub(super) fn takes(&self) -> Vec<(&'static str, &str, &'static str)> {
+    /// Returns the stages that it takes files from, as triples: key, name of the stage, expected kinds.
+    pub(super) fn takes(&self) -> Vec<(&'static str, &str, &'static [&'static str])> {
+        const SIDES: &[&str] = &["split", "window"];
         match self {
-            Self::Validate(_) | Self::Shell(_) => Vec::new(),
-            Self::Split(stage) => vec![("from", &stage.from, "validate")],
-            Self::Train(stage) => vec![("from", &stage.from, "split")],
+            Self::Validate(_) | Self::Shell(_) | Self::Compact(_) => Vec::new(),
+            Self::Split(stage) => vec![("from", &stage.from, &["validate"])],
+            Self::Window(stage) => vec![("from", &stage.from, &["split"])],
+            Self::Train(stage) => vec![("from", &stage.from, SIDES)],
             Self::Evaluate(stage) => {
-                vec![("model", &stage.model, "train"), ("on", &stage.on, "split")]
+                vec![("model", &stage.model, &["train"]), ("on", &stage.on, SIDES)]
             }
-            Self::Gate(stage) => vec![("from", &stage.from, "evaluate")],
+            Self::Gate(stage) => vec![("from", &stage.from, &["evaluate"])],
             Self::Drift(stage) => {
-                let mut takes = vec![("reference", stage.reference.as_str(), "split")];
-                if let Some(model) = &stage.model {
-                    takes.push(("model", model, "train"));
-                }
+                let mut takes: Vec<(&str, &str, &[&str])> =
+                    vec![("reference", stage.reference.as_str(), &["split"])];
+                takes.extend(stage.model.iter().map(|it| ("model", it.as_str(), &["train"][..])));
+                takes
+                    .extend(stage.window.iter().map(|it| ("window", it.as_str(), &["window"][..])));
                 takes
             }
             Self::Push(stage) => {
-                vec![("model", &stage.model, "train"), ("gate", &stage.gate, "gate")]
+                vec![("model", &stage.model, &["train"]), ("gate", &stage.gate, &["gate"])]
             }
-            Self::Promote(stage) => vec![("version", &stage.version, "push")],
-            Self::DialogueTest(stage) => vec![("model", &stage.model, "train")],
+            Self::Promote(stage) => {
+                let mut takes: Vec<(&str, &str, &[&str])> =
+                    vec![("version", stage.version.as_str(), &["push"])];
+                takes
+                    .extend(stage.window.iter().map(|it| ("window", it.as_str(), &["window"][..])));
+                takes
+            }
+            Self::DialogueTest(stage) => vec![("model", &stage.model, &["train"])],
         }
     }
 }

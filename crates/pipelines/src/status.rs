@@ -6,7 +6,7 @@ use super::{
     services::Services,
     spec::StageSpec,
     stages::{
-        promoted_over,
+        self, INSUFFICIENT, promoted_over,
         work::{Work, expectations_path, is_champion, pushed},
     },
     state::{Folder, StageRecord},
@@ -14,6 +14,7 @@ use super::{
 use botops_digest::Digest;
 use botops_expectations::Expectations;
 use botops_findings::{Fault, Result};
+use botops_predictions::{HourKey, log_state};
 use botops_registry::CHAMPION;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
@@ -42,6 +43,15 @@ pub(super) struct Inputs {
     pub(super) settled: bool,
     /// The open data files of a validate stage: their digest and their records are read through the same handles.
     pub(super) data: Vec<OpenFile>,
+    /// Why a compact stage must run; `None` if there is nothing to compact.
+    pub(super) due: Option<String>,
+}
+
+impl Inputs {
+    fn of(inputs: BTreeMap<String, Digest>, settings: &[serde_json::Value]) -> Self {
+        let settings = Digest::of_json(&settings);
+        Self { settings, inputs, settled: false, data: Vec::new(), due: None }
+    }
 }
 
 /// Whether a stage must run.
@@ -125,6 +135,12 @@ pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshne
             }
         };
     }
+    if matches!(stage.spec, Some(StageSpec::Compact(_))) {
+        return match &now.due {
+            Some(reason) => Freshness::Stale(reason.clone()),
+            None => Freshness::NotNeeded("the log has nothing to compact".to_owned()),
+        };
+    }
     let Some(record) = record else {
         return Freshness::Stale("it has not completed yet".to_owned());
     };
@@ -164,7 +180,7 @@ fn display_name(name: &str) -> &str {
 /// Gathers the inputs of `stage`. The stages that it takes files from must have run.
 pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
     let mut inputs = BTreeMap::new();
-    let (mut data, mut settled) = (Vec::new(), false);
+    let (mut data, mut settled, mut due) = (Vec::new(), false, None);
     let root = &work.services.root;
     let mut settings = vec![serde_json::to_value(&stage.spec).expect("a spec is valid JSON")];
     match &stage.spec {
@@ -220,6 +236,13 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             inputs.extend(champion.map(|champion| (CHAMPION.to_owned(), champion)));
         }
         Some(StageSpec::Gate(spec)) => {
+            // An evaluation with too few records has neither report nor comparison.
+            if let Some(record) = work.folder.record(&spec.from)
+                && record.outputs.contains_key(INSUFFICIENT)
+            {
+                take(work, &mut inputs, &spec.from, INSUFFICIENT)?;
+                return Ok(Inputs::of(inputs, &settings));
+            }
             take(work, &mut inputs, &spec.from, "evaluation.json")?;
             // There is a comparison only if there is a champion.
             if work.folder.file(&spec.from, "comparison.json").exists() {
@@ -232,7 +255,14 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
                 take(work, &mut inputs, model, "model.botops")?;
                 take(work, &mut inputs, &spec.reference, "test.csv")?;
             }
-            inputs.insert("file:current".to_owned(), input_files::digest(root, &spec.current)?);
+            match (&spec.window, &spec.current) {
+                (Some(window), _) => take(work, &mut inputs, window, "traffic.jsonl")?,
+                (None, Some(current)) => {
+                    let digest = input_files::digest(root, current)?;
+                    inputs.insert("file:current".to_owned(), digest);
+                }
+                (None, None) => {}
+            }
         }
         Some(StageSpec::Push(spec)) => {
             take(work, &mut inputs, &spec.model, "model.botops")?;
@@ -248,6 +278,9 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             take(work, &mut inputs, &spec.version, "version.json")?;
             if let Some(traffic) = &spec.traffic {
                 inputs.insert("file:traffic".to_owned(), input_files::digest(root, traffic)?);
+            }
+            if let Some(window) = &spec.window {
+                take(work, &mut inputs, window, "traffic.jsonl")?;
             }
             settings.push(work.services.promoter.identity().into());
             if let Some(version) = pushed(work, &spec.version).await? {
@@ -265,6 +298,28 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
                 inputs.insert("file:stories".to_owned(), input_files::digest(root, stories)?);
             }
         }
+        Some(StageSpec::Window(spec)) => {
+            take(work, &mut inputs, &spec.from, "train.csv")?;
+            take(work, &mut inputs, &spec.from, "test.csv")?;
+            let registry = work.services.registry;
+            let period = spec.log.period(work.started_at)?;
+            let hours = (HourKey::of(period.labels_since), HourKey::of(period.until));
+            let state =
+                log_state(registry.store(), registry.environment_name(), hours.0, hours.1).await?;
+            match (state, &spec.recorded) {
+                (Some(state), _) => {
+                    settings.push(period.until.timestamp().into());
+                    inputs.insert("log".to_owned(), state);
+                }
+                (None, Some(recorded)) => {
+                    let digest = input_files::digest(root, recorded)?;
+                    inputs.insert("file:recorded".to_owned(), digest);
+                }
+                // The stage itself reports that it has nothing to read.
+                (None, None) => {}
+            }
+        }
+        Some(StageSpec::Compact(spec)) => due = stages::compaction_due(work, spec).await?,
         Some(StageSpec::Shell(spec)) => {
             for path in &spec.inputs {
                 inputs.insert(format!("file:{}", path.display()), input_files::digest(root, path)?);
@@ -276,7 +331,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             }
         }
     }
-    Ok(Inputs { settings: Digest::of_json(&settings), inputs, settled, data })
+    Ok(Inputs { settled, data, due, ..Inputs::of(inputs, &settings) })
 }
 
 /// Adds the output `file` of `stage` to `inputs`.

@@ -16,4 +16,34 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "behavioural tests of an unknown intent",
         explanation: "Behavioural tests expect an intent that the model does not know, so that they fail. The intent is misspelled, or it was renamed, or the model was trained without its utterances. Correct the name in the file of the tests, or train the model with the intent.",
     },
+    Entry {
+        code: "BOT-7082",
+        kind: None,
+        title: "recorded traffic stands in for the prediction log",
+        explanation: "The window of a pipeline is taken from the prediction log of the registry, and there is none yet. The recorded traffic of the stage is used: it is compared for drift, replayed in the rehearsal, and its test side is evaluated on, but no model learns from it, because nobody says who labelled it. Serve the model with `predictions: {log: on}`, and the next run takes the log.",
+    },
+    Entry {
+        code: "BOT-7083",
+        kind: Some(FaultKind::Usage),
+        title: "conversations would change sides",
+        explanation: "A window stage splits conversations by a hash with a salt, so that those on the test side are never trained on, also in later weeks. The first run with a log records the salt and the share of the test side in the registry. Another salt or share would move conversations that were tested to the side that models learn from. Write the recorded settings into the pipeline.",
+    },
+    Entry {
+        code: "BOT-7084",
+        kind: None,
+        title: "labels of reviewers were not merged",
+        explanation: "Some labels of the window contradict the training data, or name an intent that it does not have. They are listed in `refused.jsonl` of the stage, and the model does not learn from them. Correct the training data, or add the new intent with enough examples to it (`botops data suggest` and `botops data merge`).",
+    },
+    Entry {
+        code: "BOT-7085",
+        kind: Some(FaultKind::Usage),
+        title: "invalid window of the log",
+        explanation: "A window or compact stage has a duration that cannot be read or is out of range, a share that is not between 0 and 1, or an empty salt. Durations are written as `7d` or `36h`, from 1 hour to 366 days.",
+    },
+    Entry {
+        code: "BOT-7086",
+        kind: Some(FaultKind::Insufficient),
+        title: "there is no window to learn from",
+        explanation: "A window stage takes messages from the prediction log of the registry. There is no log, and the stage names no recorded traffic to stand in. Serve the model with `predictions: {log: on}`, or name a file under `recorded:`.",
+    },
 ];

@@ -57,7 +57,7 @@ pub(super) fn drift(
         Some(_) => leave_out_predictions(&mut current_rows, &reference),
         None => 0,
     };
-    let name = stage.current.display().to_string();
+    let name = current_name(stage);
     let report = drift::compare(
         &DriftSide { name: &stage.reference, rows: &reference_rows, columns: columns.get() },
         &DriftSide { name: &name, rows: &current_rows, columns: current_columns.get() },
@@ -92,14 +92,28 @@ fn borrowed(texts: &Texts) -> Vec<(&str, Option<&str>)> {
     texts.iter().map(|(text, lang)| (text.as_str(), lang.as_deref())).collect()
 }
 
+/// Returns the name of the current data: a file, or that of a window stage.
+fn current_name(stage: &DriftStage) -> String {
+    match (&stage.window, &stage.current) {
+        (Some(window), _) => format!("{window}/traffic.jsonl"),
+        (None, Some(current)) => current.display().to_string(),
+        (None, None) => String::new(),
+    }
+}
+
 /// Reads the current data: recorded traffic, or a data file.
 fn read_current(work: &Work<'_>, stage: &DriftStage) -> Result<(Texts, DriftColumns)> {
-    let path = work.services.root.join(&stage.current);
+    let current = match (&stage.window, &stage.current) {
+        (Some(window), _) => work.folder.file(window, "traffic.jsonl"),
+        (None, Some(current)) => current.clone(),
+        (None, None) => unreachable!("`Plan::check` requires current data"),
+    };
+    let path = work.services.root.join(&current);
     let options = ReadOptions { intent: Presence::Optional, ..ReadOptions::default() };
     let mut columns = DriftColumns::default();
     let mut see = |shape: &Shape, row: TableRow<'_>| columns.add(shape, row);
-    let is_traffic = stage.current.extension().is_some_and(|extension| extension == "jsonl");
-    let is_file = input_files::expand(&work.services.root, &stage.current)?.len() == 1;
+    let is_traffic = current.extension().is_some_and(|extension| extension == "jsonl");
+    let is_file = input_files::expand(&work.services.root, &current)?.len() == 1;
     let texts = if is_traffic && !is_file {
         let traffic = datasets::read_traffic(&path)?;
         datasets::read_with_rows(&path, &options, &mut see)?;

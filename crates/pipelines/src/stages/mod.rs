@@ -3,12 +3,16 @@
 pub(crate) mod last_run;
 pub(crate) mod work;
 
+mod compact;
 mod dialogue_test;
 mod drift;
 mod files;
 mod fitting;
 mod versions;
+mod window;
+mod window_labels;
 
+pub(crate) use compact::due as compaction_due;
 pub(crate) use files::{read_json_in, read_output};
 pub(crate) use versions::{promoted_over, settle};
 
@@ -18,8 +22,8 @@ use super::{
     input_files,
     plan::{Plan, Stage},
     spec::{
-        EvaluateStage, GateStage, NearDuplicates, ShellStage, SplitStage, StageSpec, TrainStage,
-        ValidateStage,
+        EvaluateStage, GateStage, NearDuplicates, OnInsufficient, ShellStage, SplitStage,
+        StageSpec, TrainStage, ValidateStage,
     },
     state::{StageRecord, StageVerdict},
     status::Inputs,
@@ -48,6 +52,9 @@ use std::{
 };
 use work::{Ended, Work, expectations_path, pushed};
 
+/// The file of an evaluation that had too few records.
+pub(crate) const INSUFFICIENT: &str = "insufficient.json";
+
 /// The number of findings of each kind that a validation keeps. All are counted.
 const KEPT_FINDINGS: usize = 1_000;
 
@@ -70,6 +77,16 @@ pub(super) async fn execute(
         Some(StageSpec::Promote(spec)) => versions::promote(work, stage, spec, made).await,
         Some(StageSpec::Shell(spec)) => shell(work, spec, made).await,
         Some(StageSpec::DialogueTest(spec)) => dialogue_test::dialogue_test(work, spec, made),
+        Some(StageSpec::Window(spec)) => {
+            let (ended, findings) = window::window(work, spec, made).await?;
+            work.findings.extend(findings);
+            Ok(ended)
+        }
+        Some(StageSpec::Compact(spec)) => {
+            let (ended, findings) = compact::compact(work, spec, made).await?;
+            work.findings.extend(findings);
+            Ok(ended)
+        }
     }
 }
 
@@ -347,7 +364,17 @@ async fn evaluate(work: &mut Work<'_>, stage: &EvaluateStage, made: &Path) -> Re
     };
     let (model, digest) = read_model(work, &stage.model)?;
     let data = read_output(work, &stage.on, "test.csv")?;
-    let mut report = evaluation::evaluate(&model, digest, &data)?;
+    let mut report = match evaluation::evaluate(&model, digest, &data) {
+        Err(fault)
+            if fault.code() == "BOT-3001" && stage.on_insufficient == OnInsufficient::Warn =>
+        {
+            let why = fault.message().to_owned();
+            write_json(made, INSUFFICIENT, &serde_json::json!({ "reason": why }))?;
+            work.findings.push(Finding { severity: Severity::Warning, ..fault.as_finding() });
+            return Ok((StageVerdict::Warned, format!("not evaluated: {why}")));
+        }
+        report => report?,
+    };
     if let Some((tests, path)) = tests {
         let tested = evaluation::test_behaviour(&model, &tests, &path.display().to_string());
         work.findings.extend(evaluation::behaviour_warnings(&tested));
@@ -419,6 +446,10 @@ fn headline(report: &EvaluationReport) -> String {
 }
 
 fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
+    if work.folder.file(&stage.from, INSUFFICIENT).exists() {
+        let summary = format!("not judged: `{}` had too few records", stage.from);
+        return Ok((StageVerdict::Warned, summary));
+    }
     let report: EvaluationReport = read_json(work, &stage.from, "evaluation.json")?;
     let comparison: Option<Comparison> =
         if work.folder.file(&stage.from, "comparison.json").exists() {

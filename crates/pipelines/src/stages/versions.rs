@@ -291,12 +291,15 @@ async fn canary(
     [champion, challenger]: [&Version; 2],
 ) -> Result<Decision> {
     let services = work.services;
-    let traffic = match &spec.traffic {
-        Some(path) => {
-            let mut traffic = datasets::read_traffic(&services.root.join(path))?;
-            traffic.name = path.display().to_string();
-            Some(traffic)
+    let source = match (&spec.window, &spec.traffic) {
+        (Some(window), _) => {
+            Some((work.folder.file(window, "traffic.jsonl"), format!("{window}/traffic.jsonl")))
         }
+        (None, Some(path)) => Some((services.root.join(path), path.display().to_string())),
+        (None, None) => None,
+    };
+    let traffic = match source {
+        Some((path, name)) => Some(datasets::Traffic { name, ..datasets::read_traffic(&path)? }),
         None => None,
     };
     let champion_model = Arc::new(load(work, champion).await?);
