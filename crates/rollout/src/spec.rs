@@ -1,7 +1,7 @@
 //! The plan of a rollout as written in YAML, and its checks.
 
 use crate::{
-    failure::{FailureKind, GatePolicy},
+    failure::{FailureKind, GatePolicy, RESOLUTION_WINDOW},
     policy::{
         APPROVALS_EXPIRE, ApprovalPolicy, JudgeSpec, LONGEST_DURATION, OnInsufficient, OnPause,
         Requirement, RolloutPolicy, SettlePolicy, ShadowPolicy, StepPolicy, Strategy,
@@ -174,6 +174,8 @@ impl RolloutSpec {
     /// - a least time beyond its deadline, least conversations of zero, or `stale_after` within `interval`
     /// - alpha not in (0, 0.5], or tolerated risk not in (1, 16]
     /// - no failure kind with the role `gate`, or `disagreement` gating
+    ///
+    /// `BOT-6240` (exit 2): `handed_off` or `unresolved` gates, and a step can pass before a conversation of it measures that.
     pub fn check(&self) -> Result<RolloutPolicy> {
         let interval = non_zero_duration("interval", &self.interval)?;
         if interval < SHORTEST_INTERVAL {
@@ -236,10 +238,12 @@ impl RolloutSpec {
             }
             steps.push(step);
         }
+        let judge = checked_judge(&self.judge)?;
+        check_windows(&judge, &steps)?;
         Ok(RolloutPolicy {
             shadow,
             steps,
-            judge: checked_judge(&self.judge)?,
+            judge,
             interval,
             stale_after,
             strategy: self.strategy,
@@ -485,6 +489,25 @@ fn checked_judge(spec: &JudgeSpec) -> Result<JudgeSpec> {
         metrics: spec.metrics.clone(),
         end_user_share: nine_decimals(spec.end_user_share),
     })
+}
+
+/// Refuses a step that can pass before the window of a kind that gates is over for any of its conversations.
+fn check_windows(judge: &JudgeSpec, steps: &[StepPolicy]) -> Result<()> {
+    let gates = |kind: &FailureKind| judge.metrics.get(kind).is_some_and(|policy| policy.gates());
+    let kind = FailureKind::ALL.into_iter().find(|kind| kind.has_window() && gates(kind));
+    let early = steps.iter().position(|step| step.min_time < RESOLUTION_WINDOW);
+    let (Some(kind), Some(index)) = (kind, early) else { return Ok(()) };
+    let (name, window) = (kind.name(), humantime::format_duration(RESOLUTION_WINDOW));
+    let message = format!(
+        "step {} can pass after {}, and `{name}` gates: a conversation measures it {window} after its begin",
+        index + 1,
+        humantime::format_duration(steps[index].min_time)
+    );
+    let key = Some(format!("steps[{index}].min_time"));
+    Err(Fault::usage("BOT-6240", message)
+        .at(Place { key, ..Place::default() })
+        .hint(format!("set `min_time: {window}` or more, with conversations to spare"))
+        .hint(format!("or only count it: `judge: {{ metrics: {{ {name}: observe }} }}`")))
 }
 
 fn fault(key: &str, message: impl Into<String>) -> Fault {

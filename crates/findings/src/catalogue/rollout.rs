@@ -442,4 +442,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the rollout before is being rolled back",
         explanation: "A rollout was aborted or failed. No conversation reaches its challenger any more, but requests that it had begun are still answered, and the rollout ends with the last of them. Until then no rollout of the model begins, of the same version or of another one, and nobody joins the one that ends. Ask again once `botops rollout status` shows `rolled back`, or ask with `--supersede` (`supersede: true` in the admin API), which waits for that. HTTP status 409. Nothing was started.",
     },
+    Entry {
+        code: "BOT-6240",
+        kind: Some(FaultKind::Usage),
+        title: "a step is shorter than the window of a kind that gates",
+        explanation: "The kinds `handed_off` and `unresolved` are known 30 minutes after a conversation began. A plan in which one of them gates (`gate` or `optional`) needs a `min_time` of at least 30 minutes in every step: otherwise the step passes before any of its conversations has measured the kind, and the gate decides nothing. Set `min_time: 30m` or more, or give the kind the role `observe`. HTTP status 422. Nothing was started.",
+    },
 ];

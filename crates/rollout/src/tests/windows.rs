@@ -61,3 +61,37 @@ fn a_plan_that_does_not_name_them_keeps_its_bytes_and_reads_as_before() {
     assert!(written.contains("\"unresolved\":\"gate\""), "{written}");
     assert_eq!(serde_json::from_str::<JudgeSpec>(&written).unwrap(), windowed().judge);
 }
+
+#[test]
+fn a_step_that_ends_before_the_half_hour_of_a_kind_that_gates_is_refused() {
+    let with = |min_time: Option<&str>, role: GatePolicy| {
+        let mut spec = windowed();
+        spec.judge.metrics.insert(FailureKind::Error, GatePolicy::Gate);
+        spec.judge.metrics.insert(FailureKind::Unresolved, role);
+        spec.steps[1].min_time = min_time.map(str::to_owned);
+        spec.check()
+    };
+    for (min_time, shown) in [(Some("29m 59s"), "29m 59s"), (None, "0s")] {
+        for role in [GatePolicy::Gate, GatePolicy::Optional] {
+            let fault = with(min_time, role).unwrap_err();
+            assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6240", 2));
+            assert_eq!(fault.place().key.as_deref(), Some("steps[1].min_time"));
+            let expected = format!(
+                "step 2 can pass after {shown}, and `unresolved` gates: a conversation measures it 30m after its begin"
+            );
+            assert_eq!(fault.message(), expected);
+        }
+        // It only counts.
+        with(min_time, GatePolicy::Observe).unwrap();
+    }
+    with(Some("30m"), GatePolicy::Gate).unwrap();
+    // A stored plan of an older version is read as it is.
+    let mut older = windowed().check().unwrap();
+    older = serde_json::from_str(&serde_json::to_string(&older).unwrap().replacen(
+        "\"min_time\":\"1h\"",
+        "\"min_time\":\"1m\"",
+        1,
+    ))
+    .unwrap();
+    assert_eq!(older.steps()[0].min_time, std::time::Duration::from_secs(60));
+}
