@@ -4,7 +4,7 @@ use crate::{
     approving,
     numbers::{list, percent},
     policy::Strategy,
-    promotion::{continue_after_pause, held_pause, promotion, take_step},
+    promotion::{ABORTED, continue_after_pause, held_pause, promotion, take_step},
     state::{Effect, PauseReason, Phase, Rollout},
     transition::{Command, Transition, Verdict},
     wording,
@@ -233,8 +233,17 @@ fn request(next: Rollout, command: &Command, now: DateTime<Utc>) -> Result<Trans
             let effect = Effect::RollBack;
             Ok(Transition { effect, ..Transition::undecided(next, Verdict::Hold) })
         }
+        // Nothing is taken back: the primary answered everybody all along.
+        (
+            Command::Abort { reason },
+            &(Phase::Shadow { units, .. } | Phase::Paused { units, .. }),
+        ) if next.policy.strategy() == Strategy::Shadow => {
+            let reason = format!("{ABORTED}{}", non_empty(reason));
+            let to = (Phase::Finished { reason: reason.clone(), units }, Effect::Finish);
+            Ok(Transition::decided(next, to, Verdict::Hold, reason, now))
+        }
         (Command::Abort { reason }, phase) if !phase.is_terminal() => {
-            Ok(roll_back(next, format!("aborted: {}", non_empty(reason)), now))
+            Ok(roll_back(next, format!("{ABORTED}{}", non_empty(reason)), now))
         }
         (Command::Supersede { .. }, Phase::Settling { .. }) => Err(is_settling(&next)),
         (Command::Supersede { by }, phase) if !phase.is_terminal() => {

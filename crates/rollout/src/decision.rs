@@ -5,6 +5,7 @@ use crate::{
     limits::LimitEvidence,
     numbers::{list, percent},
     policy::ShadowPolicy,
+    promotion::ABORTED,
     state::{Phase, Rollout, Versions},
     transition::TransitionRecord,
     wording::comparison,
@@ -18,8 +19,8 @@ pub struct Decision {
     /// `botops.decision/1`.
     pub schema: String,
     /// `promoted`, `rolled_back` (also when another rollout took its place), `insufficient` (paused for lack of traffic or
-    /// evidence, awaiting approval, settling, or traffic ended; or a shadow run ended with fewer conversations than its plan
-    /// asks for, or with none), `finished` (a shadow run that promotes nothing), `failed` or `refused`.
+    /// evidence, awaiting approval, settling, or traffic ended; or a shadow run was aborted, or ended with fewer conversations
+    /// than its plan asks for, or with none), `finished` (a shadow run that promotes nothing), `failed` or `refused`.
     pub verdict: String,
     /// The reason, in one sentence with the numbers.
     pub reason: String,
@@ -67,7 +68,7 @@ impl Decision {
             }
             Phase::Finished { reason, units } => {
                 let least = rollout.policy.shadow().and_then(ShadowPolicy::least_units);
-                let is_enough = *units >= least.unwrap_or(1);
+                let is_enough = *units >= least.unwrap_or(1) && !reason.starts_with(ABORTED);
                 (if is_enough { "finished" } else { "insufficient" }, reason.clone())
             }
             Phase::Failed { reason } => ("failed", reason.clone()),

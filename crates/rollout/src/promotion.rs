@@ -10,6 +10,9 @@ use chrono::{DateTime, Utc};
 /// The words at the begin of the reason of a shadow run that ended by its plan.
 pub(crate) const SHADOW_RUN_IS_OVER: &str = "the shadow run is over: ";
 
+/// The words at the begin of the reason of a rollout that a person ended.
+pub(crate) const ABORTED: &str = "aborted: ";
+
 /// Takes step `index`. After the last step comes the promotion; a blue-green plan has no steps.
 pub(crate) fn take_step(
     next: Rollout,

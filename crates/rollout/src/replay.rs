@@ -9,7 +9,7 @@ use crate::{
     clock_jump::{ClockJump, clock_jumped, clock_jumped_before},
     command::command_held,
     observation::Observation,
-    promotion::SHADOW_RUN_IS_OVER,
+    promotion::{ABORTED, SHADOW_RUN_IS_OVER},
     state::{Effect, Phase, Rollout},
     transition::{Command, Transition},
 };
@@ -127,8 +127,9 @@ pub fn replay_step(before: &Rollout, after: &Rollout) -> Result<(RecordedTick, T
 fn as_written_before(mut transition: Transition, after: &Rollout) -> Transition {
     if let (Phase::Finished { .. }, Phase::RollingBack { reason, superseded_by: None }) =
         (&transition.next.phase, &after.phase)
-        && reason.starts_with(SHADOW_RUN_IS_OVER)
+        && [SHADOW_RUN_IS_OVER, ABORTED].iter().any(|words| reason.starts_with(words))
     {
+        transition.next.held.clone_from(&after.held);
         transition.next.phase.clone_from(&after.phase);
         transition.effect = Effect::RollBack;
     }
@@ -180,7 +181,7 @@ fn commands(after: &Rollout) -> Vec<RecordedTick> {
             commands.push(Command::Supersede { by: by.clone() });
         }
         Phase::RollingBack { reason, .. } => {
-            let given = after_prefix(reason, "aborted: ");
+            let given = after_prefix(reason, ABORTED);
             commands.extend(given.map(|reason| Command::Abort { reason }));
             let given = after_prefix(reason, "the challenger could not be loaded again: ");
             commands.extend(given.map(|reason| Command::LoadFailed { reason }));
@@ -190,6 +191,10 @@ fn commands(after: &Rollout) -> Vec<RecordedTick> {
                 let comment = comment.strip_prefix(": ").unwrap_or("").to_owned();
                 commands.push(Command::Reject { by: by.to_owned(), comment });
             }
+        }
+        Phase::Finished { reason, .. } => {
+            let given = after_prefix(reason, ABORTED);
+            commands.extend(given.map(|reason| Command::Abort { reason }));
         }
         Phase::Failed { reason } | Phase::Refused { reason } => {
             commands.push(Command::LoadFailed { reason: reason.clone() });

@@ -102,7 +102,7 @@ pub enum Phase {
         /// The id or version of the other rollout.
         by: String,
     },
-    /// Over: the shadow run is done. The primary served all along, and nothing is taken back. Older versions wrote
+    /// Over: the shadow run is done or aborted. The primary served all along, and nothing is taken back. Older versions wrote
     /// `RollingBack`, then `RolledBack`.
     Finished {
         /// The reason.

@@ -106,11 +106,44 @@ fn nothing_moves_a_shadow_plan_forward() {
         }
     }
     assert!(command(&paused, &Command::Resume, now).unwrap().next.mirrors());
-    let aborted = command(&shadow, &Command::Abort { reason: "seen enough".to_owned() }, now);
-    assert_eq!(aborted.unwrap().effect, Effect::RollBack);
     // The approvals that a policy demands are for promotions.
     let demanded = shadow.policy.clone().with_required_approvals(2);
     assert!(demanded.approval().is_none());
+}
+
+#[test]
+fn a_shadow_run_that_is_aborted_finishes_and_rolls_nothing_back() {
+    let now = start() + minutes(60);
+    let shadow = advance(&running(&shadow_plan()), &mirrored(70, now), now - minutes(1));
+    // 70 conversations would end it; 40 do not.
+    assert!(shadow.next.is_over());
+    let shadow = advance(&running(&shadow_plan()), &mirrored(40, now), now).next;
+    let paused = command(&shadow, &Command::Pause, now).unwrap().next;
+    let abort = Command::Abort { reason: "seen enough".to_owned() };
+    for (before, held) in [(&shadow, None), (&paused, None), (&shadow, Some("frozen by carol"))] {
+        let ended = command_held(before, &abort, held, now).unwrap();
+        let reason = "aborted: seen enough".to_owned();
+        assert_eq!((ended.effect, &ended.reason), (Effect::Finish, &reason));
+        assert_eq!(ended.next.phase, Phase::Finished { reason: reason.clone(), units: 40 });
+        let decision = Decision::new(&ended.next, vec![ended.record()], false);
+        assert_eq!((decision.verdict.as_str(), &decision.reason), ("insufficient", &reason));
+        let (recorded, again) = replay_step(before, &ended.next).unwrap();
+        assert_eq!(again.next, ended.next);
+        assert!(matches!(
+            recorded.input,
+            RecordedInput::Command { request: Command::Abort { .. }, .. }
+        ));
+        // Older versions rolled it back.
+        let mut older = ended.next.clone();
+        older.phase = Phase::rolling_back(&reason);
+        older.held = held.map(str::to_owned);
+        assert_eq!(replay_step(before, &older).unwrap().1.next, older);
+    }
+    // A run that has not begun, and one that another rollout replaces, are rolled back as any other.
+    let loading = advance(&request(&shadow_plan()), &Observation::default(), start()).next;
+    assert_eq!(command(&loading, &abort, now).unwrap().effect, Effect::RollBack);
+    let other = Command::Supersede { by: "r2".to_owned() };
+    assert_eq!(command(&shadow, &other, now).unwrap().effect, Effect::RollBack);
 }
 
 #[test]

@@ -411,11 +411,14 @@ impl Canary {
             return self.record_now().await.map(|()| None);
         }
         let command = Command::Abort { reason: reason.clone() };
-        rollout::command(&view.rollout, &command, now)?;
+        let end = rollout::command(&view.rollout, &command, now)?;
         let act = Reverted::Abort { id: view.rollout.id.clone(), reason };
         self.act(act, requester, now);
         self.app.slot.withdraw();
-        self.app.metrics.rolled_back("requested");
+        // A shadow run answered nobody: it finishes.
+        if end.effect == Effect::RollBack {
+            self.app.metrics.rolled_back("requested");
+        }
         self.record_now().await.map(|()| None)
     }
 
