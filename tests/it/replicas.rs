@@ -52,8 +52,7 @@ async fn three_servers_whose_clocks_jump_agree_on_every_rollout() {
     let name = "three servers whose clocks jump";
     let Some(preload) = crate::serving::clock_jumps::preload(name) else { return };
     let fleet = fleet::Fleet::with_clocks(&preload).await;
-    // With more, a rollout can stay in its step after a clock went back by hours.
-    let rollouts = number("BOTOPS_TEST_JUMPS", 2);
+    let rollouts = number("BOTOPS_TEST_JUMPS", 4);
     jumping::run(fleet, rollouts as usize, seed(name)).await;
 }
 
