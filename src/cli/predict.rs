@@ -2,6 +2,7 @@
 
 mod arguments;
 mod classification;
+mod entities;
 mod explain;
 mod explained;
 mod file;
@@ -21,6 +22,7 @@ use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_text::shell_line;
 use classification::{Classified, Request, Wanted, classify};
+use entities::EntityFinder;
 use lines::Lines;
 use rows::{Origin, Rows};
 use serde::Serialize;
@@ -88,6 +90,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let requests = requests(words)?;
     let found = model_arg::load_or_champion(context, model)?;
     let mut predictions = classify(&found, requests, Wanted::of(args, &found));
+    if let Some(finder) = EntityFinder::of(&found.model)? {
+        finder.add(&mut predictions)?;
+    }
     if args.explain {
         explain::explain(args, context, &found, &mut predictions)?;
     }
@@ -126,10 +131,16 @@ fn answer_lines(args: &Args, context: &Context, found: &Found) -> Result<Outcome
     let mut lines = Lines::of(io::stdin().lock());
     let others = args.top.is_some();
     let mut rows = Rows::begin(&context.printer, &found.model, Origin::Lines, others);
+    // The rows of a table have no place for entities.
+    let finder = if others { EntityFinder::of(&found.model)? } else { None };
     loop {
         let requests = lines.arrived()?;
         let is_end = requests.is_empty();
-        if is_end || !rows.print(&classify(found, requests, Wanted::of(args, found)))? {
+        let mut predictions = classify(found, requests, Wanted::of(args, found));
+        if let Some(finder) = &finder {
+            finder.add(&mut predictions)?;
+        }
+        if is_end || !rows.print(&predictions)? {
             return Ok(Outcome::done(&(), ""));
         }
     }

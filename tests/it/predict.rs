@@ -345,3 +345,25 @@ fn a_mistyped_model_is_not_classified_as_an_utterance() {
     let answer = json(&terminal, "predict intents.botops suport hi --format json");
     assert_eq!(answer["data"]["predictions"][0]["text"], "suport");
 }
+
+#[test]
+fn entities_are_shown_if_the_model_finds_any() {
+    let terminal = trained();
+    terminal.write("d.yaml", "entities: {order: '#\\d{4}', name: 'my name is (\\w+)'}\n");
+    terminal.stdout("train train.csv --dialogue d.yaml --out e.botops");
+    let text = terminal.stdout("predict e.botops \"where is #1234, my name is Ada\"");
+    assert!(text.contains("\n  entities order=#1234, name=Ada\n"), "{text}");
+    let several = terminal.stdout("predict e.botops \"where is #1234\" hello");
+    let lines: Vec<&str> = several.lines().collect();
+    assert!(lines[0].contains("entities") && lines[1].contains("order=#1234"), "{several}");
+    let found = json(&terminal, "predict e.botops \"where is #1234\" hello --format json");
+    let predictions = &found["data"]["predictions"];
+    assert_eq!(predictions[0]["entities"][0]["value"], "#1234");
+    assert_eq!(predictions[0]["entities"][0]["start"], 9);
+    assert_eq!(predictions[1]["entities"], serde_json::json!([]));
+    // A model without any answers as before.
+    let found = json(&terminal, "predict m.botops \"where is #1234\" --format json");
+    assert!(found["data"]["predictions"][0].get("entities").is_none(), "{found}");
+    let text = terminal.stdout("predict m.botops \"where is #1234\" hello");
+    assert!(!text.contains("entities"), "{text}");
+}

@@ -1,5 +1,6 @@
 //! A turn of a conversation, as it is shown and as it is written as JSON.
 
+use crate::cli::terminal::entities::entities;
 use botops_dialogue::{Button, Entity};
 use botops_text::display;
 use serde::{Deserialize, Serialize};
@@ -97,12 +98,12 @@ impl Turn {
             true => understood,
             false => format!("{understood}, then {}", others.join(", ")),
         };
-        let entities: Vec<String> = self.entities.iter().map(entity).collect();
+        let entities = (!self.entities.is_empty()).then(|| entities(&self.entities));
         let slots: Vec<String> =
             self.slots.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let rows = [
             ("intent", Some(intent)),
-            ("entities", some(entities)),
+            ("entities", entities),
             ("slots", some(slots)),
             ("state", self.state.clone()),
             ("branch", self.branch.clone()),
@@ -120,20 +121,6 @@ impl Turn {
 
 fn some(parts: Vec<String>) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-/// Renders an entity: its value, its normal form, its role and group.
-fn entity(entity: &Entity) -> String {
-    let mut out = format!("{}={}", entity.entity, entity.value);
-    if let Some(normalised) = &entity.normalised {
-        out += &format!(" ({normalised})");
-    }
-    for (name, value) in [("role", &entity.role), ("group", &entity.group)] {
-        if let Some(value) = value {
-            out += &format!(" {name}={value}");
-        }
-    }
-    out
 }
 
 #[cfg(test)]

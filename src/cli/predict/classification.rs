@@ -2,6 +2,7 @@
 
 use super::{arguments::Args, explained::Explained};
 use crate::cli::arguments::model_arg::Found;
+use botops_dialogue::Entity;
 use serde::Serialize;
 
 /// An utterance and its prediction.
@@ -21,6 +22,9 @@ pub(super) struct Classified {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) prediction_set: Option<Vec<String>>,
     pub(super) scores: Vec<Score>,
+    /// The entities, by position; `None` if the model finds none, or they are not wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) entities: Option<Vec<Entity>>,
     /// The probability of each intent, in the order of the labels; empty if it is not wanted.
     #[serde(skip)]
     pub(super) proba: Vec<f64>,
@@ -89,6 +93,7 @@ pub(super) fn classify(found: &Found, requests: Vec<Request>, wanted: Wanted) ->
                 .map(|i| Score { intent: labels.name(i).to_owned(), probability: proba[i] })
                 .collect(),
             proba: if wanted.proba { proba } else { Vec::new() },
+            entities: None,
             explanation: None,
         })
         .collect()

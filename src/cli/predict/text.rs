@@ -1,7 +1,7 @@
 //! Predictions as text.
 
 use super::classification::Classified;
-use crate::cli::terminal::tables;
+use crate::cli::terminal::{entities::entities, tables};
 use botops_models::confidence::{FallbackRule, OosScore};
 use botops_text::display;
 
@@ -41,28 +41,42 @@ pub(super) fn single(one: &Classified, rule: FallbackRule) -> String {
             intents => out.push_str(&format!("  one of {{{}}}\n", intents.join(", "))),
         }
     }
+    if let Some(found) = one.entities.as_ref().filter(|found| !found.is_empty()) {
+        out.push_str(&format!("  entities {}\n", display(&entities(found), 1_000)));
+    }
     if let Some(explanation) = &one.explanation {
         out.push_str(&explanation.text());
     }
     out
 }
 
-/// Renders several predictions, one line for each.
+/// Renders several predictions, one line for each, with a column for entities if the model finds any.
 pub(super) fn many(predictions: &[Classified]) -> String {
+    let has_entities = predictions.iter().any(|one| one.entities.is_some());
     let rows = predictions.iter().map(|one| {
-        vec![
+        let mut row = vec![
             one.intent.clone(),
             format!("{:.3}", one.confidence),
             if one.fallback { "yes" } else { "" }.to_owned(),
-            display(&one.text, 80),
-        ]
+        ];
+        if has_entities {
+            row.push(display(&entities(one.entities.as_deref().unwrap_or_default()), 80));
+        }
+        row.push(display(&one.text, 80));
+        row
     });
-    tables::table(&["intent", "confidence", "fallback", "text"], rows, &[1])
+    match has_entities {
+        true => {
+            tables::table(&["intent", "confidence", "fallback", "entities", "text"], rows, &[1])
+        }
+        false => tables::table(&["intent", "confidence", "fallback", "text"], rows, &[1]),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{super::classification::Score, *};
+    use botops_dialogue::Entity;
 
     fn classified(intent: &str, confidence: f64, fallback: bool) -> Classified {
         let score = |intent: &str, probability| Score { intent: intent.to_owned(), probability };
@@ -76,6 +90,7 @@ mod tests {
             fallback,
             prediction_set: None,
             proba: Vec::new(),
+            entities: None,
             explanation: None,
             scores: vec![score(intent, confidence), score("complaint", 0.125)],
         }
@@ -104,6 +119,23 @@ mod tests {
             single(&far, centroid),
             "fallback: centroid 0.125 is below 0.500; the best guess is order_status 0.750\n  one of {order_status, complaint}\n"
         );
+        let city = Classified {
+            scores: Vec::new(),
+            entities: Some(vec![
+                Entity::new("city", "Lyon", 3, 7),
+                Entity::new("order", "#1234", 9, 14),
+            ]),
+            ..classified("order_status", 0.75, false)
+        };
+        assert_eq!(single(&city, rule), "order_status 0.750\n  entities city=Lyon, order=#1234\n");
+        let none = Classified { entities: Some(Vec::new()), ..classified("complaint", 0.5, false) };
+        let table = many(&[city, none]);
+        let lines: Vec<&str> = table.lines().collect();
+        assert!(
+            lines[0].contains("entities") && lines[1].contains("city=Lyon, order=#1234"),
+            "{table}"
+        );
+        assert!(!many(&[classified("complaint", 0.5, false)]).contains("entities"));
         let unknown = Classified {
             scores: Vec::new(),
             prediction_set: Some(Vec::new()),
