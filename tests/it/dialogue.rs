@@ -126,3 +126,26 @@ fn a_model_classifies_the_stories_and_a_pipeline_stops_at_a_difference() {
     let run = terminal.run("run stories.yaml");
     assert!(run.starts_with("exit: 3\n") && run.contains("1 of 2 stories passed"), "{run}");
 }
+
+#[test]
+fn a_dialogue_file_of_a_newer_version_is_refused_before_its_keys() {
+    let terminal = terminal();
+    terminal.write("newer.yaml", format!("moods: [calm]\nversion: 2\n{DIALOGUE}"));
+    for command in
+        ["dialogue test newer.yaml", "train data.csv --dialogue newer.yaml --out m.botops"]
+    {
+        let refused = terminal.run(command);
+        assert!(refused.starts_with("exit: 6\n") && refused.contains("BOT-1015"), "{refused}");
+        assert!(refused.contains("the file has format version 2"), "{refused}");
+    }
+    assert!(!terminal.path().join("m.botops").exists());
+    // The version of today changes nothing, in the model either.
+    terminal.write("one.yaml", format!("version: 1\n{DIALOGUE}"));
+    terminal.stdout("train data.csv --dialogue one.yaml --out one.botops");
+    terminal.stdout("train data.csv --dialogue dialogue.yaml --out none.botops");
+    let read = |name: &str| std::fs::read(terminal.path().join(name)).unwrap();
+    assert!(read("one.botops") == read("none.botops"), "the models differ");
+    let wrong = format!("version: 0\n{DIALOGUE}");
+    let refused = terminal.write("zero.yaml", wrong).run("dialogue test zero.yaml");
+    assert!(refused.starts_with("exit: 2\n") && refused.contains("BOT-1012"), "{refused}");
+}

@@ -48,7 +48,7 @@ pub use rephrase::is_rephrase;
 pub use response_spec::{ButtonSpec, Condition, ResponseSpec, TextsSpec, VariantSpec};
 pub use rules_spec::{ClarifySpec, HandOffSpec, SentencesSpec, WordsSpec};
 pub use slot_spec::{SlotSpec, SourceSpec};
-pub use spec::DialogueSpec;
+pub use spec::{DIALOGUE_VERSION, DialogueSpec};
 pub use state::{Awaited, DialogueState, HandOffReason, HandedOff, SlotValue};
 pub use step::{ActionCall, ActionOutcome, Button, Effect, HandOffCall, Reply, Step, Understood};
 pub use stories::{Classifier, Coverage, Difference, Heard, StoryOutcome, StoryReport};

@@ -12,6 +12,9 @@ use botops_findings::{Fault, Place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The newest `version` of a dialogue file that this botops reads. A file without one has version 1.
+pub const DIALOGUE_VERSION: u32 = 1;
+
 /// Entities and responses, as written in YAML (`dialogue:` of a train stage, or a file) and kept in the model file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -57,6 +60,10 @@ pub struct DialogueSpec {
     /// Conversations that `botops dialogue test` replays.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<StorySpec>,
+    /// The version of the file, at most [`DIALOGUE_VERSION`]; a reader that knows only older ones refuses the file. It is
+    /// checked before all other keys, and not kept in a model.
+    #[serde(skip_serializing)]
+    pub version: Option<u32>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -1,7 +1,7 @@
 //! The manifest of a model to register.
 
 use super::params::flatten;
-use botops_dialogue::{Dialogue, DialogueSpec};
+use botops_dialogue::{DIALOGUE_VERSION, Dialogue, DialogueSpec};
 use botops_digest::Digest;
 use botops_evaluation::Metric;
 use botops_findings::Result;
@@ -74,9 +74,12 @@ pub fn manifest(
 /// Reads a dialogue and compiles it once, so that its errors are reported, with the file, before a training starts.
 ///
 /// # Errors
-/// Those of [`botops_spec::read`], [`Dialogue::compile`] and [`Dialogue::check_stories`].
+/// Those of [`botops_spec::read_versioned`] (`BOT-1015`, exit 6, for the file of a newer botops), [`Dialogue::compile`] and
+/// [`Dialogue::check_stories`].
 pub fn read_dialogue(path: &Path) -> Result<DialogueSpec> {
-    let dialogue: DialogueSpec = botops_spec::read(path)?;
+    let mut dialogue: DialogueSpec = botops_spec::read_versioned(path, DIALOGUE_VERSION)?;
+    // It describes the file, and a model has a version of its own.
+    dialogue.version = None;
     let checked =
         Dialogue::compile(&dialogue).and_then(|compiled| compiled.check_stories(&dialogue.tests));
     match checked {
