@@ -314,6 +314,11 @@ fn limits(workspace: &Workspace) -> Vec<Setting> {
         row("headers", &of.headers, count),
         row("header_bytes", &of.header_bytes, count),
         row("uri_bytes", &of.uri_bytes, count),
+        row("websocket_ping", &of.websocket_ping, time),
+        row("websocket_idle", &of.websocket_idle, time),
+        row("batch_bytes", &of.batch_bytes, count),
+        row("batch_lines", &of.batch_lines, count),
+        row("batch_wait", &of.batch_wait, time),
         row("streams", &of.streams, count),
     ]
     .into_iter()

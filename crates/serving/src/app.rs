@@ -1,7 +1,7 @@
 //! The state that all requests of a server share.
 
 use crate::{
-    WebSocketSettings,
+    BatchSettings, WebSocketSettings,
     clock::Clock,
     conversation_settings::ConversationSettings,
     cors::Cors,
@@ -86,6 +86,8 @@ pub(super) struct App {
     pub(super) is_inside: AtomicBool,
     /// The WebSockets.
     pub(super) websockets: WebSocketSettings,
+    /// The limits of a batch of lines.
+    pub(super) batches: BatchSettings,
     /// The conversations; `None` for a server that keeps none.
     pub(super) conversations: Option<ConversationSettings>,
     /// The calls that dialogues ask for.

@@ -153,7 +153,9 @@ pub use listener_settings::{ListenerSettings, MetricsAccess};
 pub use outgoing::{ActionSettings, check_actions};
 pub use prediction_log::PredictionSettings;
 pub use public_openapi::public_openapi;
-pub use public_settings::{MAX_QUEUE_DELAY, PublicSettings, SharedSettings, WebSocketSettings};
+pub use public_settings::{
+    BatchSettings, MAX_QUEUE_DELAY, PublicSettings, SharedSettings, WebSocketSettings,
+};
 pub use rehearsal::rehearse;
 pub use replay::{ReplayTarget, replay};
 pub use server::{Running, check_access, start};

@@ -5,6 +5,7 @@
 //! batch goes on.
 
 use crate::{
+    BatchSettings,
     admission::{ClientAddress, once_more},
     app::App,
     attempt::Refusal,
@@ -24,27 +25,13 @@ use axum::{
 use botops_access::PublicCaller;
 use botops_findings::Fault;
 use futures::{StreamExt as _, stream::unfold};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::time::timeout;
 
-/// The most bytes of a batch, unpacked.
-const MOST_BYTES: u64 = 1 << 30;
-/// The most lines of a batch.
-const MOST_LINES: u64 = 1_000_000;
-/// The longest time between two parts of a batch.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The number of bytes that are unpacked together: they may stand for a megabyte.
 const STEP: usize = 1 << 10;
 /// The number of bytes of answers that are sent together.
 const PART: usize = 16 << 10;
-
-/// The limits of a batch.
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    bytes: u64,
-    lines: u64,
-    wait: Duration,
-}
 
 /// Answers `POST /v1/predict`, one body or a batch of lines.
 pub(super) async fn predict_all(
@@ -55,11 +42,11 @@ pub(super) async fn predict_all(
     if !is_of_type(request.headers(), LINES) {
         return predict(&app, &caller, request).await;
     }
-    let limits = Limits { bytes: MOST_BYTES, lines: MOST_LINES, wait: LONGEST_WAIT };
+    let limits = app.batches;
     batch(app, caller, request, limits)
 }
 
-fn batch(app: Arc<App>, caller: PublicCaller, request: Request, limits: Limits) -> Response {
+fn batch(app: Arc<App>, caller: PublicCaller, request: Request, limits: BatchSettings) -> Response {
     let shared = Arc::clone(&app);
     let exchange = Exchange::with(&shared, "predict", &caller);
     let unpacker = match Unpacker::new(request.headers()) {
@@ -103,7 +90,7 @@ struct Batch {
     caller: PublicCaller,
     address: Option<ClientAddress>,
     longest_line: usize,
-    limits: Limits,
+    limits: BatchSettings,
     body: BodyDataStream,
     /// Bytes of the body that are not unpacked yet.
     packed: Bytes,
@@ -212,7 +199,7 @@ impl Batch {
         let step = self.packed.split_to(self.packed.len().min(STEP));
         self.unpacker.push(&step, &mut self.plain, usize::MAX - 1)?;
         self.n_bytes += (self.plain.len() - before) as u64;
-        let Limits { bytes, lines, .. } = self.limits;
+        let BatchSettings { bytes, lines, .. } = self.limits;
         if self.n_bytes > bytes || self.n_lines > lines {
             let message = format!("a batch may have {bytes} bytes and {lines} lines");
             let fault = Fault::usage("BOT-6172", message).hint("send the rest in another batch");
@@ -288,9 +275,10 @@ mod tests {
     use botops_access::ScopeSet;
     use botops_digest::Digest;
     use serde_json::Value;
+    use std::time::Duration;
 
     /// Returns the codes of the answers to `body`; an answer without one is empty.
-    async fn codes(body: Body, limits: Limits) -> Vec<String> {
+    async fn codes(body: Body, limits: BatchSettings) -> Vec<String> {
         let clock = Arc::new(WallClock::start());
         let app = new_app("support", &settings(), clock, shadow::CAPACITY).unwrap();
         let digest = Digest::of(b"a");
@@ -310,13 +298,13 @@ mod tests {
     #[tokio::test]
     async fn a_batch_ends_at_its_limits_with_a_last_line() {
         let line = "{\"text\": \"red apple\"}\n";
-        let limits = Limits { bytes: 1_000, lines: 3, wait: Duration::from_millis(200) };
+        let limits = BatchSettings { bytes: 1_000, lines: 3, wait: Duration::from_millis(200) };
         let of = |n: usize| codes(Body::from(line.repeat(n)), limits);
         assert_eq!(of(0).await, Vec::<String>::new());
         assert_eq!(of(3).await, ["", "", ""]);
         assert_eq!(of(4).await, ["", "", "", "BOT-6172"]);
         assert_eq!(codes(Body::from("\n".repeat(900) + line), limits).await, ["BOT-6172"]);
-        let limits = Limits { lines: 1_000, ..limits };
+        let limits = BatchSettings { lines: 1_000, ..limits };
         let n = 1_000 / line.len();
         let found = codes(Body::from(line.repeat(n)), limits).await;
         assert_eq!((found.len(), found[n - 1].as_str()), (n, ""));

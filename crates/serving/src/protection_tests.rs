@@ -272,6 +272,20 @@ async fn a_replay_waits_for_its_rate_and_loses_no_message() {
 }
 
 #[tokio::test]
+async fn a_batch_of_lines_has_the_limits_of_the_settings() {
+    let batches = crate::BatchSettings { lines: 2, ..crate::BatchSettings::default() };
+    let running = serve(PublicSettings { batches, ..PublicSettings::default() }).await;
+    let request = request(&running, Method::POST, "/v1/predict");
+    let body = format!("{PREDICT}\n").repeat(3);
+    let answer = request.header("content-type", "application/x-ndjson").body(body);
+    let text = answer.send().await.unwrap().text().await.unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[1].contains("predictions") && lines[2].contains("BOT-6172"), "{text}");
+    running.shutdown().await;
+}
+
+#[tokio::test]
 async fn sizes_are_exact_and_a_route_has_its_own() {
     let sizes = Sizes {
         body_bytes: [("predict".to_owned(), 200)].into(),

@@ -22,6 +22,25 @@ pub struct PublicSettings {
     pub cors_origins: Vec<Origin>,
     /// The WebSockets.
     pub websockets: WebSocketSettings,
+    /// Batches of lines to `/v1/predict`.
+    pub batches: BatchSettings,
+}
+
+/// The limits of a batch of lines (`application/x-ndjson`) to `/v1/predict`. A line has the largest body of the route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchSettings {
+    /// The most bytes, unpacked.
+    pub bytes: u64,
+    /// The most lines.
+    pub lines: u64,
+    /// The longest time between two parts.
+    pub wait: Duration,
+}
+
+impl Default for BatchSettings {
+    fn default() -> Self {
+        Self { bytes: 1 << 30, lines: 1_000_000, wait: Duration::from_secs(30) }
+    }
 }
 
 /// The WebSockets of `/v1/ws`. The largest message is the largest body of `/v1/chat`, and a client has the `write_timeout` of
@@ -59,6 +78,7 @@ impl Default for PublicSettings {
             max_queue_delay: MAX_QUEUE_DELAY,
             cors_origins: Vec::new(),
             websockets: WebSocketSettings::default(),
+            batches: BatchSettings::default(),
         }
     }
 }

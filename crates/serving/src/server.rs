@@ -366,6 +366,7 @@ pub(super) fn new_app(
         cors: Cors::new(settings.public.cors_origins.clone()),
         sizes: settings.public.sizes.clone(),
         websockets: settings.public.websockets.clone(),
+        batches: settings.public.batches,
         queue: QueueControl::new(max_queue_delay, n_processors),
         long_queue: QueueControl::new(max_queue_delay, n_long_turns),
         thread_delay: ThreadDelay::new(max_queue_delay),

@@ -33,6 +33,11 @@ impl Sources<'_> {
             header_bytes: self.count("header_bytes", 8_192..=1 << 20, |it| it.header_bytes)?,
             uri_bytes: self.count("uri_bytes", 64..=longest_uri, |it| it.uri_bytes)?,
             streams: self.count("streams", 1..=10_000, |it| it.streams)?,
+            websocket_ping: self.time("websocket_ping", |it| it.websocket_ping.as_ref())?,
+            websocket_idle: self.time("websocket_idle", |it| it.websocket_idle.as_ref())?,
+            batch_bytes: self.count("batch_bytes", 1_024..=1 << 30, |it| it.batch_bytes)?,
+            batch_lines: self.count("batch_lines", 1..=most, |it| it.batch_lines)?,
+            batch_wait: self.time("batch_wait", |it| it.batch_wait.as_ref())?,
         };
         Ok(limits)
     }

@@ -62,6 +62,16 @@ pub struct Limits {
     pub uri_bytes: Setting<Option<u32>>,
     /// The most requests at a time on a connection with HTTP/2.
     pub streams: Setting<Option<u32>>,
+    /// The time after which a silent WebSocket gets a ping.
+    pub websocket_ping: Setting<Option<Duration>>,
+    /// The longest time without a message on a WebSocket.
+    pub websocket_idle: Setting<Option<Duration>>,
+    /// The most bytes of a batch of lines, unpacked.
+    pub batch_bytes: Setting<Option<u32>>,
+    /// The most lines of a batch.
+    pub batch_lines: Setting<Option<u32>>,
+    /// The longest time between two parts of a batch.
+    pub batch_wait: Setting<Option<Duration>>,
 }
 
 /// The TLS of a listener.

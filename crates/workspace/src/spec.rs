@@ -137,6 +137,16 @@ pub struct LimitsSpec {
     pub uri_bytes: Option<u32>,
     /// The most requests at a time on a connection with HTTP/2 (default 100).
     pub streams: Option<u32>,
+    /// The time after which a WebSocket that sends nothing gets a ping; after twice that time it is closed (default 30s).
+    pub websocket_ping: Option<String>,
+    /// The longest time without a message on a WebSocket; longer than `websocket_ping` (default 1h).
+    pub websocket_idle: Option<String>,
+    /// The most bytes of a batch of lines (`application/x-ndjson`) to `/v1/predict`, unpacked (default 1,073,741,824).
+    pub batch_bytes: Option<u32>,
+    /// The most lines of such a batch (default 1,000,000).
+    pub batch_lines: Option<u32>,
+    /// The longest time between two parts of such a batch (default 30s).
+    pub batch_wait: Option<String>,
 }
 
 /// The certificate of a listener: the block `server.tls` or `server.admin_tls`.

@@ -4,7 +4,8 @@ use super::placed::named;
 use botops_access::{Network, OnSharedFailure, Rate, RateSpec, RouteRates, TrustedProxies};
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_serving::{
-    MAX_QUEUE_DELAY, Origin, PublicSettings, SharedSettings, Sizes, WebSocketSettings,
+    BatchSettings, MAX_QUEUE_DELAY, Origin, PublicSettings, SharedSettings, Sizes,
+    WebSocketSettings,
 };
 use botops_workspace::{RequestLimits, RouteLimitsSpec, Setting, Workspace};
 use std::{net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
@@ -23,7 +24,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Returns how the server of a workspace that listens at `listen` protects its public listener.
 ///
 /// # Errors
-/// `BOT-1093`, `BOT-1094` (exit 2) a setting cannot be used; `BOT-1021` (exit 2) a reference cannot be resolved.
+/// `BOT-1093`, `BOT-1094`, `BOT-6241` (exit 2) a setting cannot be used; `BOT-1021` (exit 2) a reference cannot be resolved.
 pub(super) fn of(workspace: &Workspace, listen: SocketAddr) -> Result<PublicSettings> {
     let trusted_proxies: Vec<_> =
         list(workspace, "server.trusted_proxies", &workspace.trusted_proxies)?;
@@ -36,8 +37,45 @@ pub(super) fn of(workspace: &Workspace, listen: SocketAddr) -> Result<PublicSett
         sizes: sizes(workspace)?,
         max_queue_delay: max_queue_delay(workspace)?,
         cors_origins: list::<Origin>(workspace, "server.cors.origins", &workspace.cors_origins)?,
-        websockets: WebSocketSettings::default(),
+        websockets: websockets(workspace)?,
+        batches: batches(workspace),
     })
+}
+
+/// Returns the times of WebSockets.
+///
+/// # Errors
+/// `BOT-6241` (exit 2) a silent socket would be closed for its silence before it gets a ping.
+fn websockets(workspace: &Workspace) -> Result<WebSocketSettings> {
+    let (limits, default) = (&workspace.limits, WebSocketSettings::default());
+    let ping = limits.websocket_ping.value.unwrap_or(default.ping);
+    let idle = limits.websocket_idle.value.unwrap_or(default.idle);
+    if ping < idle {
+        return Ok(WebSocketSettings { ping, idle, ..default });
+    }
+    let message = format!(
+        "`server.limits.websocket_ping` ({}) is not shorter than `websocket_idle` ({}): no socket would get a ping",
+        humantime::format_duration(ping),
+        humantime::format_duration(idle)
+    );
+    let key = "server.limits.websocket_ping";
+    let setting = match limits.websocket_ping.value {
+        Some(_) => &limits.websocket_ping,
+        None => &limits.websocket_idle,
+    };
+    let fault = Fault::usage("BOT-6241", message)
+        .hint("set `websocket_ping` to a fraction of `websocket_idle`, such as `30s` and `1h`");
+    Err(named(workspace, key, setting, &fault))
+}
+
+/// Returns the limits of batches of lines.
+fn batches(workspace: &Workspace) -> BatchSettings {
+    let (limits, default) = (&workspace.limits, BatchSettings::default());
+    BatchSettings {
+        bytes: limits.batch_bytes.value.map_or(default.bytes, u64::from),
+        lines: limits.batch_lines.value.map_or(default.lines, u64::from),
+        wait: limits.batch_wait.value.unwrap_or(default.wait),
+    }
 }
 
 /// Returns the settings that weaken the protection of a server without being wrong.
@@ -280,6 +318,11 @@ mod tests {
     #[test]
     fn a_setting_that_cannot_be_used_is_named_with_its_line() {
         for (yaml, code, shown) in [
+            (
+                "server: {limits: {websocket_ping: 10m, websocket_idle: 5m}}",
+                "BOT-6241",
+                "`server.limits.websocket_ping` (botops.yaml:1): `server.limits.websocket_ping` (10m) is not shorter than `websocket_idle` (5m)",
+            ),
             ("limits:\n  per_key: fast\n", "BOT-1093", "`limits.per_key` (botops.yaml:2): `fast`"),
             ("limits: {routes: {search: {total: 1/s}}}", "BOT-1093", "no route `search`"),
             ("limits: {routes: {chat: {total: 1}}}", "BOT-1093", "`1` is not a rate"),

@@ -40,4 +40,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a frame of a WebSocket comes out of turn",
         explanation: "The first frame is `hello`, once, with `conversation_id`, `user_id` and `resume_from` as far as they are wanted; then come frames `message`. At most 1,000 turns are sent again after `resume_from`. The socket stays open.",
     },
+    Entry {
+        code: "BOT-6241",
+        kind: Some(FaultKind::Usage),
+        title: "the times of WebSockets do not fit together",
+        explanation: "`server.limits.websocket_ping` is the time after which a silent WebSocket gets a ping, and `websocket_idle` the longest time without a message. The first must be shorter: otherwise a socket ends before the server asks whether its client is there. The defaults are 30 s and 1 h. Nothing was started.",
+    },
 ];

@@ -374,7 +374,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-1088",
         kind: Some(FaultKind::Usage),
         title: "a limit of the server is out of range",
-        explanation: "`server.limits` in botops.yaml bounds the connections and requests of a server: `connections`, `per_address`, `headers`, `header_bytes`, `uri_bytes` and `streams` are whole numbers; `handshake_timeout`, `headers_timeout`, `request_timeout`, `idle_timeout` and `write_timeout` are durations such as `10s`. The message names the range. See `docs/internet.md`.",
+        explanation: "`server.limits` in botops.yaml bounds the connections and requests of a server: `connections`, `per_address`, `headers`, `header_bytes`, `uri_bytes`, `streams`, `batch_bytes` and `batch_lines` are whole numbers; `handshake_timeout`, `headers_timeout`, `request_timeout`, `idle_timeout`, `write_timeout`, `websocket_ping`, `websocket_idle` and `batch_wait` are durations such as `10s`. The message names the range. See `docs/internet.md`.",
     },
     Entry {
         code: "BOT-1089",
