@@ -369,11 +369,15 @@ impl<'a> Found<'a> {
             self.tested.iter().filter(|t| t.is_judged()).map(|t| t.check.p_value).collect();
         let mut adjusted = benjamini_hochberg(&p_values).into_iter();
         let alpha = self.spec.alpha;
+        // The level of a single check that drifts: Benjamini-Hochberg asks the most of the first.
+        let level = alpha / p_values.len().max(1) as f64;
         let checks: Vec<DriftCheck> = std::mem::take(&mut self.tested)
             .into_iter()
             .map(|t| {
                 let p = if t.is_judged() { adjusted.next() } else { None };
-                t.judge(p.unwrap_or(1.0), alpha)
+                let mut check = t.judge(p.unwrap_or(1.0), alpha);
+                check.detect(level);
+                check
             })
             .collect();
         for check in checks.iter().filter(|c| c.verdict == DriftVerdict::Insufficient) {

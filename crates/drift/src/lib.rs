@@ -17,6 +17,7 @@ mod quantities;
 mod quantity;
 mod report;
 mod row;
+mod score;
 mod spec;
 mod times;
 
@@ -28,11 +29,14 @@ pub use profile_names::{MOST_NAMES, Names};
 pub use profile_numbers::Quantity;
 pub use report::{DriftCheck, DriftReport, DriftVerdict, NotJudged, NotJudgedWhy};
 pub use row::{Row, rows};
+pub use score::{POWER, Score};
 pub use spec::DriftSpec;
 
 #[cfg(test)]
 mod column_tests;
 #[cfg(test)]
 mod profile_tests;
+#[cfg(test)]
+mod score_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use crate::{
     report::{DriftCheck, DriftVerdict},
+    score::{BinSizes, NOISE_ALPHA, bin_scores, chi2_score, evenly, numeric_scores},
     spec::DriftSpec,
 };
 use botops_stats::{
@@ -26,14 +27,9 @@ const TOP: usize = 10;
 /// The least number that is written with an exponent.
 const LARGE: f64 = 1e15;
 
-/// The rate at which sampling alone exceeds the PSI reported as noise.
-const NOISE_ALPHA: f64 = 0.05;
-
 /// A check before the correction over all checks.
 pub(crate) struct Tested {
     pub(crate) check: DriftCheck,
-    /// Whether the effect is large, significant or not.
-    is_large: bool,
 }
 
 impl Tested {
@@ -46,7 +42,7 @@ impl Tested {
     pub(crate) fn judge(mut self, p_adjusted: f64, alpha: f64) -> DriftCheck {
         self.check.p_adjusted = p_adjusted;
         if self.is_judged() {
-            self.check.verdict = if p_adjusted <= alpha && self.is_large {
+            self.check.verdict = if p_adjusted <= alpha && self.check.is_large() {
                 DriftVerdict::Drift
             } else {
                 DriftVerdict::NoDrift
@@ -133,6 +129,7 @@ pub(crate) fn numeric(
         sd: population_sd(reference),
         distance: wasserstein_sorted(reference, current),
         means: [mean(reference), mean(current)],
+        quantiles: evenly(reference.len(), |i| reference[i]),
     };
     Some(found.tested(name, spec))
 }
@@ -160,6 +157,7 @@ pub(crate) fn numeric_weighted(
         sd: sd_weighted(reference),
         distance: wasserstein_weighted(reference, current),
         means: [mean_weighted(reference), mean_weighted(current)],
+        quantiles: evenly_weighted(reference),
     };
     Some(found.tested(name, spec))
 }
@@ -174,11 +172,13 @@ struct Numeric {
     /// The Wasserstein distance.
     distance: Option<f64>,
     means: [f64; 2],
+    /// Those of the reference, evenly spaced.
+    quantiles: Vec<f64>,
 }
 
 impl Numeric {
     fn tested(self, name: &str, spec: &DriftSpec) -> Tested {
-        let Self { bins, edges, test, sd, distance, means } = self;
+        let Self { bins, edges, test, sd, distance, means, quantiles } = self;
         let names = bin_names(&edges);
         let mut described = bins.describe(name, names.clone(), spec);
         // Bins of numbers are listed in their order, so that they read as a distribution.
@@ -193,9 +193,22 @@ impl Numeric {
             wasserstein_sd: in_sd.filter(|in_sd| in_sd.is_finite()),
             ..described
         };
-        let is_large = check.statistic >= spec.min_ks;
-        Tested { check, is_large }
+        Tested { check: with_numeric_scores(check, &quantiles, sd, spec) }
     }
+}
+
+/// Adds the scores of numbers to a check. `quantiles` are those of the reference.
+fn with_numeric_scores(
+    mut check: DriftCheck,
+    quantiles: &[f64],
+    sd: f64,
+    spec: &DriftSpec,
+) -> DriftCheck {
+    let mut scores = numeric_scores(&check, quantiles, sd, spec.min_ks);
+    // PSI does not decide about numbers.
+    check.scores.iter_mut().for_each(|score| score.least = None);
+    scores.append(&mut check.scores);
+    DriftCheck { scores, ..check }
 }
 
 /// Returns the finite ones of `values` in rising order.
@@ -241,6 +254,16 @@ fn decile_edges_weighted(sample: Weighted<'_>) -> Vec<f64> {
         .collect();
     edges.dedup_by(|a, b| a == b);
     edges
+}
+
+/// Returns the quantiles of [`evenly`] of values with counts.
+fn evenly_weighted(sample: Weighted<'_>) -> Vec<f64> {
+    let n = usize::try_from(total(sample)).unwrap_or(usize::MAX);
+    let mut ends: Vec<u64> = Vec::with_capacity(sample.len());
+    for (_, count) in sample {
+        ends.push(ends.last().copied().unwrap_or(0) + count);
+    }
+    evenly(n, |rank| sample[ends.partition_point(|end| *end <= rank as u64)].0)
 }
 
 /// Counts values with counts by bin, as [`bin_counts`] does.
@@ -320,30 +343,35 @@ impl Bins {
             _ => None,
         };
         let described = self.describe(name, names, spec);
-        let check = DriftCheck {
+        let name_of_test = if exact.is_some() { "fisher_exact" } else { "chi2_homogeneity" };
+        let score = chi2_score(name_of_test, test.statistic, self.pooled[0].len());
+        let mut check = DriftCheck {
             kind: "categorical".to_owned(),
-            test: if exact.is_some() { "fisher_exact" } else { "chi2_homogeneity" }.to_owned(),
+            test: name_of_test.to_owned(),
             statistic: test.statistic,
             p_value: exact.unwrap_or(test.p_value),
             verdict: if self.is_hidden { DriftVerdict::Insufficient } else { described.verdict },
             ..described
         };
-        let is_large = check.psi >= spec.min_psi;
-        Tested { check, is_large }
+        check.scores.push(score);
+        Tested { check }
     }
 
     /// Returns the check without its test; it is judged only if both sides have enough rows.
     fn describe(&self, name: &str, names: Vec<String>, spec: &DriftSpec) -> DriftCheck {
         let [n_reference, n_current] = [0, 1].map(|i| self.all[i].iter().sum::<u64>());
         let judged = n_reference.min(n_current) as usize >= spec.min_rows;
+        let psi = psi(&self.pooled[0], &self.pooled[1]);
+        let js_distance = js_distance(&self.all[0], &self.all[1]);
+        let sizes = self.sizes([n_reference, n_current]);
         DriftCheck {
             name: name.to_owned(),
             kind: String::new(),
             n_reference,
             n_current,
-            psi: psi(&self.pooled[0], &self.pooled[1]),
+            psi,
             psi_noise95: psi_noise(n_reference, n_current, self.pooled[0].len(), NOISE_ALPHA),
-            js_distance: js_distance(&self.all[0], &self.all[1]),
+            js_distance,
             test: String::new(),
             statistic: 0.0,
             p_value: 1.0,
@@ -353,7 +381,18 @@ impl Bins {
             column: None,
             top: self.largest_changes(names, [n_reference, n_current]),
             verdict: if judged { DriftVerdict::NoDrift } else { DriftVerdict::Insufficient },
+            scores: bin_scores(psi, js_distance, sizes, Some(spec.min_psi)),
         }
+    }
+
+    /// Returns the numbers of bins; `n` is the number of rows of each side.
+    fn sizes(&self, n: [u64; 2]) -> BinSizes {
+        let share = n[0].min(n[1]) as f64 / (n[0] + n[1]) as f64;
+        let both = (0..self.all[0].len()).map(|i| self.all[0][i] + self.all[1][i]);
+        let filled: Vec<u64> = both.filter(|&count| count > 0).collect();
+        let is_rare = |count: &&u64| **count as f64 * share < LEAST_EXPECTED;
+        let n_rare = filled.iter().filter(is_rare).count();
+        BinSizes { n, n_pooled: self.pooled[0].len(), n_filled: filled.len(), n_rare }
     }
 
     /// Returns the names of the largest changes with their shares; `n` is the number of rows of each side.

@@ -1,6 +1,6 @@
 //! The result of a comparison: one check per quantity, and a verdict.
 
-use crate::spec::DriftSpec;
+use crate::{score::Score, spec::DriftSpec};
 use botops_text::display;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,9 @@ pub struct DriftCheck {
     pub top: Vec<(String, f64, f64)>,
     /// The verdict of this check.
     pub verdict: DriftVerdict,
+    /// The scores, each with its noise floor and the smallest change that these samples could have shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<Score>,
 }
 
 /// The reason why a quantity or a column was not judged.

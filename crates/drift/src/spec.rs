@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DriftSpec {
-    /// False discovery rate over all checks (Benjamini-Hochberg), in (0, 1).
+    /// The largest share of reports that alarm although nothing changed, in (0, 1).
+    ///
+    /// Checks are corrected by Benjamini-Hochberg: if nothing changed, any alarm of the report is false, so its false
+    /// discovery rate is the rate of false alarms; with real changes, it is the expected share of false ones among the
+    /// checks that alarm.
     pub alpha: f64,
     /// The smallest PSI that counts as large.
     pub min_psi: f64,

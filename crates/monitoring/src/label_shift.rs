@@ -275,7 +275,7 @@ fn shift_noise(inverse: &[Vec<f64>], mu: &[f64], scale: f64) -> f64 {
     let mut draws: Vec<f64> = (0..NOISE_DRAWS)
         .map(|_| {
             // Covariance diag(mu) - mu mu': independent numbers, less their sum spread as mu.
-            let z: Vec<f64> = mu.iter().map(|share| share.sqrt() * normal(&mut random)).collect();
+            let z: Vec<f64> = mu.iter().map(|share| share.sqrt() * random.normal()).collect();
             let sum: f64 = z.iter().sum();
             let moved: Vec<f64> =
                 z.iter().zip(mu).map(|(z, share)| scale.sqrt() * (z - share * sum)).collect();
@@ -284,12 +284,6 @@ fn shift_noise(inverse: &[Vec<f64>], mu: &[f64], scale: f64) -> f64 {
         .collect();
     draws.sort_by(f64::total_cmp);
     draws[NOISE_DRAWS * 95 / 100].min(1.0)
-}
-
-/// Draws a standard normal number (Box and Muller).
-fn normal(random: &mut Random) -> f64 {
-    let (radius, angle) = (1.0 - random.unit(), random.unit());
-    (-2.0 * radius.ln()).sqrt() * (2.0 * std::f64::consts::PI * angle).cos()
 }
 
 fn total_variation(p: &[f64], q: &[f64]) -> f64 {

@@ -23,6 +23,9 @@ pub fn drift_html(report: &DriftReport) -> String {
                 ("rows of current in the reference", count(report.n_shared)),
             ]))
             .section("checks", "Checks", checks(report));
+    if report.checks.iter().any(|check| !check.scores.is_empty()) {
+        page = page.section("scores", "Noise and detectable changes", scores(report));
+    }
     let changed: Vec<&DriftCheck> =
         report.checks.iter().filter(|check| !check.top.is_empty()).collect();
     if !changed.is_empty() {
@@ -102,12 +105,59 @@ pub(super) fn tone(verdict: DriftVerdict) -> (Tone, &'static str) {
 }
 
 /// Returns the deciding effect, its threshold and its name: PSI for shares, KS distance for numbers.
-pub(super) fn effect(check: &DriftCheck, report: &DriftReport) -> (f64, f64, &'static str) {
-    if check.kind == "numeric" {
-        (check.statistic, report.spec.min_ks, "KS")
-    } else {
-        (check.psi, report.spec.min_psi, "PSI")
+pub(super) fn effect<'a>(check: &'a DriftCheck, report: &DriftReport) -> (f64, f64, &'a str) {
+    match check.deciding() {
+        Some(score) => (score.value, score.least.unwrap_or(0.0), score_name(&score.name)),
+        // An older report has no scores.
+        None if check.kind == "numeric" => (check.statistic, report.spec.min_ks, "KS"),
+        None => (check.psi, report.spec.min_psi, "PSI"),
     }
+}
+
+/// Returns the name of a score for readers.
+fn score_name(name: &str) -> &str {
+    match name {
+        "psi" => "PSI",
+        "js_distance" => "JS distance",
+        "wasserstein_sd" => "Wasserstein / sd",
+        "ks_2samp" => "KS",
+        "chi2_homogeneity" => "chi2",
+        "fisher_exact" => "chi2 (two bins)",
+        "domain_classifier" => "AUC",
+        "mmd2_embeddings" => "MMD2",
+        "bbse" => "label shift",
+        other => other,
+    }
+}
+
+/// Lists each score of each check with its noise floor and its smallest detectable change.
+fn scores(report: &DriftReport) -> String {
+    let rows = report.checks.iter().flat_map(|check| {
+        check.scores.iter().map(|score| {
+            vec![
+                format!("<code>{}</code>", quoted(&check.name, 60)),
+                quoted(score_name(&score.name), 60),
+                number(score.value),
+                number(score.noise95),
+                score.detectable.map_or_else(|| "none".to_owned(), number),
+                score.least.map_or_else(String::new, number),
+            ]
+        })
+    });
+    let columns = [
+        ("check", Column::Name),
+        ("score", Column::Plain),
+        ("value", Column::Number),
+        ("noise", Column::Number),
+        ("seen from", Column::Number),
+        ("threshold", Column::Number),
+    ];
+    format!(
+        "<p>Sampling alone exceeds the noise 5 times in 100. A true change of the size in the column \u{201c}seen \
+         from\u{201d} is found 9 times in 10 with samples of these sizes; a smaller one may have passed unseen. The score \
+         with a threshold decides.</p>{}",
+        table("Scores", Narrow::Scroll, &columns, rows)
+    )
 }
 
 fn checks(report: &DriftReport) -> String {

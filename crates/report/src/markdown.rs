@@ -275,6 +275,10 @@ pub fn drift_markdown(report: &DriftReport) -> String {
             plain(&check.name, 60),
             tone(check.verdict).1.to_owned(),
             format!("{unit} {} (threshold {})", number(value), number(least)),
+            check.deciding().map_or_else(String::new, |score| {
+                let seen = score.detectable.map_or_else(|| "none".to_owned(), number);
+                format!("{} / {seen}", number(score.noise95))
+            }),
             p_value(check.p_adjusted).replace('<', "&lt;"),
             format!("{} / {}", count(check.n_reference), count(check.n_current)),
         ]
@@ -283,7 +287,11 @@ pub fn drift_markdown(report: &DriftReport) -> String {
         "### Drift from {} to {}\n\n{verdict}\n\n{}",
         plain(&report.reference, 120),
         plain(&report.current, 120),
-        table(&["check", "verdict", "effect", "p, adjusted", "rows"], &[3, 4], rows)
+        table(
+            &["check", "verdict", "effect", "noise / seen from", "p, adjusted", "rows"],
+            &[3, 4, 5],
+            rows
+        )
     );
     if report.n_shared > 0 {
         let n = counted(report.n_shared, "row", "rows");

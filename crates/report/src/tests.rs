@@ -105,6 +105,7 @@ fn drifted() -> DriftReport {
         column: None,
         top: vec![(HOSTILE.to_owned(), 0.1, 0.3)],
         verdict,
+        scores: Vec::new(),
     };
     DriftReport {
         schema: "botops.drift/1".to_owned(),

@@ -9,6 +9,7 @@ pub mod calibration;
 pub mod classification;
 pub mod confident;
 pub mod conformal;
+pub mod detectable;
 pub mod divergence;
 pub mod evidence;
 pub mod expected_accuracy;

@@ -1,6 +1,10 @@
 //! Special functions: the chi-squared, Student and Kolmogorov distributions, and sums of exponentials.
 
-use statrs::function::{beta::beta_reg, gamma};
+use statrs::function::{
+    beta::beta_reg,
+    erf::{erfc, erfc_inv},
+    gamma,
+};
 
 /// Returns ln of the gamma function at `x` > 0.
 #[must_use]
@@ -16,6 +20,22 @@ pub fn log_sum_exp(terms: &[f64]) -> f64 {
         return top;
     }
     top + terms.iter().map(|x| (x - top).exp()).sum::<f64>().ln()
+}
+
+/// Returns P(Z >= `z`) of a standard normal variable.
+#[must_use]
+pub fn normal_survival(z: f64) -> f64 {
+    0.5 * erfc(z / std::f64::consts::SQRT_2)
+}
+
+/// Returns the z with P(Z <= z) = `probability` of a standard normal variable.
+///
+/// # Panics
+/// If `probability` is not in (0, 1).
+#[must_use]
+pub fn normal_quantile(probability: f64) -> f64 {
+    assert!(probability > 0.0 && probability < 1.0, "a quantile needs a probability in (0, 1)");
+    -std::f64::consts::SQRT_2 * erfc_inv(2.0 * probability)
 }
 
 /// Returns P(X >= `x`) of a chi-squared variable with `dof` degrees of freedom.
@@ -171,6 +191,16 @@ mod tests {
 
     fn close(got: f64, expected: f64, relative: f64) {
         assert!((got - expected).abs() <= relative * expected.abs(), "{got} is not {expected}");
+    }
+
+    #[test]
+    fn normal_tails_and_quantiles_equal_scipy() {
+        // scipy 1.17: stats.norm.sf([1.96, -1, 6]), stats.norm.ppf([0.975, 0.1])
+        close(normal_survival(1.96), 0.024_997_895_148_220_43, 1e-9);
+        close(normal_survival(-1.0), 0.841_344_746_068_542_9, 1e-9);
+        close(normal_survival(6.0), 9.865_876_450_376_946e-10, 1e-9);
+        close(normal_quantile(0.975), 1.959_963_984_540_054, 1e-9);
+        close(normal_quantile(0.1), -1.281_551_565_544_600_4, 1e-9);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A drift report as text: the checks, the largest changes, the new words, the verdict.
 
 use crate::cli::terminal::tables;
-use botops_drift::{DriftCheck, DriftReport, DriftVerdict};
+use botops_drift::{DriftCheck, DriftReport, DriftVerdict, Score};
 use botops_text::{counted, display, percent};
 
 /// The most changes listed for a check.
@@ -25,22 +25,58 @@ pub(in crate::cli) fn report(report: &DriftReport) -> String {
 
 fn checks(report: &DriftReport) -> String {
     let rows = report.checks.iter().map(|check| {
+        let score = check.deciding();
+        let of = |value: fn(&Score) -> Option<f64>| {
+            score.and_then(value).map_or_else(String::new, decimal)
+        };
         vec![
             display(&check.name, 40),
+            score.map_or_else(String::new, |score| score_name(&score.name).to_owned()),
+            of(|score| Some(score.value)),
+            of(|score| Some(score.noise95)),
+            of(|score| score.detectable),
             format!("{:.3}", check.psi),
-            format!("{:.3}", check.psi_noise95),
             format!("{:.3}", check.js_distance),
             check.wasserstein_sd.map_or_else(String::new, decimal),
-            format!("{} {:.3}", check.test, check.statistic),
             tables::p_value(check.p_adjusted),
             verdict_name(check.verdict).to_owned(),
         ]
     });
-    tables::table(
-        &["check", "PSI", "noise", "JS", "W1/sd", "test", "p adjusted", "verdict"],
+    let table = tables::table(
+        &[
+            "check",
+            "score",
+            "value",
+            "noise",
+            "seen from",
+            "PSI",
+            "JS",
+            "W1/sd",
+            "p adjusted",
+            "verdict",
+        ],
         rows,
-        &[1, 2, 3, 4, 6],
-    )
+        &[2, 3, 4, 5, 6, 7, 8],
+    );
+    match report.checks.iter().any(|check| check.deciding().is_some()) {
+        true => format!(
+            "{table}noise: exceeded by sampling alone 5 times in 100; seen from: a change of this size is found 9 times \
+             in 10\n"
+        ),
+        false => table,
+    }
+}
+
+/// Returns the name of a deciding score in a table.
+fn score_name(name: &str) -> &str {
+    match name {
+        "psi" => "PSI",
+        "ks_2samp" => "KS",
+        "domain_classifier" => "AUC",
+        "mmd2_embeddings" => "MMD2",
+        "bbse" => "shift",
+        other => other,
+    }
 }
 
 fn verdict_name(verdict: DriftVerdict) -> &'static str {
@@ -176,6 +212,7 @@ mod tests {
             column: None,
             top: vec![("billing".to_owned(), 0.1, 0.15), ("refund".to_owned(), 0.3, 0.1)],
             verdict: DriftVerdict::Drift,
+            scores: Vec::new(),
         };
         let rows = changes_of(&check);
         assert_eq!(rows[0], ["intent", "refund", "30.0 %", "10.0 %", "-20.0"]);
