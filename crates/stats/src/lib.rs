@@ -16,6 +16,7 @@ pub mod expected_accuracy;
 pub mod homogeneity;
 pub mod intervals;
 pub mod label_noise;
+pub mod mmd;
 pub mod multiple;
 pub mod paired;
 pub mod power_law;
