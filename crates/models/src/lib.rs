@@ -20,6 +20,7 @@ mod progress;
 mod resources;
 mod sample;
 mod self_test;
+mod separator;
 mod spec;
 mod tagger;
 mod training;
@@ -41,6 +42,7 @@ pub use progress::{Progress, Silent};
 pub use resources::Resources;
 pub use sample::Sample;
 pub use self_test::SelfTest;
+pub use separator::Separator;
 pub use spec::{HeadKind, HeadSpec, ModelSpec};
 pub use tagger::{
     Annotated, LearnEntities, Span, SpanProblem, TagScratch, TaggedKind, Tagger, TaggerSpec,
