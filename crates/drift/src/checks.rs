@@ -28,6 +28,8 @@ const UTTERANCE_CHECKS: [&str; 11] = [
     "entities",
     "latency_ms",
 ];
+/// The checks that are made elsewhere and added to a report.
+const FURTHER_CHECKS: [&str; 3] = ["text", "embedding", "label_shift"];
 /// The check of the intents of the data, if a model predicts others.
 pub(crate) const DECLARED: &str = "intent_declared";
 
@@ -323,7 +325,9 @@ impl<'a> Found<'a> {
 
     fn check_known(&self, mut known: Vec<String>, columns: [Vec<&str>; 2]) -> Result<()> {
         let Some(chosen) = &self.spec.columns else { return Ok(()) };
-        known.extend(UTTERANCE_CHECKS.into_iter().chain([DECLARED]).map(str::to_owned));
+        known.extend(
+            UTTERANCE_CHECKS.into_iter().chain(FURTHER_CHECKS).chain([DECLARED]).map(str::to_owned),
+        );
         known.dedup();
         let Some(unknown) = chosen.iter().find(|name| !known.contains(name)) else { return Ok(()) };
         let message = format!(
@@ -381,15 +385,7 @@ impl<'a> Found<'a> {
             })
             .collect();
         for check in checks.iter().filter(|c| c.verdict == DriftVerdict::Insufficient) {
-            let (n, side) = match check.n_reference <= check.n_current {
-                true => (check.n_reference, SIDES[0]),
-                false => (check.n_current, SIDES[1]),
-            };
-            let n = botops_text::counted(n, "value", "values");
-            let reason = match check.n_reference.min(check.n_current) < self.spec.min_rows as u64 {
-                true => format!("{n} in {side}, fewer than {}", self.spec.min_rows),
-                false => format!("{n} in {side}, too few for two categories"),
-            };
+            let reason = too_few(check, self.spec.min_rows);
             self.leave_out(&check.name, Why::TooFew, reason);
         }
         (checks, self.not_judged)
@@ -404,6 +400,19 @@ fn listed(names: &[&str]) -> String {
             let names = names.iter().take(20).map(|name| format!("`{}`", utterance(name, 40)));
             names.collect::<Vec<_>>().join(", ")
         }
+    }
+}
+
+/// Returns the reason why a check with too few values was not judged.
+pub(crate) fn too_few(check: &DriftCheck, min_rows: usize) -> String {
+    let (n, side) = match check.n_reference <= check.n_current {
+        true => (check.n_reference, SIDES[0]),
+        false => (check.n_current, SIDES[1]),
+    };
+    let n = botops_text::counted(n, "value", "values");
+    match check.n_reference.min(check.n_current) < min_rows as u64 {
+        true => format!("{n} in {side}, fewer than {min_rows}"),
+        false => format!("{n} in {side}, too few for two categories"),
     }
 }
 

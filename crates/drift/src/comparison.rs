@@ -3,8 +3,9 @@
 use crate::{
     checks::{Found, text_column},
     column::Column,
+    joined::verdict,
     quantities::{Quantities, new_words},
-    report::{DriftReport, DriftVerdict},
+    report::DriftReport,
     row::Row,
     spec::DriftSpec,
 };
@@ -62,14 +63,6 @@ pub fn compare(
     found.check_choice()?;
     found.check_any()?;
     let (checks, not_judged) = found.judged();
-    let any = |verdict| checks.iter().any(|check| check.verdict == verdict);
-    let verdict = if any(DriftVerdict::Drift) {
-        DriftVerdict::Drift
-    } else if any(DriftVerdict::NoDrift) {
-        DriftVerdict::NoDrift
-    } else {
-        DriftVerdict::Insufficient
-    };
     let with_words = spec.chooses(&columns.map(text_column));
     Ok(DriftReport {
         schema: "botops.drift/1".to_owned(),
@@ -78,8 +71,8 @@ pub fn compare(
         spec: (**spec).clone(),
         new_words: if with_words { new_words(r, c) } else { Vec::new() },
         n_shared: c.n_shared_with(r),
+        verdict: verdict(&checks),
         checks,
         not_judged,
-        verdict,
     })
 }

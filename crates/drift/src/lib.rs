@@ -9,6 +9,7 @@
 mod checks;
 mod column;
 mod comparison;
+mod joined;
 mod profile;
 mod profile_comparison;
 mod profile_names;

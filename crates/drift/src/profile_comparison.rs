@@ -2,11 +2,12 @@
 
 use crate::{
     checks::{DECLARED, Found, SIDES},
+    joined::verdict,
     profile::{Category, Missing, Profile},
     profile_names::{MOST_NAMES, Names},
     profile_numbers::Quantity,
     quantity,
-    report::{DriftReport, DriftVerdict, NotJudgedWhy as Why},
+    report::{DriftReport, NotJudgedWhy as Why},
     spec::DriftSpec,
 };
 use botops_findings::Result;
@@ -35,14 +36,6 @@ pub fn compare_profiles(
     found.check_names(&columns)?;
     Comparison { found: &mut found, spec, sides }.add_all();
     let (checks, not_judged) = found.judged();
-    let any = |verdict| checks.iter().any(|check| check.verdict == verdict);
-    let verdict = if any(DriftVerdict::Drift) {
-        DriftVerdict::Drift
-    } else if any(DriftVerdict::NoDrift) {
-        DriftVerdict::NoDrift
-    } else {
-        DriftVerdict::Insufficient
-    };
     Ok(DriftReport {
         schema: "botops.drift/1".to_owned(),
         reference: reference.0.to_owned(),
@@ -50,9 +43,9 @@ pub fn compare_profiles(
         spec: (**spec).clone(),
         new_words: Vec::new(),
         n_shared: 0,
+        verdict: verdict(&checks),
         checks,
         not_judged,
-        verdict,
     })
 }
 

@@ -19,10 +19,10 @@ pub enum DriftVerdict {
 /// The comparison of one quantity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriftCheck {
-    /// `intent`, `intent_declared`, `confidence`, `length_words`, `length_chars`, `language`, `unseen_word_rate`, or a
-    /// column. Missing values are a check of their own, whose name ends in `_missing`.
+    /// `intent`, `intent_declared`, `confidence`, `length_words`, `length_chars`, `language`, `unseen_word_rate`, `text`,
+    /// `embedding`, `label_shift`, or a column. Missing values are a check of their own, whose name ends in `_missing`.
     pub name: String,
-    /// `categorical` or `numeric`.
+    /// `categorical`, `numeric`, or `sample` for a check of whole samples without bins, such as that of the texts.
     pub kind: String,
     /// Rows of the reference that have the quantity.
     pub n_reference: u64,
@@ -34,7 +34,7 @@ pub struct DriftCheck {
     pub psi_noise95: f64,
     /// Jensen-Shannon distance, natural logarithm, in [0, sqrt(ln 2)].
     pub js_distance: f64,
-    /// `chi2_homogeneity`, `fisher_exact` or `ks_2samp`.
+    /// `chi2_homogeneity`, `fisher_exact`, `ks_2samp`, `domain_classifier`, `mmd2_rbf` or `bbse`.
     pub test: String,
     /// The statistic of the test; for `fisher_exact`, Pearson's.
     pub statistic: f64,

@@ -1,6 +1,6 @@
 //! The scores of a check: each with its noise floor and the smallest change that these samples could have shown.
 
-use crate::report::DriftCheck;
+use crate::report::{DriftCheck, DriftVerdict};
 use botops_stats::{
     detectable::{chi2_detectable, ks_detectable, ks_noise, least_shift, wasserstein_noise},
     special::{chi2_quantile, normal_quantile},
@@ -15,6 +15,9 @@ pub(crate) const NOISE_ALPHA: f64 = 0.05;
 
 /// The steps between the quantiles that describe a distribution.
 const STEPS: usize = 50;
+
+/// The kind of a check that has no bins.
+pub(crate) const FURTHER: &str = "sample";
 
 /// A score of a check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -175,6 +178,31 @@ pub(crate) fn evenly(n: usize, at: impl Fn(usize) -> f64) -> Vec<f64> {
 }
 
 impl DriftCheck {
+    /// Returns a check that was made elsewhere, such as one of texts or embeddings; `n` are the rows of both sides. It has
+    /// no bins, so its PSI and its JS distance are 0. [`DriftReport::with`](crate::DriftReport::with) judges it.
+    #[must_use]
+    pub fn further(name: &str, test: &str, n: [u64; 2], p_value: f64, score: Score) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: FURTHER.to_owned(),
+            n_reference: n[0],
+            n_current: n[1],
+            psi: 0.0,
+            psi_noise95: 0.0,
+            js_distance: 0.0,
+            test: test.to_owned(),
+            statistic: score.value,
+            p_value,
+            p_adjusted: 1.0,
+            means: None,
+            wasserstein_sd: None,
+            column: None,
+            top: Vec::new(),
+            verdict: DriftVerdict::NoDrift,
+            scores: vec![score],
+        }
+    }
+
     /// Returns the score that decides whether the effect is large; `None` for a report that an older version wrote.
     #[must_use]
     pub fn deciding(&self) -> Option<&Score> {

@@ -20,6 +20,11 @@ pub struct DriftSpec {
     pub min_ks: f64,
     /// The least number of rows on each side; with fewer the verdict is insufficient.
     pub min_rows: usize,
+    /// The smallest area under the ROC curve of the domain classifier that counts as large, in [0.5, 1].
+    ///
+    /// 0.55 is reached if a tenth of the texts is unlike any text of the reference.
+    #[serde(skip_serializing_if = "is_default_auc")]
+    pub min_auc: f64,
     /// The columns and the checks that are compared, by name; default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
@@ -27,7 +32,8 @@ pub struct DriftSpec {
 
 impl DriftSpec {
     /// Returns whether one of `names` was chosen, or everything is.
-    pub(crate) fn chooses(&self, names: &[&str]) -> bool {
+    #[must_use]
+    pub fn chooses(&self, names: &[&str]) -> bool {
         let chosen =
             |columns: &Vec<String>| names.iter().any(|name| columns.iter().any(|c| c == name));
         self.columns.as_ref().is_none_or(chosen)
@@ -41,8 +47,24 @@ impl DriftSpec {
 
 impl Default for DriftSpec {
     fn default() -> Self {
-        Self { alpha: 0.05, min_psi: 0.1, min_ks: 0.1, min_rows: 100, columns: None }
+        Self {
+            alpha: 0.05,
+            min_psi: 0.1,
+            min_ks: 0.1,
+            min_rows: 100,
+            min_auc: MIN_AUC,
+            columns: None,
+        }
     }
+}
+
+/// The default of `min_auc`.
+const MIN_AUC: f64 = 0.55;
+
+/// The default is not written, so versions of botops without this key can read a report.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default_auc(min_auc: &f64) -> bool {
+    *min_auc == MIN_AUC
 }
 
 impl Spec for DriftSpec {
@@ -50,7 +72,7 @@ impl Spec for DriftSpec {
     ///
     /// # Errors
     /// `BOT-4001` (exit 2) with the key: `alpha` not in (0, 1), `min_psi` negative or infinite, `min_ks`
-    /// not in [0, 1], `min_rows` zero, `columns` empty.
+    /// not in [0, 1], `min_auc` not in [0.5, 1], `min_rows` zero, `columns` empty.
     fn check_ranges(&self) -> Result<()> {
         let (key, message) = if !(self.alpha > 0.0 && self.alpha < 1.0) {
             ("alpha", format!("`alpha` is `{}`: expected a number between 0 and 1", self.alpha))
@@ -58,6 +80,8 @@ impl Spec for DriftSpec {
             ("min_psi", format!("`min_psi` is `{}`: expected a number of at least 0", self.min_psi))
         } else if !(0.0..=1.0).contains(&self.min_ks) {
             ("min_ks", format!("`min_ks` is `{}`: expected a number from 0 to 1", self.min_ks))
+        } else if !(0.5..=1.0).contains(&self.min_auc) {
+            ("min_auc", format!("`min_auc` is `{}`: expected a number from 0.5 to 1", self.min_auc))
         } else if self.min_rows == 0 {
             ("min_rows", "`min_rows` is `0`: expected at least one row".to_owned())
         } else if self.columns.as_ref().is_some_and(Vec::is_empty) {
