@@ -22,6 +22,7 @@ mod history;
 mod judgements;
 mod label_sample;
 pub mod label_shift;
+pub mod text_drift;
 mod names;
 mod reference;
 mod reference_moments;

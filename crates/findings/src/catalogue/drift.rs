@@ -24,4 +24,10 @@ pub(super) const DATA: &[Entry] = &[
         title: "the shares of the intents cannot be estimated",
         explanation: "The predicted shares of the intents are corrected for the mistakes of the model by the inverse of its confusion matrix (BBSE). This is refused if a side has no predictions, if an intent has fewer than 5 records in the reference, or if the matrix is ill-conditioned (a condition number above 50): the model confuses some intents so often that nothing is known about their shares. The predicted shares are compared all the same, without the correction.",
     },
+    Entry {
+        code: "BOT-2272",
+        kind: Some(FaultKind::Insufficient),
+        title: "the texts cannot be compared",
+        explanation: "Drift of texts is measured by how well a classifier tells the current texts from those of the reference. A side has no text, or no two texts share a word. The prediction log keeps texts with `predictions.text: redacted`, which is the default; with `hash` or `none`, only the columns can be compared.",
+    },
 ];
