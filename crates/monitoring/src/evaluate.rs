@@ -93,6 +93,7 @@ impl MonitorSpec {
             min_ks: self.min_ks,
             min_rows: self.min_rows,
             columns: Some(names.map(|name| (*name).to_owned()).collect()),
+            ..DriftSpec::default()
         }
         .check()
     }
