@@ -81,6 +81,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         alpha: args.alpha,
         min_psi: args.min_psi,
         min_ks: args.min_ks,
+        min_auc: DriftSpec::default().min_auc,
         min_rows: args.min_rows,
         columns: (!args.columns.is_empty())
             .then(|| args.columns.iter().map(|name| name.trim().to_owned()).collect()),

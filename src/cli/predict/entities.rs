@@ -36,7 +36,11 @@ impl<'a> EntityFinder<'a> {
     pub(super) fn add(&self, predictions: &mut [Classified]) -> Result<()> {
         let now = provenance::now()?;
         for one in predictions {
-            let language = self.guesser.as_ref().and_then(|guesser| guesser.guess(&one.text));
+            let language = self
+                .guesser
+                .as_ref()
+                .and_then(|guesser| guesser.guess(&one.text))
+                .map(|it| it.code());
             let (moment, tagged) = (Moment::new(now, language), self.model.tag(&one.text));
             one.entities = Some(self.dialogue.entities(&one.text, &moment, tagged));
         }

@@ -50,7 +50,9 @@ pub(crate) async fn due(work: &Work<'_>, stage: &CompactStage) -> Result<Option<
     let open = open_hours(work).await?.len() as u64;
     let old = match kept_since(work, stage)? {
         Some(before) => {
-            let done = expire(registry.store(), registry.environment_name(), before, true).await?;
+            let done =
+                expire(registry.store(), registry.environment_name(), before, usize::MAX, true)
+                    .await?;
             done.hours as u64
         }
         None => 0,
@@ -75,7 +77,7 @@ pub(super) async fn compact(
     let mut report = CompactReport { schema: "botops.compact/1", ..CompactReport::default() };
     let mut findings = Vec::new();
     if let Some(before) = kept_since(work, stage)? {
-        report.expired = expire(store, environment, before, false).await?.hours as u64;
+        report.expired = expire(store, environment, before, usize::MAX, false).await?.hours;
     }
     for hour in open_hours(work).await? {
         let done = compact_hour(store, &hour, false).await?;

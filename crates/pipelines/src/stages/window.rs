@@ -14,8 +14,7 @@ use crate::{
 use botops_datasets::{self as datasets, Dataset, Record, TrafficRecord};
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_predictions::{
-    Filter, HourKey, Record as Prediction, RecordKey, SourceClass, Verdict, log_state,
-    read_verdicts,
+    Filter, HourKey, Record as Prediction, RecordKey, SourceClass, Truth, log_state, read_verdicts,
 };
 use botops_text::{counted, fold};
 use chrono::{DateTime, Utc};
@@ -87,7 +86,7 @@ struct Window {
     messages: Vec<Message>,
     /// Messages before the window that a reviewer labelled.
     earlier: Vec<Message>,
-    verdicts: BTreeMap<RecordKey, Verdict>,
+    verdicts: BTreeMap<RecordKey, Truth>,
     without_text: u64,
     /// Conversations whose place is below this are kept.
     kept_share: f64,
@@ -130,7 +129,7 @@ pub(super) async fn window(
     write_lines(made, "refused.jsonl", &sorted.refused)?;
     let conversations: HashSet<&str> =
         window.messages.iter().map(|message| message.conversation.as_str()).collect();
-    let other = |verdict: &&Verdict| verdict.source != SourceClass::Reviewer;
+    let other = |verdict: &&Truth| verdict.source != SourceClass::Reviewer;
     let report = WindowReport {
         schema: "botops.window/1",
         source: "log",
@@ -241,7 +240,7 @@ async fn read(work: &Work<'_>, period: &Period, sides: &Sides) -> Result<(Window
     let (store, environment) = (registry.store(), registry.environment_name());
     let all = read_verdicts(store, environment).await?;
     let mut findings = all.findings;
-    let reviewed = |verdict: &Verdict| verdict.source == SourceClass::Reviewer;
+    let reviewed = |verdict: &Truth| verdict.source == SourceClass::Reviewer;
     let has_labels = all.by_message.values().any(reviewed);
     let mut window = Window { kept_share: 1.0, verdicts: BTreeMap::new(), ..Window::default() };
     let filter = Filter {
