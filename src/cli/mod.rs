@@ -21,6 +21,7 @@ mod freeze;
 mod gate;
 mod init;
 mod keys;
+mod man;
 mod monitor;
 mod pipeline;
 mod policy;
@@ -148,9 +149,8 @@ enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Write the manual page
     #[command(hide = true)]
-    Man,
+    Man(man::Args),
 }
 
 /// Returns the command line as clap knows it: verbs, flags, help.
@@ -280,13 +280,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
             clap_complete::generate(shell, &mut Cli::command(), "botops", &mut out);
             Ok(Outcome::done(&(), String::from_utf8_lossy(&out)))
         }
-        Verb::Man => {
-            let mut out = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut out).map_err(|error| {
-                Fault::internal("BOT-9001", "the manual page cannot be written").caused_by(error)
-            })?;
-            Ok(Outcome::done(&(), String::from_utf8_lossy(&out)))
-        }
+        Verb::Man(args) => man::run(&args),
     }
 }
 

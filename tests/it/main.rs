@@ -38,6 +38,7 @@ mod mistakes;
 mod older_formats;
 mod out_of_scope;
 mod outputs;
+mod packages;
 mod pages;
 mod pipeline;
 mod pipes;
