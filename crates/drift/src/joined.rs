@@ -48,6 +48,18 @@ impl DriftReport {
         self.verdict = verdict(&self.checks);
     }
 
+    /// Judges the report at another level than `alpha` of its spec: that of a week, for example.
+    ///
+    /// # Panics
+    /// If `level` is not in (0, 1).
+    #[must_use]
+    pub fn at_level(mut self, level: f64) -> Self {
+        assert!(level > 0.0 && level < 1.0, "a level lies in (0, 1)");
+        self.spec.alpha = level;
+        self.judge();
+        self
+    }
+
     /// Returns the p-value of the report: the probability that some check is as significant as this if nothing changed;
     /// 1 if no check was judged.
     ///

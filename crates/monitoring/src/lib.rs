@@ -11,6 +11,7 @@
 mod accuracy;
 mod accuracy_counts;
 mod business;
+pub mod alarms;
 mod claim;
 mod class_shares;
 mod confidence_counts;

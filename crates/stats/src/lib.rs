@@ -18,6 +18,7 @@ pub mod intervals;
 pub mod label_noise;
 pub mod mmd;
 pub mod multiple;
+pub mod online;
 pub mod paired;
 pub mod power_law;
 pub mod random;

@@ -30,4 +30,16 @@ pub(super) const DATA: &[Entry] = &[
         title: "the texts cannot be compared",
         explanation: "Drift of texts is measured by how well a classifier tells the current texts from those of the reference. A side has no text, or no two texts share a word. The prediction log keeps texts with `predictions.text: redacted`, which is the default; with `hash` or `none`, only the columns can be compared.",
     },
+    Entry {
+        code: "BOT-2273",
+        kind: Some(FaultKind::Usage),
+        title: "a rule for alarms is out of range",
+        explanation: "Alarms across weeks need a level for each week. `false_alarms_a_year` is the expected number of false alarms in 52 weeks without drift, between 0 and 52; `rate` is the probability of any false alarm with LORD++, between 0 and 1. The default is half a false alarm a year.",
+    },
+    Entry {
+        code: "BOT-2274",
+        kind: Some(FaultKind::Conflict),
+        title: "others decide about windows at the same time",
+        explanation: "Each window of an environment has one decision, which is an entry of a log in the store. Other processes wrote entries each time that this one tried. Run the command again; a window that was decided meanwhile keeps its decision.",
+    },
 ];
