@@ -29,6 +29,7 @@ mod reference_moments;
 mod reference_rows;
 mod reference_words;
 mod report;
+pub mod risk;
 mod schedule;
 pub mod text_drift;
 mod watch;

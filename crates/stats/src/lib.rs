@@ -26,6 +26,7 @@ pub mod ranking;
 pub mod reliability;
 pub mod selective;
 pub mod separation;
+pub mod sequence;
 pub mod sketch;
 pub mod special;
 pub mod two_sample;
