@@ -58,6 +58,9 @@ pub struct Priors {
     pub shift: f64,
     /// The shift that sampling alone exceeds in 5 of 100 comparisons.
     pub shift_noise95: f64,
+    /// The mean and the standard deviation of the shift by sampling alone.
+    #[serde(default)]
+    pub shift_null: [f64; 2],
     /// The p-value of equal shares: Pearson's test of the predicted intents of both sides, with rare ones pooled. Under
     /// label shift the predicted shares are equal if and only if those of the intents are.
     pub p_value: f64,
@@ -129,6 +132,8 @@ pub fn priors(confusion: &[Vec<u64>], predicted_counts: &[u64]) -> Result<Priors
     let groups = pool_rare(&predicted, predicted_counts, LEAST_EXPECTED);
     let test = chi2_homogeneity(&regroup(&predicted, &groups), &regroup(predicted_counts, &groups));
     let disagreement = total_variation(&current, &em);
+    let scale = 1.0 / n_reference as f64 + 1.0 / n_current as f64;
+    let (shift_noise95, shift_null) = shift_noise(&inverse, &both, scale);
     let spread = |values: &[f64]| {
         let mut all = vec![0.0; n];
         used.iter().zip(values).for_each(|(&i, &value)| all[i] = value);
@@ -147,11 +152,8 @@ pub fn priors(confusion: &[Vec<u64>], predicted_counts: &[u64]) -> Result<Priors
         agrees: disagreement <= MOST_DISAGREEMENT,
         condition,
         shift: total_variation(&source, &current),
-        shift_noise95: shift_noise(
-            &inverse,
-            &both,
-            1.0 / n_reference as f64 + 1.0 / n_current as f64,
-        ),
+        shift_noise95,
+        shift_null,
         p_value: test.p_value,
         reference: spread(&source),
         current: spread(&current),
@@ -266,11 +268,11 @@ fn variances(
         .collect()
 }
 
-/// Returns the total variation that sampling alone exceeds in 5 of 100 comparisons.
+/// Returns the total variation that sampling alone exceeds in 5 of 100 comparisons, and its mean and standard deviation.
 ///
 /// The difference of the shares is P^-1 times that of the predicted shares of both samples, so normal draws of the
 /// latter give its distribution. `mu` are the pooled predicted shares, `scale` is 1/n + 1/m.
-fn shift_noise(inverse: &[Vec<f64>], mu: &[f64], scale: f64) -> f64 {
+fn shift_noise(inverse: &[Vec<f64>], mu: &[f64], scale: f64) -> (f64, [f64; 2]) {
     let mut random = Random::new(NOISE_SEED);
     let mut draws: Vec<f64> = (0..NOISE_DRAWS)
         .map(|_| {
@@ -283,7 +285,9 @@ fn shift_noise(inverse: &[Vec<f64>], mu: &[f64], scale: f64) -> f64 {
         })
         .collect();
     draws.sort_by(f64::total_cmp);
-    draws[NOISE_DRAWS * 95 / 100].min(1.0)
+    let mean = draws.iter().sum::<f64>() / NOISE_DRAWS as f64;
+    let variance = draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / NOISE_DRAWS as f64;
+    (draws[NOISE_DRAWS * 95 / 100].min(1.0), [mean, variance.sqrt()])
 }
 
 fn total_variation(p: &[f64], q: &[f64]) -> f64 {

@@ -23,6 +23,7 @@ mod history;
 mod judgements;
 mod label_sample;
 pub mod label_shift;
+pub mod model_drift;
 mod names;
 mod reference;
 mod reference_moments;

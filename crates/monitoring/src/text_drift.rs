@@ -99,6 +99,17 @@ impl<'a> TextComparison<'a> {
         [self.texts.len() - current, current].map(|n| n as u64)
     }
 
+    /// Returns at most `most` of the compared texts of each side: `[reference, current]`.
+    #[must_use]
+    pub fn fewer(&self, most: usize) -> [Vec<&'a str>; 2] {
+        [0, 1].map(|side| {
+            let of_side = self.texts.iter().zip(&self.is_current);
+            let texts: Vec<&str> =
+                of_side.filter(|(_, of)| **of == side).map(|(text, _)| *text).collect();
+            sample::chosen(&texts, most, u64::from(side) + 2).iter().map(|&i| texts[i]).collect()
+        })
+    }
+
     fn rows(&self, wanted: impl Fn(u8) -> bool) -> Vec<u32> {
         (0..self.texts.len() as u32).filter(|&row| wanted(self.fold[row as usize])).collect()
     }
