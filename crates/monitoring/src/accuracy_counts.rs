@@ -1,10 +1,10 @@
 //! Counts of a window, from which its accuracy is computed: integers, and a sample of the labelled records.
 
 use crate::{
-    Judgements,
     accuracy::{
         GroupAccuracy, IntentAccuracy, LabelDelay, OutOfScope, SourceAccuracy, WindowAccuracy,
     },
+    judgements::Judgements,
     label_sample::{LabelSample, Labelled, macro_f1},
     names::Names,
     weights::{Tally, Weights, proportion, stratum_of},

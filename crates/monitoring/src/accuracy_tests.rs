@@ -1,7 +1,7 @@
 //! Accuracy of windows of the log, against counts by hand.
 
 use crate::{AccuracyCounts, GroupAccuracy, Judgements, WindowAccuracy, window_accuracy};
-use botops_predictions::{Filter, Record, SourceClass, Verdict, record_verdicts};
+use botops_predictions::{Filter, Record, SegmentWriter, SourceClass, Verdict, record_verdicts};
 use botops_stats::{intervals::wilson, random::Random};
 use botops_store::Store;
 use chrono::{DateTime, Utc};
@@ -205,16 +205,33 @@ fn the_order_of_records_and_the_threads_do_not_matter_beyond_the_sample() {
 #[tokio::test]
 async fn a_window_of_the_log_is_read_once_with_the_verdicts_of_the_store() {
     let store = Store::in_memory();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl.zst");
+    let mut lines = Vec::new();
+    for i in 0..8 {
+        let intent = if i == 5 { "refund" } else { "order" };
+        assert!(record(i, intent, 0.9).write_line(&mut lines));
+    }
+    SegmentWriter::create(&path).unwrap().append(&lines).unwrap();
+    let segment = "predictions/e/date=2026-11-30/hour=00/s-01ARZ3NDEKTSV4RRFFQ69G5FAV.jsonl.zst";
+    store.create(segment, std::fs::read(&path).unwrap().into()).await.unwrap();
     let now: DateTime<Utc> = DateTime::from_timestamp_millis(START).unwrap();
+    // The last verdict is on no record of the log.
     let verdicts: Vec<Verdict> =
-        (0..6).map(|i| verdict(i, "order", SourceClass::Reviewer, 60_000)).collect();
+        [0, 1, 2, 3, 4, 5, 99].map(|i| verdict(i, "order", SourceClass::Reviewer, 60_000)).to_vec();
     record_verdicts(&store, "e", &verdicts, now).await.unwrap();
     let (judgements, findings) =
         Judgements::read(&store, "e", &Judgements::reviewers()).await.unwrap();
-    assert_eq!((judgements.n_labels(), findings.len()), (6, 0));
-    let (found, findings) =
-        window_accuracy(&store, "e", &Filter::default(), &judgements).await.unwrap();
-    // An empty window is no fault here: its caller says what it needs.
-    assert_eq!((found.all.n, found.all.accuracy, findings.len()), (0, None, 0));
+    assert_eq!((judgements.n_labels(), findings.len()), (7, 0));
     assert!(judgements.label(&("r-1".to_owned(), 0)).is_some());
+    let of = async |filter: Filter| window_accuracy(&store, "e", &filter, &judgements).await;
+    let (found, findings) = of(Filter::default()).await.unwrap();
+    assert_eq!((found.all.n, found.all.labelled, found.all.right, findings.len()), (8, 6, 5, 0));
+    assert_eq!(found.label_delay.unwrap().median_ms, 60_000);
+    let until = Some(DateTime::from_timestamp_millis(START + 2_000).unwrap());
+    let (found, _) = of(Filter { until, ..Filter::default() }).await.unwrap();
+    assert_eq!((found.all.n, found.all.right), (2, 2));
+    // An empty window is no fault here: its caller says what it needs.
+    let (found, _) = of(Filter { since: until, until, ..Filter::default() }).await.unwrap();
+    assert_eq!((found.all.n, found.all.accuracy, found.all.coverage.n), (0, None, 0));
 }

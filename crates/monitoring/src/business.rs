@@ -1,8 +1,8 @@
 //! Business counts of a window: conversations, turns, hand-offs, resolved conversations, satisfaction.
 
 use crate::{
-    Judgements,
     accuracy_counts::{DAY_MS, day_name},
+    judgements::Judgements,
     label_sample::hash_of,
     names::Names,
     weights::proportion,

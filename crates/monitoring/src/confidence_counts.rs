@@ -1,6 +1,6 @@
 //! How sure a model was in a window: counts by predicted intent and confidence, with the labels where there are any.
 
-use crate::{Judgements, names::Names};
+use crate::{judgements::Judgements, names::Names};
 use botops_predictions::Record;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Estimated accuracy without labels: the report.
 
-use crate::reference::Judged;
+use crate::reference::{Judged, ReferenceProfile};
+use botops_drift::Category;
 use botops_evaluation::Metric;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,18 @@ pub struct EstimateReference<'a> {
     pub judged: &'a [Judged],
     /// The number of records of the reference that the model declined, and the number of all; `None` if it is not known.
     pub declined: Option<[u64; 2]>,
+}
+
+impl<'a> EstimateReference<'a> {
+    /// Takes the parts of a reference profile.
+    #[must_use]
+    pub fn of(profile: &'a ReferenceProfile) -> Self {
+        let declined = profile.columns.names(Category::Fallback).and_then(|names| {
+            let declined = names.counts()?.get("fallback").copied().unwrap_or(0);
+            Some([declined, names.n()])
+        });
+        Self { intents: &profile.labels, judged: &profile.judged, declined }
+    }
 }
 
 /// The settings of an estimate.
