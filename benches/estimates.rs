@@ -107,27 +107,32 @@ impl Trained {
 }
 
 /// Draws a week: the share `oos` of its messages is out of scope, the others have Dirichlet shares of the intents.
+///
+/// A message is drawn again only when all others of its intent are: weeks drawn with replacement would differ from fresh ones by the
+/// chance of the held-out messages, too.
 fn week<'a>(random: &mut Random, pool: &'a BTreeMap<&str, Vec<Seen>>, oos: f64) -> Vec<&'a Seen> {
-    let intents: Vec<(&Vec<Seen>, f64)> = pool
-        .iter()
-        .filter(|(intent, _)| **intent != OOS)
-        .map(|(_, seen)| (seen, -(1.0 - random.unit()).ln()))
-        .collect();
-    let total: f64 = intents.iter().map(|(_, part)| part).sum();
-    (0..MESSAGES)
-        .map(|_| {
-            let mut seen = pool.get(OOS).filter(|_| random.unit() < oos);
-            let mut at = random.unit() * total;
-            for (of_intent, part) in &intents {
+    let mut left: Vec<(bool, f64, Vec<&Seen>)> = Vec::new();
+    for (intent, seen) in pool {
+        let mut seen: Vec<&Seen> = seen.iter().collect();
+        random.shuffle(&mut seen);
+        left.push((*intent == OOS, -(1.0 - random.unit()).ln(), seen));
+    }
+    let total: f64 = left.iter().filter(|(is_oos, ..)| !is_oos).map(|(_, part, _)| part).sum();
+    let mut drawn = Vec::new();
+    while drawn.len() < MESSAGES {
+        let wants_oos = random.unit() < oos;
+        let mut at = random.unit() * total;
+        let chosen = left.iter_mut().find(|(is_oos, part, _)| {
+            if *is_oos == wants_oos {
                 at -= part;
-                if seen.is_none() && at < 0.0 {
-                    seen = Some(of_intent);
-                }
             }
-            let seen = seen.unwrap_or(intents[0].0);
-            &seen[random.below(seen.len())]
-        })
-        .collect()
+            *is_oos == wants_oos && (wants_oos || at < 0.0)
+        });
+        let Some((.., seen)) = chosen else { continue };
+        seen.rotate_left(1);
+        drawn.push(seen[0]);
+    }
+    drawn
 }
 
 fn reasons(counts: &BTreeMap<UnreliableReason, u32>) -> String {

@@ -122,7 +122,20 @@ fn records_are_counted_compacted_and_judged() {
     let dry = show(&terminal, "predictions feedback verdicts.jsonl --dry-run");
     assert!(dry.contains("3 verdicts would be recorded"), "{dry}");
     show(&terminal, "predictions feedback verdicts.jsonl");
-    let judged = data(&terminal, "predictions query --by endpoint");
+    // End users' verdicts do not count unless they are asked for.
+    let of = |sources: &str| {
+        let judged =
+            data(&terminal, &format!("predictions query --by endpoint --accuracy-of {sources}"));
+        let row = &judged["rows"][0];
+        (row["judged"].clone(), row["right"].clone(), judged["not_counted"].clone())
+    };
+    assert_eq!(of("users"), (json!(1), json!(0), json!(2)));
+    assert_eq!(of("agents"), (json!(1), json!(1), json!(2)));
+    assert_eq!(of("reviewers"), (json!(1), json!(1), json!(2)));
+    let shown = show(&terminal, "predictions query --by endpoint");
+    assert!(shown.contains("2 verdicts of other sources not counted"), "{shown}");
+    let judged =
+        data(&terminal, "predictions query --by endpoint --accuracy-of reviewers,agents,users");
     assert_eq!((&judged["rows"][0]["judged"], &judged["rows"][0]["right"]), (&json!(2), &json!(2)));
     assert_eq!((&judged["rows"][0]["accuracy"], &judged["contradicted"]), (&json!(1.0), &json!(1)));
     terminal.write("bad.jsonl", "{\"request_id\":\"r0\",\"intent\":\"a\"}\n{\"request_id\":7}\n");
