@@ -24,7 +24,9 @@ use crate::cli::{
     },
 };
 use botops_findings::Result;
-use botops_pipelines::{self as pipelines, Plan, RunSummary, StageOutcome, StageStatus};
+use botops_pipelines::{
+    self as pipelines, Plan, RunOptions, RunSummary, StageOutcome, StageStatus,
+};
 use botops_text::shell_line;
 use screen::Screen;
 use std::path::{Path, PathBuf};
@@ -40,26 +42,59 @@ pub(crate) struct Args {
     /// Write a report on the data and the stages: sarif, junit, github or markdown; repeatable
     #[arg(long, value_name = "KIND=FILE", value_delimiter = ',')]
     report: Vec<ReportArg>,
-    #[command(flatten)]
-    force: ForceArg,
+    /// End with this stage: run it and the stages that it needs
+    #[arg(long, value_name = "STAGE")]
+    until: Option<String>,
+    /// Begin with this stage: run it and the stages that need it; those before must be up to date
+    #[arg(long, value_name = "STAGE")]
+    from: Option<String>,
+    /// With =STAGE, run this stage although it is up to date; alone, replace files that botops did not write
+    #[arg(
+        long,
+        value_name = "STAGE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
+    force: Vec<String>,
+    /// Run at most N stages at once; default: the number of processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
+}
+
+impl Args {
+    /// Returns whether reports replace files that botops did not write.
+    fn replacing(&self) -> ForceArg {
+        ForceArg { force: self.force.iter().any(String::is_empty) }
+    }
+
+    fn options(&self) -> RunOptions {
+        RunOptions {
+            until: self.until.clone(),
+            from: self.from.clone(),
+            forced: self.force.iter().filter(|stage| !stage.is_empty()).cloned().collect(),
+            jobs: self.jobs.map_or(0, usize::from),
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     check_reports(args)?;
     let plan =
         Plan::read(&args.pipeline, context.workspace_of(&args.pipeline)?.model.value.as_deref())?;
+    let options = args.options();
     if args.dry_run {
         with_services(context, &pipelines::Ignore, |services| {
-            context.wait(pipelines::preflight(&plan, services))?
+            context.wait(pipelines::preflight(&plan, services, &options))?
         })?;
-        let stages = status(&plan, context)?;
+        let stages = status(&plan, context, &options)?;
         return Ok(Outcome::done(&stages, defused(&status_table(&stages))));
     }
     let screen = Screen::new(context.printer);
     let summary = with_services(context, &screen, |services| {
         context.wait(async {
             tokio::select! {
-                summary = pipelines::run(&plan, services) => summary,
+                summary = pipelines::run(&plan, services, &options) => summary,
                 fault = interrupted() => Err(fault),
             }
         })?
@@ -72,7 +107,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let text = text(&summary);
     for report in &args.report {
         let rendered = reports::render(report.kind, &plan, &summary, root)?;
-        report.output(args.force).write(rendered.as_bytes())?;
+        report.output(args.replacing()).write(rendered.as_bytes())?;
     }
     let text = match ReportKind::of(context.printer.format()) {
         Some(ReportKind::Github) => {
@@ -94,15 +129,19 @@ fn check_reports(args: &Args) -> Result<()> {
         if report.is_page() {
             return Err(reports::no_page());
         }
-        report.output(args.force).check()?;
+        report.output(args.replacing()).check()?;
     }
     Ok(())
 }
 
 /// Returns the state of each stage, without running any.
-pub(super) fn status(plan: &Plan, context: &Context) -> Result<Vec<StageStatus>> {
+pub(super) fn status(
+    plan: &Plan,
+    context: &Context,
+    options: &RunOptions,
+) -> Result<Vec<StageStatus>> {
     with_services(context, &pipelines::Ignore, |services| {
-        context.wait(pipelines::status(plan, services))?
+        context.wait(pipelines::status(plan, services, options))?
     })
 }
 

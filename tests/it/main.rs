@@ -65,5 +65,6 @@ mod training;
 mod typescript_client;
 mod validation;
 mod version;
+mod weekly_loop;
 mod workflows;
 mod workspaces;

@@ -308,6 +308,7 @@ mod tests {
         StageSpec::Validate(ValidateStage {
             name: None,
             after: vec![],
+            retries: None,
             data: "a.csv".into(),
             expectations: None,
             max_rejected_share: None,
@@ -318,6 +319,7 @@ mod tests {
         StageSpec::Split(SplitStage {
             name: None,
             after: vec![],
+            retries: None,
             from: from.into(),
             test_share: 0.2,
             seed: 1,
@@ -332,8 +334,10 @@ mod tests {
         StageSpec::Shell(ShellStage {
             name: Some(name.into()),
             after,
+            retries: None,
             run: "true".into(),
             inputs: vec![],
+            outputs: vec![],
         })
     }
 
@@ -345,6 +349,7 @@ mod tests {
             baseline: None,
             tune: None,
             stages,
+            share: false,
         };
         Ok(Plan::check(spec, Path::new("p.yaml"), None)?
             .stages

@@ -5,6 +5,7 @@
 use super::{
     input_files,
     plan::{Plan, Stage},
+    selection::{RunOptions, Selection},
     services::{Prospect, Services},
     spec::{EvaluateStage, StageSpec},
     stages::{
@@ -24,14 +25,16 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// `BOT-1001` (exit 2) a file that a stage reads is missing; the faults of recorded traffic that cannot be read; those of
 /// [`super::Promoter::check`] for a promotion that cannot be judged.
-pub async fn preflight(plan: &Plan, services: &Services<'_>) -> Result<()> {
+pub async fn preflight(plan: &Plan, services: &Services<'_>, options: &RunOptions) -> Result<()> {
+    let selection = options.select(plan)?;
     let folder = Folder::new(&services.root, &plan.spec.name);
     let champion = match &plan.model {
         Some(model) => services.registry.alias(model, CHAMPION).await?,
         None => None,
     };
     let started_at = (services.clock)()?;
-    check(&Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() })
+    let findings = Vec::new();
+    check(&Work { plan, services, folder: &folder, champion, started_at, findings, selection })
         .await
 }
 
@@ -40,8 +43,8 @@ pub async fn preflight(plan: &Plan, services: &Services<'_>) -> Result<()> {
 ///
 /// # Errors
 /// `BOT-1001` (exit 2); those of behavioural tests.
-pub(super) fn check_files(plan: &Plan, root: &Path) -> Result<()> {
-    for stage in written_by_no_stage(plan) {
+pub(super) fn check_files(plan: &Plan, root: &Path, selection: &Selection) -> Result<()> {
+    for stage in written_by_no_stage(plan).filter(|stage| selection.has(&stage.name)) {
         for (key, path) in files(stage) {
             for file in input_files::expand(root, &path)? {
                 readable(plan, root, stage, key, &file)?;
@@ -57,20 +60,42 @@ pub(super) fn check_files(plan: &Plan, root: &Path) -> Result<()> {
 
 /// As [`preflight`], with the state of a run that begins.
 pub(super) async fn check(work: &Work<'_>) -> Result<()> {
-    check_files(work.plan, &work.services.root)?;
-    for stage in &work.plan.stages {
+    check_files(work.plan, &work.services.root, &work.selection)?;
+    let selected = |stage: &&Stage| work.selection.has(&stage.name);
+    for stage in work.plan.stages.iter().filter(selected) {
         if let Some(StageSpec::Window(spec)) = &stage.spec {
             // Conversations would change sides: no stage may learn from the log.
             spec.sides().check(work.services.registry.store(), &work.plan.spec.name).await?;
         }
     }
-    if !work.plan.stages.iter().any(|stage| matches!(stage.spec, Some(StageSpec::Promote(_)))) {
+    let promotes = |stage: &Stage| matches!(stage.spec, Some(StageSpec::Promote(_)));
+    if !work.plan.stages.iter().filter(selected).any(promotes) && !work.selection.begins_late() {
         return Ok(());
     }
     let lines = status::lines(work).await?;
-    for stage in &work.plan.stages {
+    needed(work, &lines)?;
+    for stage in work.plan.stages.iter().filter(selected) {
         if is(&lines, &stage.name, "stale") {
             promotion(work, stage, &lines).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the stages that a run needs and leaves out are up to date.
+fn needed(work: &Work<'_>, lines: &[StageStatus]) -> Result<()> {
+    for stage in work.plan.stages.iter().filter(|stage| work.selection.has(&stage.name)) {
+        for need in stage.needs.iter().filter(|need| !work.selection.has(need)) {
+            let line = lines.iter().find(|line| &line.stage == need);
+            if let Some(line) = line.filter(|line| line.state == "stale") {
+                let message = format!(
+                    "`{}` needs the result of `{need}`, which is left out and not up to date: {}",
+                    stage.name, line.reason
+                );
+                return Err(Fault::usage("BOT-7087", message)
+                    .file(&work.plan.file)
+                    .hint(format!("begin with it: `--from {need}`, or leave out `--from`")));
+            }
         }
     }
     Ok(())

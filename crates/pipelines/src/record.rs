@@ -134,6 +134,7 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
 /// Gathers the results of the stages that ran in this run or are cached from an earlier one.
 fn gather(work: &Work<'_>, failed: Option<&RunSummary>) -> Result<Gathered> {
     let mut gathered = Gathered::default();
+    let mut has_failed = false;
     for stage in &work.plan.stages {
         let Some(spec) = &stage.spec else { continue };
         // Their effects are in the registry.
@@ -147,9 +148,12 @@ fn gather(work: &Work<'_>, failed: Option<&RunSummary>) -> Result<Gathered> {
                 .find(|seen| seen.stage == stage.name)
                 .map(|seen| seen.outcome);
             match outcome {
+                // Stages that ran beside the one that failed are left out, so that a record does not depend on threads.
+                _ if has_failed => continue,
                 Some(StageOutcome::NotRun) | None => continue,
                 Some(outcome @ (StageOutcome::Failed | StageOutcome::Insufficient)) => {
                     gathered.stages.insert(stage.name.clone(), outcome.name().to_owned());
+                    has_failed = true;
                     continue;
                 }
                 Some(_) => {}

@@ -4,14 +4,17 @@ use super::{
     events::Event,
     outcome::{RunSummary, StageOutcome, StageSummary},
     plan::{Plan, Stage},
-    preflight, record,
+    preflight, record, schedule,
+    selection::{RunOptions, Selection},
     services::Services,
+    shared,
     spec::StageSpec,
     stages::{self, work::Work},
     state::{Folder, StageRecord},
-    status::{self, Freshness, Inputs},
+    status::{self, Freshness},
 };
-use botops_findings::{Fault, FaultKind, Result};
+use botops_findings::{Fault, FaultKind, Finding, Result};
+use botops_registry::Version;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -23,14 +26,20 @@ use std::{
 ///
 /// # Errors
 /// `BOT-8010` (exit 5) if another run is in progress; the faults of the registry, the clock and the state folder before
-/// the first stage; those of [`super::preflight()`].
-pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
-    preflight::check_files(plan, &services.root)?;
+/// the first stage; those of [`super::preflight()`] and of [`super::status()`].
+pub async fn run(plan: &Plan, services: &Services<'_>, options: &RunOptions) -> Result<RunSummary> {
+    let selection = options.select(plan)?;
+    preflight::check_files(plan, &services.root, &selection)?;
     let folder = Folder::new(&services.root, &plan.spec.name);
     let (_lock, stale) = folder.lock()?;
     services.listener.hear(&Event::Started {
         pipeline: plan.spec.name.clone(),
-        stages: plan.stages.iter().map(|stage| stage.name.clone()).collect(),
+        stages: plan
+            .stages
+            .iter()
+            .filter(|stage| selection.has(&stage.name))
+            .map(|stage| stage.name.clone())
+            .collect(),
     });
     if let Some(pid) = stale {
         let message =
@@ -42,10 +51,11 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
         None => None,
     };
     let started_at = (services.clock)()?;
+    let findings = Vec::new();
     let mut work =
-        Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() };
+        Work { plan, services, folder: &folder, champion, started_at, findings, selection };
     preflight::check(&work).await?;
-    let mut summary = execute(&mut work).await;
+    let mut summary = execute(&mut work, options.jobs).await;
     summary.metrics = record::evaluation(&work).map(|report| report.metrics).unwrap_or_default();
     summary.run = record::record(&work, summary.fault.is_some().then_some(&summary)).await?;
     summary.findings = work.findings;
@@ -64,7 +74,7 @@ pub async fn prepare(
     services: &Services<'_>,
     patience: Duration,
 ) -> Result<RunSummary> {
-    preflight::check_files(plan, &services.root)?;
+    preflight::check_files(plan, &services.root, &Selection::default())?;
     let folder = Folder::new(&services.root, &plan.spec.name);
     let began = Instant::now();
     let (_lock, _) = loop {
@@ -76,73 +86,149 @@ pub async fn prepare(
         }
     };
     let started_at = (services.clock)()?;
-    let mut work =
-        Work { plan, services, folder: &folder, champion: None, started_at, findings: Vec::new() };
-    let mut summary = execute(&mut work).await;
+    let mut work = Work {
+        plan,
+        services,
+        folder: &folder,
+        champion: None,
+        started_at,
+        findings: Vec::new(),
+        selection: Selection::default(),
+    };
+    let mut summary = execute(&mut work, 0).await;
     summary.findings = work.findings;
     Ok(summary)
 }
 
-/// Skips or executes every stage, up to the first that fails.
-async fn execute(work: &mut Work<'_>) -> RunSummary {
+/// A stage that ended: its summary, the fault that ends the run, and its findings.
+struct Done {
+    summary: StageSummary,
+    fault: Option<Fault>,
+    findings: Vec<Finding>,
+    /// The champion; a baseline makes the first.
+    champion: Option<Version>,
+}
+
+/// Skips or executes the chosen stages in turns, up to the turn in which one fails.
+///
+/// The stages of a turn run at once and do not need each other. The first fault in the order of the plan is that of the run.
+async fn execute(work: &mut Work<'_>, wanted: usize) -> RunSummary {
+    let (plan, jobs) = (work.plan, schedule::jobs(wanted));
+    let mut done: Vec<bool> =
+        plan.stages.iter().map(|stage| !work.selection.has(&stage.name)).collect();
+    let mut ended: BTreeMap<usize, Done> = BTreeMap::new();
+    while ended.values().all(|done| done.fault.is_none()) {
+        let turn = schedule::next(plan, &done, jobs);
+        let results = match turn.as_slice() {
+            [] => break,
+            [one] => vec![attempts(&mut work.for_stage(), &plan.stages[*one]).await],
+            several => at_once(work, several),
+        };
+        for (at, result) in turn.into_iter().zip(results) {
+            done[at] = true;
+            if plan.stages[at].spec.is_none() {
+                work.champion.clone_from(&result.champion);
+            }
+            ended.insert(at, result);
+        }
+    }
     let mut summary = RunSummary {
-        pipeline: work.plan.spec.name.clone(),
+        pipeline: plan.spec.name.clone(),
         run: None,
         stages: Vec::new(),
         metrics: BTreeMap::new(),
         fault: None,
         findings: Vec::new(),
     };
-    for stage in &work.plan.stages {
-        if summary.fault.is_some() {
-            summary.stages.push(StageSummary {
+    for (at, stage) in plan.stages.iter().enumerate() {
+        match ended.remove(&at) {
+            Some(done) => {
+                summary.stages.push(done.summary);
+                work.findings.extend(done.findings);
+                summary.fault = summary.fault.or(done.fault);
+            }
+            None => summary.stages.push(StageSummary {
                 stage: stage.name.clone(),
                 outcome: StageOutcome::NotRun,
                 seconds: 0.0,
                 summary: String::new(),
                 wrote: Vec::new(),
-            });
-            continue;
+            }),
         }
-        let began = Instant::now();
-        let (outcome, text, wrote) = match step(work, stage).await {
-            Ok(done) => {
-                let ended = !matches!(
-                    done.0,
-                    StageOutcome::Skipped | StageOutcome::Passed | StageOutcome::Warned
-                );
-                if ended {
-                    summary.fault = Some(stopped(stage, done.0, &done.1, work.folder));
-                }
-                done
-            }
-            Err(fault) => {
-                let outcome = match fault.kind() {
-                    FaultKind::Insufficient => StageOutcome::Insufficient,
-                    _ => StageOutcome::Failed,
-                };
-                let text = fault.message().to_owned();
-                summary.fault = Some(fault);
-                (outcome, text, Vec::new())
-            }
-        };
-        let seconds =
-            if outcome == StageOutcome::Skipped { 0.0 } else { began.elapsed().as_secs_f64() };
-        work.services.listener.hear(&Event::StageFinished {
-            stage: stage.name.clone(),
-            outcome,
-            summary: text.clone(),
-            seconds,
-        });
-        summary.stages.push(StageSummary {
-            stage: stage.name.clone(),
-            outcome,
-            seconds,
-            summary: text,
-            wrote,
-        });
     }
     summary
+}
+
+/// Runs the stages at `several` places of the plan at once, a thread each, and returns their results in the same order.
+fn at_once(work: &Work<'_>, several: &[usize]) -> Vec<Done> {
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = several
+            .iter()
+            .map(|&at| {
+                let (runtime, stage) = (runtime.clone(), &work.plan.stages[at]);
+                scope.spawn(move || runtime.block_on(attempts(&mut work.for_stage(), stage)))
+            })
+            .collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}
+
+/// Skips or executes one stage, again if its fault may pass and the stage says so.
+async fn attempts(work: &mut Work<'_>, stage: &Stage) -> Done {
+    let began = Instant::now();
+    let retries = stage.spec.as_ref().and_then(StageSpec::retries);
+    let mut failed = 0;
+    let result = loop {
+        let result = step(work, stage).await;
+        let Err(fault) = &result else { break result };
+        failed += 1;
+        let Some(wait) = retries.and_then(|retries| retries.wait(failed, fault)) else {
+            break result;
+        };
+        let message = format!(
+            "{}: {fault}; attempt {} in {}",
+            stage.name,
+            failed + 1,
+            humantime::format_duration(wait)
+        );
+        work.services.listener.hear(&Event::Note { message });
+        work.findings.clear();
+        tokio::time::sleep(wait).await;
+    };
+    let (outcome, summary, wrote, fault) = match result {
+        Ok((outcome, summary, wrote)) => {
+            let goes_on = matches!(
+                outcome,
+                StageOutcome::Skipped | StageOutcome::Passed | StageOutcome::Warned
+            );
+            let fault = (!goes_on).then(|| stopped(stage, outcome, &summary, work.folder));
+            (outcome, summary, wrote, fault)
+        }
+        Err(fault) => {
+            let outcome = match fault.kind() {
+                FaultKind::Insufficient => StageOutcome::Insufficient,
+                _ => StageOutcome::Failed,
+            };
+            (outcome, fault.message().to_owned(), Vec::new(), Some(fault))
+        }
+    };
+    let seconds =
+        if outcome == StageOutcome::Skipped { 0.0 } else { began.elapsed().as_secs_f64() };
+    work.services.listener.hear(&Event::StageFinished {
+        stage: stage.name.clone(),
+        outcome,
+        summary: summary.clone(),
+        seconds,
+    });
+    let stage = stage.name.clone();
+    Done {
+        summary: StageSummary { stage, outcome, seconds, summary, wrote },
+        fault,
+        findings: std::mem::take(&mut work.findings),
+        champion: work.champion.take(),
+    }
 }
 
 /// Skips or executes one stage.
@@ -162,6 +248,10 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
         }
         Freshness::Stale(reason) => reason,
     };
+    if let Some(record) = shared::take(work, stage, &inputs).await {
+        let text = format!("shared: {} ({})", record.result().short(), record.summary);
+        return Ok((StageOutcome::Skipped, text, Vec::new()));
+    }
     work.services.listener.hear(&Event::StageStarted { stage: stage.name.clone(), reason });
     if matches!(stage.spec, Some(StageSpec::Push(_))) {
         record::record(work, None).await?;
@@ -176,18 +266,18 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
         }
         _ => inputs,
     };
-    let Inputs { settings, inputs, .. } = inputs;
     let record = StageRecord {
         schema: String::new(),
         stage: stage.name.clone(),
         code: status::code(stage).to_owned(),
-        settings,
-        inputs,
+        settings: inputs.settings,
+        inputs: inputs.inputs.clone(),
         outputs: BTreeMap::new(),
         verdict,
         summary,
     };
     let record = work.folder.publish(&staging, record)?;
+    shared::offer(work, stage, &inputs, &record).await;
     if verdict.goes_on() {
         stages::settle(work, stage).await?;
     }

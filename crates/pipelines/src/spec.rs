@@ -2,6 +2,7 @@
 
 use crate::{
     log_window::{LogSpec, Sides, days},
+    retries::RetrySpec,
     stories::StoryRules,
     tune_block::TuneSpec,
 };
@@ -36,6 +37,9 @@ pub struct PipelineSpec {
     pub tune: Option<TuneSpec>,
     /// The stages.
     pub stages: Vec<StageSpec>,
+    /// Whether results of stages are shared through the store of runs; default: no.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub share: bool,
 }
 
 /// One stage, by its kind.
@@ -80,6 +84,9 @@ macro_rules! stage {
             /// Stages that must run before, in addition to those it takes files from.
             #[serde(default)]
             pub after: Vec<String>,
+            /// Retries after a fault that may pass (exit 7); default: none.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub retries: Option<RetrySpec>,
             $($(#[$fdoc])* pub $field: $type,)*
         }
     };
@@ -220,6 +227,9 @@ stage! {
         /// Files it reads.
         #[serde(default)]
         inputs: Vec<PathBuf>,
+        /// Files of the workspace that it writes. Each must exist after the command, and the stage is stale if one changes.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        outputs: Vec<PathBuf>,
     }
 }
 
@@ -370,6 +380,9 @@ impl StageSpec {
     /// # Errors
     /// The fault of a setting out of range, and the key of the stage that it is under.
     pub(super) fn check_settings(&self) -> Result<(), (&'static str, Fault)> {
+        if let Some(retries) = self.retries() {
+            retries.check_ranges().map_err(|fault| ("retries", fault))?;
+        }
         match self {
             Self::Split(stage) => {
                 stage.locked().check_ranges().map_err(|fault| ("test_share", fault))
@@ -387,6 +400,24 @@ impl StageSpec {
                 None => Ok(()),
             },
             Self::Validate(_) | Self::Evaluate(_) | Self::Push(_) | Self::Shell(_) => Ok(()),
+        }
+    }
+
+    /// Returns the retries of the stage.
+    pub(super) fn retries(&self) -> Option<&RetrySpec> {
+        match self {
+            Self::Validate(stage) => stage.retries.as_ref(),
+            Self::Split(stage) => stage.retries.as_ref(),
+            Self::Train(stage) => stage.retries.as_ref(),
+            Self::Evaluate(stage) => stage.retries.as_ref(),
+            Self::Gate(stage) => stage.retries.as_ref(),
+            Self::Drift(stage) => stage.retries.as_ref(),
+            Self::Push(stage) => stage.retries.as_ref(),
+            Self::Promote(stage) => stage.retries.as_ref(),
+            Self::Shell(stage) => stage.retries.as_ref(),
+            Self::DialogueTest(stage) => stage.retries.as_ref(),
+            Self::Window(stage) => stage.retries.as_ref(),
+            Self::Compact(stage) => stage.retries.as_ref(),
         }
     }
 

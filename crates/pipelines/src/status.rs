@@ -3,10 +3,11 @@
 use super::{
     input_files::{self, OpenFile},
     plan::{Plan, Stage},
+    selection::RunOptions,
     services::Services,
-    spec::StageSpec,
+    spec::{ShellStage, StageSpec, ValidateStage, WindowStage},
     stages::{
-        self, INSUFFICIENT, promoted_over,
+        INSUFFICIENT, SHELL_OUTPUTS, compaction_due, promoted_over, read_json_in, shell_outputs,
         work::{Work, expectations_path, is_champion, pushed},
     },
     state::{Folder, StageRecord},
@@ -69,7 +70,7 @@ pub enum Freshness {
 pub struct StageStatus {
     /// The name of the stage.
     pub stage: String,
-    /// `current`, `not needed` or `stale`.
+    /// `current`, `not needed`, `stale` or, if it is not chosen, `left out`.
     pub state: String,
     /// The reason; for a current stage, the digest and the summary of its result.
     pub reason: String,
@@ -78,22 +79,39 @@ pub struct StageStatus {
 /// Returns which stages would run and why, without running any.
 ///
 /// # Errors
-/// Those of reading inputs and the registry.
-pub async fn status(plan: &Plan, services: &Services<'_>) -> Result<Vec<StageStatus>> {
+/// Those of reading inputs and the registry; `BOT-8002`, `BOT-7087` (exit 2) for stages that cannot be chosen.
+pub async fn status(
+    plan: &Plan,
+    services: &Services<'_>,
+    options: &RunOptions,
+) -> Result<Vec<StageStatus>> {
+    let selection = options.select(plan)?;
     let folder = Folder::new(&services.root, &plan.spec.name);
     let champion = match &plan.model {
         Some(model) => services.registry.alias(model, CHAMPION).await?,
         None => None,
     };
     let started_at = (services.clock)()?;
-    lines(&Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() })
-        .await
+    let findings = Vec::new();
+    let work = Work { plan, services, folder: &folder, champion, started_at, findings, selection };
+    let mut lines = lines(&work).await?;
+    for line in lines.iter_mut().filter(|line| !work.selection.has(&line.stage)) {
+        "left out".clone_into(&mut line.state);
+        "not part of this run".clone_into(&mut line.reason);
+    }
+    Ok(lines)
 }
 
 /// As [`status`], with the state of a run that begins.
 pub(super) async fn lines(work: &Work<'_>) -> Result<Vec<StageStatus>> {
     let mut lines: Vec<StageStatus> = Vec::new();
+    let matters = work.selection.with_needs(work.plan);
     for stage in &work.plan.stages {
+        if !matters.contains(&stage.name) {
+            let (state, reason) = ("left out".to_owned(), "not part of this run".to_owned());
+            lines.push(StageStatus { stage: stage.name.clone(), state, reason });
+            continue;
+        }
         let stale_need = stage
             .needs
             .iter()
@@ -118,6 +136,9 @@ pub(super) async fn lines(work: &Work<'_>) -> Result<Vec<StageStatus>> {
 
 /// Compares the inputs and settings of a stage with those of its last success.
 pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshness {
+    if work.selection.forces(&stage.name) {
+        return Freshness::Stale("it is forced".to_owned());
+    }
     let record = work.folder.record(&stage.name);
     if stage.spec.is_none() {
         // Only a model without a champion needs the baseline. Later changes of the data do not matter.
@@ -166,10 +187,22 @@ pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshne
     if let Some(gone) = record.inputs.keys().find(|name| !now.inputs.contains_key(*name)) {
         return Freshness::Stale(format!("it no longer has the input `{}`", display_name(gone)));
     }
-    if let Some(name) = work.folder.altered(&record) {
+    if let Some(name) = work.folder.altered(&record).or_else(|| altered_output(work, stage)) {
         return Freshness::Stale(format!("its output `{name}` was altered"));
     }
     Freshness::Current(Box::new(record))
+}
+
+/// Returns the first declared output of a shell stage that is missing, or is not as the stage left it.
+fn altered_output(work: &Work<'_>, stage: &Stage) -> Option<String> {
+    let Some(StageSpec::Shell(spec)) = &stage.spec else { return None };
+    if spec.outputs.is_empty() {
+        return None;
+    }
+    let written: BTreeMap<String, Option<Digest>> =
+        read_json_in(work.folder, &stage.name, SHELL_OUTPUTS).unwrap_or_default();
+    let now = shell_outputs(&work.services.root, spec);
+    now.into_iter().find(|(path, digest)| written.get(path) != Some(digest)).map(|(path, _)| path)
 }
 
 /// Returns the name of an input for messages, without `file:`.
@@ -182,31 +215,19 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
     let mut inputs = BTreeMap::new();
     let (mut data, mut settled, mut due) = (Vec::new(), false, None);
     let root = &work.services.root;
-    let mut settings = vec![serde_json::to_value(&stage.spec).expect("a spec is valid JSON")];
+    let mut spec = serde_json::to_value(&stage.spec).expect("a spec is valid JSON");
+    // Retries change no result.
+    if let Some(settings) = spec.as_object_mut().and_then(|kinds| kinds.values_mut().next())
+        && let Some(settings) = settings.as_object_mut()
+    {
+        settings.remove("retries");
+    }
+    let mut settings = vec![spec];
     match &stage.spec {
         None => settings
             .push(serde_json::to_value(&work.plan.spec.baseline).expect("a spec is valid JSON")),
         Some(StageSpec::Validate(spec)) => {
-            let (files, digest) = input_files::open(root, &spec.data)?;
-            inputs.insert("file:data".to_owned(), digest);
-            data = files;
-            if let Some(expectations) = expectations_path(root, spec) {
-                inputs.insert(
-                    "file:expectations".to_owned(),
-                    input_files::digest(root, &expectations)?,
-                );
-                // The stage itself reports expectations that cannot be read.
-                if let Ok(expectations) = Expectations::read(&root.join(&expectations)) {
-                    for (written, file) in expectations.referenced() {
-                        let name = format!("file:{}", written.display());
-                        inputs.insert(name, input_files::digest(root, &file)?);
-                    }
-                    if expectations.has_freshness() {
-                        // Data that was fresh yesterday may not be fresh today.
-                        settings.push(work.started_at.date_naive().to_string().into());
-                    }
-                }
-            }
+            data = validate_inputs(work, spec, &mut inputs, &mut settings)?;
         }
         Some(StageSpec::Split(spec)) => {
             take(work, &mut inputs, &spec.from, "accepted.csv")?;
@@ -299,39 +320,87 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             }
         }
         Some(StageSpec::Window(spec)) => {
-            take(work, &mut inputs, &spec.from, "train.csv")?;
-            take(work, &mut inputs, &spec.from, "test.csv")?;
-            let registry = work.services.registry;
-            let period = spec.log.period(work.started_at)?;
-            let hours = (HourKey::of(period.labels_since), HourKey::of(period.until));
-            let state =
-                log_state(registry.store(), registry.environment_name(), hours.0, hours.1).await?;
-            match (state, &spec.recorded) {
-                (Some(state), _) => {
-                    settings.push(period.until.timestamp().into());
-                    inputs.insert("log".to_owned(), state);
-                }
-                (None, Some(recorded)) => {
-                    let digest = input_files::digest(root, recorded)?;
-                    inputs.insert("file:recorded".to_owned(), digest);
-                }
-                // The stage itself reports that it has nothing to read.
-                (None, None) => {}
-            }
+            window_inputs(work, spec, &mut inputs, &mut settings).await?;
         }
-        Some(StageSpec::Compact(spec)) => due = stages::compaction_due(work, spec).await?,
-        Some(StageSpec::Shell(spec)) => {
-            for path in &spec.inputs {
-                inputs.insert(format!("file:{}", path.display()), input_files::digest(root, path)?);
+        Some(StageSpec::Compact(spec)) => due = compaction_due(work, spec).await?,
+        Some(StageSpec::Shell(spec)) => shell_inputs(work, stage, spec, &mut inputs)?,
+    }
+    Ok(Inputs { settled, data, due, ..Inputs::of(inputs, &settings) })
+}
+
+/// Adds the inputs of a validate stage, and returns its open data files.
+fn validate_inputs(
+    work: &Work<'_>,
+    spec: &ValidateStage,
+    inputs: &mut BTreeMap<String, Digest>,
+    settings: &mut Vec<serde_json::Value>,
+) -> Result<Vec<OpenFile>> {
+    let root = &work.services.root;
+    let (files, digest) = input_files::open(root, &spec.data)?;
+    inputs.insert("file:data".to_owned(), digest);
+    if let Some(expectations) = expectations_path(root, spec) {
+        inputs.insert("file:expectations".to_owned(), input_files::digest(root, &expectations)?);
+        // The stage itself reports expectations that cannot be read.
+        if let Ok(expectations) = Expectations::read(&root.join(&expectations)) {
+            for (written, file) in expectations.referenced() {
+                let name = format!("file:{}", written.display());
+                inputs.insert(name, input_files::digest(root, &file)?);
             }
-            for need in &stage.needs {
-                if let Some(record) = work.folder.record(need) {
-                    inputs.insert(need.clone(), record.result());
-                }
+            if expectations.has_freshness() {
+                // Data that was fresh yesterday may not be fresh today.
+                settings.push(work.started_at.date_naive().to_string().into());
             }
         }
     }
-    Ok(Inputs { settled, data, due, ..Inputs::of(inputs, &settings) })
+    Ok(files)
+}
+
+/// Adds the inputs of a window stage: the state of the log, or the traffic that stands in for it.
+async fn window_inputs(
+    work: &Work<'_>,
+    spec: &WindowStage,
+    inputs: &mut BTreeMap<String, Digest>,
+    settings: &mut Vec<serde_json::Value>,
+) -> Result<()> {
+    let root = &work.services.root;
+    take(work, inputs, &spec.from, "train.csv")?;
+    take(work, inputs, &spec.from, "test.csv")?;
+    let registry = work.services.registry;
+    let period = spec.log.period(work.started_at)?;
+    let hours = (HourKey::of(period.labels_since), HourKey::of(period.until));
+    let state = log_state(registry.store(), registry.environment_name(), hours.0, hours.1).await?;
+    match (state, &spec.recorded) {
+        (Some(state), _) => {
+            settings.push(period.until.timestamp().into());
+            inputs.insert("log".to_owned(), state);
+        }
+        (None, Some(recorded)) => {
+            let digest = input_files::digest(root, recorded)?;
+            inputs.insert("file:recorded".to_owned(), digest);
+        }
+        // The stage itself reports that it has nothing to read.
+        (None, None) => {}
+    }
+    Ok(())
+}
+
+/// Adds the inputs of a shell stage: the files that it names, and the results of the stages before it.
+fn shell_inputs(
+    work: &Work<'_>,
+    stage: &Stage,
+    spec: &ShellStage,
+    inputs: &mut BTreeMap<String, Digest>,
+) -> Result<()> {
+    for path in &spec.inputs {
+        let digest = input_files::digest(&work.services.root, path)?;
+        inputs.insert(format!("file:{}", path.display()), digest);
+    }
+    for need in &stage.needs {
+        if let Some(record) = work.folder.record(need) {
+            inputs.insert(need.clone(), record.result());
+        }
+    }
+    Ok(())
 }
 
 /// Adds the output `file` of `stage` to `inputs`.

@@ -46,4 +46,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "there is no window to learn from",
         explanation: "A window stage takes messages from the prediction log of the registry. There is no log, and the stage names no recorded traffic to stand in. Serve the model with `predictions: {log: on}`, or name a file under `recorded:`.",
     },
+    Entry {
+        code: "BOT-7087",
+        kind: Some(FaultKind::Usage),
+        title: "the stages of a run cannot be chosen so",
+        explanation: "`--from` leaves out stages whose result a chosen stage needs and that are not up to date, or `--from` and `--until` leave no stage, or `--force` names a stage that is not part of the run. `botops pipeline graph` shows which stage needs which, and `botops pipeline status` which are up to date.",
+    },
+    Entry {
+        code: "BOT-7088",
+        kind: Some(FaultKind::Gate),
+        title: "a shared result is damaged",
+        explanation: "With `share: true`, results of stages are kept in the store of runs under `stages/`. An object there cannot be read, or is the result of another stage. It is not used, and the stage runs. Remove the object, and the next run writes it again.",
+    },
+    Entry {
+        code: "BOT-7089",
+        kind: Some(FaultKind::Unreachable),
+        title: "the command of a stage says that its fault may pass",
+        explanation: "The command of a shell stage with `retries:` ended with exit code 7, as the commands of botops do if a store or a server cannot be reached. It was run again as often as the stage allows. Run the pipeline again later.",
+    },
 ];

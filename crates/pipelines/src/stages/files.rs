@@ -10,6 +10,9 @@ use botops_registry::Version;
 use serde::Serialize;
 use std::{fs, path::Path};
 
+/// The file of an evaluation that had too few records.
+pub(crate) const INSUFFICIENT: &str = "insufficient.json";
+
 /// Reads the model of a registered version.
 pub(super) async fn load(work: &Work<'_>, version: &Version) -> Result<IntentModel> {
     IntentModel::from_bytes(&work.services.registry.file(version, "model.botops").await?)

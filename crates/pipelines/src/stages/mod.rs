@@ -8,12 +8,14 @@ mod dialogue_test;
 mod drift;
 mod files;
 mod fitting;
+mod shell;
 mod versions;
 mod window;
 mod window_labels;
 
 pub(crate) use compact::due as compaction_due;
-pub(crate) use files::{read_json_in, read_output};
+pub(crate) use files::{INSUFFICIENT, read_json_in, read_output};
+pub(crate) use shell::{SHELL_OUTPUTS, shell_outputs};
 pub(crate) use versions::{promoted_over, settle};
 
 use super::{
@@ -22,8 +24,8 @@ use super::{
     input_files,
     plan::{Plan, Stage},
     spec::{
-        EvaluateStage, GateStage, NearDuplicates, OnInsufficient, ShellStage, SplitStage,
-        StageSpec, TrainStage, ValidateStage,
+        EvaluateStage, GateStage, NearDuplicates, OnInsufficient, SplitStage, StageSpec,
+        TrainStage, ValidateStage,
     },
     state::{StageRecord, StageVerdict},
     status::Inputs,
@@ -52,9 +54,6 @@ use std::{
 };
 use work::{Ended, Work, expectations_path, pushed};
 
-/// The file of an evaluation that had too few records.
-pub(crate) const INSUFFICIENT: &str = "insufficient.json";
-
 /// The number of findings of each kind that a validation keeps. All are counted.
 const KEPT_FINDINGS: usize = 1_000;
 
@@ -75,7 +74,7 @@ pub(super) async fn execute(
         Some(StageSpec::Drift(spec)) => drift::drift(work, stage, spec, made),
         Some(StageSpec::Push(spec)) => versions::push(work, &stage.name, spec, made).await,
         Some(StageSpec::Promote(spec)) => versions::promote(work, stage, spec, made).await,
-        Some(StageSpec::Shell(spec)) => shell(work, spec, made).await,
+        Some(StageSpec::Shell(spec)) => shell::shell(work, spec, made).await,
         Some(StageSpec::DialogueTest(spec)) => dialogue_test::dialogue_test(work, spec, made),
         Some(StageSpec::Window(spec)) => {
             let (ended, findings) = window::window(work, spec, made).await?;
@@ -479,45 +478,5 @@ fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
                 failed.join(", ")
             ),
         ))
-    }
-}
-
-async fn shell(work: &Work<'_>, stage: &ShellStage, made: &Path) -> Result<Ended> {
-    let mut command = std::process::Command::new("sh");
-    command
-        .arg("-c")
-        .arg(&stage.run)
-        .current_dir(&work.services.root)
-        .env("BOTOPS_OUTPUT", made)
-        .stdin(std::process::Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output())
-        .await
-        .map_err(|error| {
-            Fault::internal("BOT-8040", "the task that runs the command ended early")
-                .caused_by(error)
-        })?
-        .map_err(|error| Fault::internal("BOT-8040", "`sh` cannot be started").caused_by(error))?;
-    let kept =
-        fs::read_dir(made).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
-    if let Some(entry) =
-        kept.iter().find(|entry| entry.path().is_dir() || entry.file_name() == "stage.json")
-    {
-        let name = entry.file_name();
-        return Err(Fault::usage(
-            "BOT-8041",
-            format!("`{}` cannot be an output of a shell stage", name.to_string_lossy()),
-        )
-        .hint(
-            "write files directly into `$BOTOPS_OUTPUT`: no folders, and no file named `stage.json`",
-        ));
-    }
-    write_bytes(made, "stdout.txt", &output.stdout)?;
-    write_bytes(made, "stderr.txt", &output.stderr)?;
-    match output.status.code() {
-        Some(0) => Ok((StageVerdict::Passed, format!("`{}` succeeded", stage.run))),
-        Some(code) => {
-            Ok((StageVerdict::Failed, format!("`{}` failed with exit code {code}", stage.run)))
-        }
-        None => Ok((StageVerdict::Failed, format!("`{}` was killed by a signal", stage.run))),
     }
 }

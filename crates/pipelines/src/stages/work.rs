@@ -2,6 +2,7 @@
 
 use crate::{
     plan::Plan,
+    selection::Selection,
     services::Services,
     spec::ValidateStage,
     state::{Folder, StageVerdict},
@@ -29,6 +30,20 @@ pub(crate) struct Work<'a> {
     pub(crate) started_at: chrono::DateTime<chrono::Utc>,
     /// The findings of the stages so far.
     pub(crate) findings: Vec<Finding>,
+    /// The stages of the run.
+    pub(crate) selection: Selection,
+}
+
+impl Work<'_> {
+    /// Returns the state for one stage, which gathers findings of its own.
+    pub(crate) fn for_stage(&self) -> Self {
+        Self {
+            champion: self.champion.clone(),
+            findings: Vec::new(),
+            selection: self.selection.clone(),
+            ..*self
+        }
+    }
 }
 
 /// The content of `version.json`: the version that a push stage registered.
