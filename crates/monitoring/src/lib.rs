@@ -10,8 +10,8 @@
 
 mod accuracy;
 mod accuracy_counts;
-mod business;
 pub mod alarms;
+mod business;
 mod claim;
 mod class_shares;
 mod confidence_counts;
