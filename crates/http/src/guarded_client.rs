@@ -97,6 +97,35 @@ pub type Lookup = Arc<
         + Sync,
 >;
 
+impl CallRules {
+    /// Checks the rules, without a client.
+    ///
+    /// # Errors
+    /// `BOT-6150` (exit 2) an origin or a network cannot be used.
+    pub fn check(&self) -> Result<()> {
+        self.origins()?;
+        self.networks().map(drop)
+    }
+
+    fn origins(&self) -> Result<Vec<Url>> {
+        self.allow.iter().map(|text| origin(text)).collect()
+    }
+
+    fn networks(&self) -> Result<Vec<Network>> {
+        let network = |text: &String| {
+            text.parse::<Network>().map_err(|problem| {
+                let shown = display(text);
+                Fault::usage(
+                    "BOT-6150",
+                    format!("`server.actions.allow_private`: `{shown}` {problem}"),
+                )
+                .hint("write networks or addresses, such as `10.20.0.0/16` or `127.0.0.1`")
+            })
+        };
+        self.allow_private.iter().map(network).collect()
+    }
+}
+
 impl GuardedClient {
     /// Makes a client that resolves names as this machine does.
     ///
@@ -118,20 +147,8 @@ impl GuardedClient {
     /// # Errors
     /// Those of [`Self::new`].
     pub fn resolving(rules: &CallRules, lookup: Lookup) -> Result<Self> {
-        let origins: Arc<[Url]> =
-            rules.allow.iter().map(|text| origin(text)).collect::<Result<_>>()?;
-        let network = |text: &String| {
-            text.parse::<Network>().map_err(|problem| {
-                let shown = display(text);
-                Fault::usage(
-                    "BOT-6150",
-                    format!("`server.actions.allow_private`: `{shown}` {problem}"),
-                )
-                .hint("write networks or addresses, such as `10.20.0.0/16` or `127.0.0.1`")
-            })
-        };
-        let networks: Arc<[Network]> =
-            rules.allow_private.iter().map(network).collect::<Result<_>>()?;
+        let origins: Arc<[Url]> = rules.origins()?.into();
+        let networks: Arc<[Network]> = rules.networks()?.into();
         let spec = ClientSpec {
             answer: None,
             silence: None,

@@ -148,7 +148,9 @@ fn builder(spec: &ClientSpec) -> ClientBuilder {
 
 fn build(builder: ClientBuilder) -> Result<Client> {
     builder.build().map_err(|error| {
-        Fault::internal("BOT-1018", "the HTTP client cannot be created").caused_by(error)
+        Fault::internal("BOT-1018", "the HTTP client cannot be created")
+            .hint("install the root certificates of the system, such as Debian's package `ca-certificates`")
+            .caused_by(error)
     })
 }
 

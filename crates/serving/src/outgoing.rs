@@ -83,10 +83,11 @@ impl Outgoing {
             allow_private: settings.allow_private.clone(),
             most_bytes: MOST_BYTES,
         };
-        // The networks are read, and so checked, even if there is no host.
-        let client = GuardedClient::new(&rules)?;
+        // The networks are checked even if there is no host. A client needs the root certificates of the system.
+        rules.check()?;
+        let client = (!settings.allow.is_empty()).then(|| GuardedClient::new(&rules));
         Ok(Self {
-            client: (!settings.allow.is_empty()).then_some(client),
+            client: client.transpose()?,
             keys: settings.secrets.iter().map(key).collect::<Result<_>>()?,
             checks: true,
             delivering: Mutex::default(),
