@@ -91,9 +91,8 @@ pub fn train_and_judge(
 
     let encoder = fitted.encoder.or_else(|| table.encoder().cloned());
     let embeddings = table.take_embeddings();
-    let FeatureTable { samples: in_table, tfidf, .. } = table;
-    let unseen = UnseenRecords::in_order(calibrated.predicted, embeddings, &in_table, &samples);
-    let samples = in_table;
+    let unseen = UnseenRecords::in_order(calibrated.predicted, embeddings, &samples);
+    let FeatureTable { samples, tfidf, .. } = table;
     let golden_texts = goldens::draw(&samples, spec);
     let lineage = Lineage {
         n_samples: samples.n_in_scope() as u64,

@@ -1,6 +1,6 @@
 //! Training records as models judged them that did not see them: a by-product of calibration.
 
-use super::{out_of_fold::OosRole, samples::Samples};
+use super::out_of_fold::OosRole;
 use crate::{
     ModelSpec, Prediction, Sample,
     confidence::{Confidence, Facts, UnseenScores},
@@ -24,7 +24,8 @@ pub struct UnseenRecord {
 pub struct UnseenRecords {
     /// The records by index: all, or as many as calibration needed; the share out of scope is that of the samples.
     pub records: Vec<UnseenRecord>,
-    /// The embeddings of all samples `[n_samples, dim]`, in their order; empty without an encoder, and if it was fine-tuned.
+    /// The embeddings of all samples `[n_samples, dim]`: in-scope samples, then the others; empty without an encoder, and if it
+    /// was fine-tuned.
     pub embeddings: Vec<f32>,
     /// The dimensions of an embedding; 0 without any.
     pub dim: usize,
@@ -77,11 +78,10 @@ pub(super) fn samples_of_rows(samples: &[Sample<'_>]) -> Vec<usize> {
 }
 
 impl UnseenRecords {
-    /// Puts records and embeddings, which are in the order of the rows of a feature table, into the order of the samples.
+    /// Puts the records, which are rows of a feature table, into the order of the samples.
     pub(super) fn in_order(
         predicted: Vec<(u32, Option<usize>, Prediction)>,
         embeddings: Vec<f32>,
-        table: &Samples<'_>,
         samples: &[Sample<'_>],
     ) -> Self {
         let sample_of = samples_of_rows(samples);
@@ -94,11 +94,7 @@ impl UnseenRecords {
             })
             .collect();
         records.sort_by_key(|record| record.sample);
-        let dim = embeddings.len() / table.texts.len().max(1);
-        let mut in_order = vec![0.0; embeddings.len()];
-        for (row, &sample) in sample_of.iter().enumerate() {
-            in_order[sample * dim..][..dim].copy_from_slice(&embeddings[row * dim..][..dim]);
-        }
-        Self { records, embeddings: in_order, dim }
+        let dim = embeddings.len() / samples.len().max(1);
+        Self { records, embeddings, dim }
     }
 }
