@@ -28,6 +28,10 @@ mod names;
 mod reference;
 mod reference_moments;
 mod reference_rows;
+mod reference_search;
+#[cfg(test)]
+mod reference_tests;
+mod reference_training;
 mod reference_words;
 mod report;
 pub mod risk;
@@ -56,9 +60,12 @@ pub use heartbeat::{Heartbeat, MONITOR_RUNS, end_schedule, heartbeats, pipeline_
 pub use history::{MonitorLog, Recorded};
 pub use judgements::{Judgements, Label};
 pub use reference::{
-    Judged, MOST_JUDGED, MOST_REFERENCE_BYTES, REFERENCE_SCHEMA, ReferenceProfile, ReferenceSource,
+    Judged, MOST_JUDGED, MOST_PARTIAL_BYTES, MOST_REFERENCE_BYTES, REFERENCE_SCHEMA,
+    ReferenceProfile, ReferenceSource,
 };
 pub use reference_moments::Moments;
+pub use reference_rows::DataRecord;
+pub use reference_training::TrainingRecord;
 pub use reference_words::{LEAST_USERS, Words};
 pub use report::{
     ArmAccuracy, MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason,

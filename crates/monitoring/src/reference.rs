@@ -1,7 +1,7 @@
 //! Reference profiles: the data of a training as its model sees it, or those of a window, of bounded size.
 
 use crate::{reference_moments::Moments, reference_words::Words};
-use botops_digest::{Digest, canonical_json};
+use botops_digest::Digest;
 use botops_drift::Profile;
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 pub const REFERENCE_SCHEMA: &str = "botops.reference/1";
 /// The most bytes of a reference profile as JSON.
 pub const MOST_REFERENCE_BYTES: usize = botops_models::MOST_REFERENCE_BYTES;
+/// The most bytes of a partial profile, whose rare words are not removed yet.
+pub const MOST_PARTIAL_BYTES: usize = 64 << 20;
 /// The most judged records of a profile, chosen by a hash of their texts.
 pub const MOST_JUDGED: usize = 20_000;
 /// The most models of one profile.
@@ -61,7 +63,7 @@ impl<'de> Deserialize<'de> for Judged {
 ///
 /// - no text is kept, and no word that fewer than 5 conversations used
 /// - the JSON is the same for the same rows in any order, on any number of threads
-/// - at most 4 MiB
+/// - at most 4 MiB, and 64 MiB before [`Self::finish`]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReferenceProfile {
@@ -121,17 +123,21 @@ impl ReferenceProfile {
         Ok(Some(profile))
     }
 
-    /// Returns the profile as JSON: equal profiles have equal bytes.
+    /// Returns the profile as JSON on one line, its schema first: equal profiles have equal bytes.
     ///
     /// # Errors
-    /// `BOT-2264` (exit 3) if it has more than 4 MiB.
+    /// `BOT-2264` (exit 3) if it has more than 4 MiB, or 64 MiB before [`Self::finish`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let bytes = canonical_json(self);
-        if bytes.len() > MOST_REFERENCE_BYTES {
-            let message = format!(
-                "the profile has {} bytes, more than {MOST_REFERENCE_BYTES}",
-                botops_text::count(bytes.len() as u64)
-            );
+        if self.words.is_unbounded() {
+            let mut bounded = self.clone();
+            bounded.words.bound();
+            return bounded.to_bytes();
+        }
+        let bytes = serde_json::to_vec(self).expect("a profile is valid JSON");
+        let most = if self.words.is_finished() { MOST_REFERENCE_BYTES } else { MOST_PARTIAL_BYTES };
+        if bytes.len() > most {
+            let bytes = botops_text::count(bytes.len() as u64);
+            let message = format!("the profile has {bytes} bytes, more than {most}");
             return Err(Fault::data("BOT-2264", message).hint(
                 "a category with thousands of different names is no category: leave its column out",
             ));
@@ -152,8 +158,8 @@ impl ReferenceProfile {
             Fault::data("BOT-2260", format!("the reference profile {problem}"))
                 .hint("write it again: `botops data profile DATA --out X.profile.json`, or train the model again")
         };
-        if bytes.len() > MOST_REFERENCE_BYTES {
-            return Err(damaged(&format!("has more than {MOST_REFERENCE_BYTES} bytes")));
+        if bytes.len() > MOST_PARTIAL_BYTES {
+            return Err(damaged(&format!("has more than {MOST_PARTIAL_BYTES} bytes")));
         }
         let Schema { schema } = serde_json::from_slice(bytes)
             .map_err(|error| damaged("is no JSON with a `schema`").caused_by(error))?;

@@ -11,7 +11,7 @@ pub const LEAST_USERS: usize = 5;
 const MOST_WORDS: usize = 5_000;
 /// The most words of a partial profile, those with the smallest hashes: the rule does not depend on the order of merging, and
 /// the counts of the words that are kept are complete.
-const MOST_PARTIAL: usize = 50_000;
+const MOST_PARTIAL: usize = 200_000;
 /// The most characters of a word. A longer one is no word, but a key or a link.
 const MOST_CHARACTERS: usize = 40;
 
@@ -57,12 +57,6 @@ impl Partial {
 }
 
 impl Words {
-    /// Adds the words of a text, redacted before or not; `conversation` is a hash of the conversation, if it is known.
-    pub fn add(&mut self, text: &str, conversation: Option<&str>) {
-        let redacted = text::redact(text);
-        self.add_redacted(&text::normalise(&redacted), conversation);
-    }
-
     /// Adds the words of a redacted text in normal form.
     pub(crate) fn add_redacted(&mut self, normal: &str, conversation: Option<&str>) {
         let user = hash(conversation.unwrap_or(normal));
@@ -112,6 +106,11 @@ impl Words {
         known.retain(|word, _| hash(word) <= largest);
     }
 
+    /// Returns whether there are more words than a partial profile may have.
+    pub(crate) fn is_unbounded(&self) -> bool {
+        self.partial.as_ref().is_some_and(|known| known.len() > MOST_PARTIAL)
+    }
+
     /// Returns whether rare words were removed.
     pub(crate) fn is_finished(&self) -> bool {
         self.partial.is_none() && self.n > 0
@@ -138,6 +137,24 @@ impl Words {
     #[must_use]
     pub fn counts(&self) -> &BTreeMap<String, u64> {
         &self.counts
+    }
+
+    /// Returns the words of this finished profile that `reference` lacks and `is_known` does not know, the most frequent
+    /// first, at most `most`.
+    #[must_use]
+    pub fn new_words(
+        &self,
+        reference: &Self,
+        is_known: impl Fn(&str) -> bool,
+        most: usize,
+    ) -> Vec<(String, u64)> {
+        let counts = self.counts.iter();
+        let new = counts.filter(|(word, _)| !reference.counts.contains_key(*word));
+        let mut new: Vec<(String, u64)> =
+            new.filter(|(word, _)| !is_known(word)).map(|(word, n)| (word.clone(), *n)).collect();
+        new.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        new.truncate(most);
+        new
     }
 
     pub(crate) fn is_consistent(&self) -> bool {

@@ -52,4 +52,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a part of a sharded profile is missing",
         explanation: "`--merge` reads the parts that `--shard 0/n` to `--shard (n-1)/n` wrote to the store, and one of them is not there yet, or is of another data file or model. A merged profile without it would be wrong. Run the missing shard again; a shard that has written its part writes the same bytes again.",
     },
+    Entry {
+        code: "BOT-2268",
+        kind: Some(FaultKind::Usage),
+        title: "one side of a comparison is missing",
+        explanation: "`botops drift` compares two sides: `botops drift REFERENCE CURRENT`. With one file and a model, `botops drift CURRENT --model MODEL`, the reference is the profile of the training data in the file of the model.",
+    },
+    Entry {
+        code: "BOT-2269",
+        kind: Some(FaultKind::Usage),
+        title: "standard input cannot be read twice",
+        explanation: "`botops data profile --out` reads the data once to describe it and once to make the profile for `botops drift`. Standard input can be read only once. Write it to a file first.",
+    },
 ];
