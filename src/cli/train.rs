@@ -25,7 +25,7 @@ use botops_evaluation::{self as evaluation, EvaluationReport, Metric, SeedSpread
 use botops_experiments::{Recipe, Recorded};
 use botops_findings::{Fault, Result};
 use botops_models::{
-    self as models, TaggedKind, TrainingInput,
+    TaggedKind, TrainingInput,
     confidence::{FallbackRule, ScoreComparison},
 };
 use botops_pipelines::{self as pipelines, Equipment};
@@ -139,7 +139,8 @@ fn train(
         lineage: prepared.lineage(),
         annotated: &pipelines::annotated(&prepared.training.usable.accepted),
     };
-    let model = models::train(input, &progress).map_err(|fault| named(fault, &args.data))?;
+    let model = pipelines::train_with_profile(input, &prepared.training.usable.accepted, &progress)
+        .map_err(|fault| named(fault, &args.data))?;
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     if !args.dry_run {

@@ -36,6 +36,7 @@ impl Retraced {
             "weights" => "the weights",
             "calibration" => "the calibration",
             "goldens" => "the goldens",
+            "reference" => "the profile of the training data",
             "file" => "the file",
             name => name,
         }

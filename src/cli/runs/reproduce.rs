@@ -130,7 +130,13 @@ fn train(
         lineage,
         annotated: &annotated,
     };
-    let model = models::train(input, &Training::new(&context.printer))?;
+    let progress = Training::new(&context.printer);
+    // A model of an earlier version has no reference profile, and is made as it was.
+    let has_profile = inputs.model.as_ref().is_none_or(|model| model.reference().is_some());
+    let model = match has_profile {
+        true => pipelines::train_with_profile(input, learned_from, &progress)?,
+        false => models::train(input, &progress)?,
+    };
     let bytes = model.to_bytes();
     Ok((model, bytes, accepted))
 }

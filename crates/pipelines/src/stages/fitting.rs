@@ -6,13 +6,12 @@ use crate::{
     events::{Event, Listener},
     manifest::read_dialogue,
     resources::Equipment,
+    training::train_with_profile,
 };
 use botops_datasets::Dataset;
 use botops_dialogue::DialogueSpec;
 use botops_findings::Result;
-use botops_models::{
-    self as models, IntentModel, KnownTexts, Lineage, ModelSpec, Progress, Sample, TrainingInput,
-};
+use botops_models::{IntentModel, KnownTexts, Lineage, ModelSpec, Progress, Sample, TrainingInput};
 use botops_spec::Spec as _;
 use std::path::Path;
 
@@ -79,7 +78,7 @@ pub(super) async fn fit(
         lineage,
         annotated: &annotated,
     };
-    let trained = models::train(input, &progress)?;
+    let trained = train_with_profile(input, data, &progress)?;
     Ok((trained, equipment))
 }
 
