@@ -1,5 +1,6 @@
 //! `botops drift`.
 
+pub(super) mod profiles;
 pub(super) mod text;
 
 use super::{Exit, Outcome};
@@ -34,10 +35,12 @@ const LEAST_LEARNED: f64 = 0.2;
 /// Compare current data with a reference
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Reference, such as the training data; CSV, TSV, JSONL, Parquet, recorded traffic, or a file of a snapshot
+    /// Reference, such as the training data; CSV, TSV, JSONL, Parquet, recorded traffic, a file of a snapshot, or a
+    /// `.profile.json`; with one file and `--model`, the reference is the training data of the model, and this is the
+    /// current data
     reference: PathBuf,
-    /// Current data; CSV, TSV, JSONL, Parquet, recorded traffic, or a file of a snapshot
-    current: PathBuf,
+    /// Current data; CSV, TSV, JSONL, Parquet, recorded traffic, a file of a snapshot, or a `.profile.json`
+    current: Option<PathBuf>,
     /// Also compare the predictions of this model: intents, confidence, unseen words
     #[arg(long, short, value_name = "MODEL")]
     model: Option<String>,
@@ -87,14 +90,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .then(|| args.columns.iter().map(|name| name.trim().to_owned()).collect()),
     };
     let spec = spec.check()?;
+    let Some(now) = args.current.as_deref().filter(|_| !profiles::are_named(args)) else {
+        return profiles::run(args, context, &spec);
+    };
     let model = args.model.as_deref().map(Path::new);
-    let inputs = [Some(args.reference.as_path()), Some(args.current.as_path()), model];
+    let inputs = [Some(args.reference.as_path()), Some(now), model];
     args.page.check(&inputs)?;
     // A model needs texts. Without one, tables of other columns can be compared, too.
     let text = if model.is_some() { Presence::Required } else { Presence::Optional };
     let options = ReadOptions { text, ..args.data.options(Presence::Optional) };
     let reference = Side::read(context, &args.reference, &options)?;
-    let current = Side::read(context, &args.current, &options)?;
+    let current = Side::read(context, now, &options)?;
     let found = match &args.model {
         Some(name) => Some(model_arg::load(context, name)?),
         None => None,
@@ -137,7 +143,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     });
     let next = match report.verdict {
         DriftVerdict::Insufficient => None,
-        _ => next(args, context, found.as_ref())?,
+        _ => next((args, now), context, found.as_ref())?,
     };
     Ok(next.into_iter().fold(outcome, Outcome::next))
 }
@@ -180,8 +186,12 @@ impl Answer<'_> {
 }
 
 /// Suggests to add the workspace's champion or a report page, whichever was not requested yet.
-fn next(args: &Args, context: &Context, found: Option<&Found>) -> Result<Option<String>> {
-    let (before, now) = (args.reference.display().to_string(), args.current.display().to_string());
+fn next(
+    (args, now): (&Args, &Path),
+    context: &Context,
+    found: Option<&Found>,
+) -> Result<Option<String>> {
+    let (before, now) = (args.reference.display().to_string(), now.display().to_string());
     let model = context.workspace()?.model.value.as_ref();
     let champion = model.map(|model| format!("{model}@{CHAMPION}"));
     let mut words: Vec<String> = ["botops", "drift"].map(str::to_owned).into();

@@ -21,6 +21,7 @@ mod data_splits;
 mod dialogue;
 mod doctor;
 mod drift;
+mod drift_profiles;
 mod encoder;
 mod entity_metrics;
 mod evaluation;

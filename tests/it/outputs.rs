@@ -19,7 +19,7 @@ const fn writer(output: &'static str, line: &'static str) -> Writer {
     Writer { output, line, is_run: true }
 }
 
-const WRITERS: [Writer; 30] = [
+const WRITERS: [Writer; 31] = [
     writer("validate --quarantine", "validate broken.csv --quarantine OUT"),
     writer("validate --baseline", "validate broken.csv --baseline OUT --write-baseline"),
     writer("validate --html", "validate broken.csv --html OUT"),
@@ -39,6 +39,7 @@ const WRITERS: [Writer; 30] = [
     writer("data export --out", "data export data.csv --to csv --out OUT"),
     writer("data infer --out", "data infer data.csv --out OUT"),
     writer("data profile --html", "data profile data.csv --html OUT"),
+    writer("data profile --out", "data profile data.csv --out OUT"),
     writer("data label-issues --out", "data label-issues data.csv --folds 2 --out OUT"),
     writer("data repair --patch", "data repair broken.csv --patch OUT"),
     writer("data repair --out", "data repair broken.csv --quarantine q.csv --out OUT"),

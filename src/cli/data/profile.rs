@@ -1,8 +1,11 @@
 //! `botops data profile`.
 
+mod written;
+
 use crate::cli::{
     Outcome,
-    arguments::{data_args::DataArgs, data_source, output_args::PageArgs},
+    arguments::{data_args::DataArgs, data_source, out_path::OutPath, output_args::PageArgs},
+    drift::profiles::Shard,
     session::context::Context,
     terminal::tables,
 };
@@ -13,6 +16,7 @@ use botops_report as report;
 use botops_text::{counted, display};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use written::Profiles;
 
 /// Describe a data set: classes, lengths, languages, columns; optionally compared with an earlier version
 #[derive(Debug, clap::Args)]
@@ -23,10 +27,35 @@ pub(super) struct Args {
     /// Earlier version of the data; both are shown with the changes
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    #[command(flatten)]
-    page: PageArgs,
+    /// Write a report page to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<OutPath>,
+    /// Write the profile that `botops drift` compares to this file, such as week.profile.json; it holds counts and no texts
+    #[arg(long, value_name = "FILE", group = "target")]
+    out: Option<OutPath>,
+    /// Add the predictions of this model to the profile
+    #[arg(long, short, value_name = "MODEL", requires = "target")]
+    model: Option<String>,
+    /// Put only part I of N of the profile into the store; parts count from 0
+    #[arg(long, value_name = "I/N", value_parser = written::shard, group = "target", conflicts_with = "html")]
+    shard: Option<Shard>,
+    /// Merge the N parts that `--shard` put into the store
+    #[arg(long, value_name = "N", requires = "out", conflicts_with = "html", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    merge: Option<u32>,
+    /// Replace existing files that botops did not write
+    #[arg(long)]
+    force: bool,
+    /// Write nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     columns: DataArgs,
+}
+
+impl Args {
+    fn page(&self) -> PageArgs {
+        PageArgs { html: self.html.clone(), force: self.force, dry_run: self.dry_run }
+    }
 }
 
 #[derive(Serialize)]
@@ -35,6 +64,9 @@ struct Answer<'a> {
     profile: &'a Profile,
     before: Option<&'a Profile>,
     html: Option<String>,
+    /// The profile for `botops drift`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out: Option<String>,
 }
 
 /// The most rows of a table; the JSON has all.
@@ -44,7 +76,12 @@ const MOST_LANGUAGES: usize = 4;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.data.as_path()), args.against.as_deref()];
-    args.page.check(&inputs)?;
+    let page = args.page();
+    page.check(&inputs)?;
+    let written = Profiles::read(args, context)?;
+    if let Some(outcome) = written.as_ref().map(Profiles::in_parts).transpose()?.flatten() {
+        return Ok(outcome);
+    }
     let options =
         ReadOptions { text: Presence::Optional, ..args.columns.options(Presence::Optional) };
     let read = |path: &Path| match data_source::reference(path) {
@@ -56,18 +93,24 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let before = args.against.as_deref().map(read).transpose()?;
     let profile = read(&args.data)?;
-    let html = args.page.write(|| report::profile_html(&profile, before.as_ref()))?;
+    let html = page.write(|| report::profile_html(&profile, before.as_ref()))?;
     let mut text = text(&profile, before.as_ref());
     if context.printer.is_markdown() {
         text = report::profile_markdown(&profile, before.as_ref());
-    } else if let Some(path) = &args.page.html {
-        let verb = if args.page.dry_run { "would write" } else { "wrote" };
+    } else if let Some(path) = &args.html {
+        let verb = if args.dry_run { "would write" } else { "wrote" };
         text.push_str(&format!("\n{verb} {}\n", path.shown()));
     }
-    let answer = Answer { profile: &profile, before: before.as_ref(), html };
+    let out = written.map_or(Ok(None), |written| written.write())?;
+    if let Some(file) = &out
+        && !context.printer.is_markdown()
+    {
+        text.push_str(&format!("\nwrote {file}\n"));
+    }
+    let answer = Answer { profile: &profile, before: before.as_ref(), html, out };
     let outcome = Outcome::done(&answer, text);
     let data = args.data.display().to_string();
-    Ok(match args.page.html {
+    Ok(match args.html {
         Some(_) => outcome.next(args.columns.line(["botops", "validate", &data])),
         None => {
             let against = args.against.as_ref().map(|path| path.display().to_string());
