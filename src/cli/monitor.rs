@@ -10,6 +10,7 @@ use crate::cli::{
     session::{context::Context, provenance},
 };
 use botops_findings::{Fault, Finding, Result};
+use botops_models::IntentModel;
 use botops_monitoring::{
     Evaluated, MonitorLog, MonitorReport, MonitorSpec, MonitorState, Monitored, MonitoredModel,
     Webhooks, Window, end_schedule, evaluate,
@@ -19,7 +20,7 @@ use botops_report as report;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use settings::Flags;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Judge the traffic of the champion: accuracy, drift, volume
 #[derive(Debug, clap::Args)]
@@ -107,15 +108,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let windows = windows(args, &spec, now)?;
     args.page.check(&[])?;
     let registry = context.registry()?;
-    let version = context.wait(registry.resolve(&reference))??;
-    let once = Once {
-        monitored: champion(&registry, &version)?,
-        registry,
-        spec,
-        webhooks,
-        now,
-        dry_run: args.page.dry_run,
-    };
+    let monitored = context.wait(async {
+        let version = registry.resolve(&reference).await?;
+        champion(&registry, &version).await
+    })??;
+    let once = Once { monitored, registry, spec, webhooks, now, dry_run: args.page.dry_run };
     let mut findings = Vec::new();
     let (judged, log) = context.wait(once.judge(&windows, &mut findings))??;
     let page = report::monitoring_html(&log.weeks(&name));
@@ -178,14 +175,15 @@ fn time_or_age(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     }
 }
 
-/// Returns the version that is judged, and the environment.
+/// Loads the version that is judged.
 ///
 /// # Errors
-/// `BOT-5019` the version has no model file.
-fn champion(registry: &Registry, version: &Version) -> Result<Monitored> {
+/// `BOT-5019` the version has no model file; those of the store and of the file.
+async fn champion(registry: &Registry, version: &Version) -> Result<Monitored> {
     let digest = version.model_digest().ok_or_else(|| {
         Fault::internal("BOT-5019", format!("`{}` has no model file", version.reference()))
     })?;
+    let bytes = registry.file(version, "model.botops").await?;
     Ok(Monitored {
         environment: registry.environment_name().to_owned(),
         model: MonitoredModel {
@@ -193,6 +191,7 @@ fn champion(registry: &Registry, version: &Version) -> Result<Monitored> {
             version: version.number,
             digest: digest.to_string(),
         },
+        loaded: Some(Arc::new(IntentModel::from_bytes(&bytes)?)),
     })
 }
 

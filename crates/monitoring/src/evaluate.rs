@@ -1,37 +1,30 @@
 //! The evaluation of a window: the log is read, compared with a reference, and the state follows.
 
 use crate::{
+    conclusion::conclude,
+    estimate::{EstimateReference, EstimateSpec},
+    estimation::estimate_accuracy,
+    judgements::Judgements,
+    reference::ReferenceProfile,
     report::{
-        MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason, ReferenceSide,
-        Unjudged,
+        MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, ReferenceSide, Unjudged,
     },
     window::Window,
-    window_records::WindowRecords,
+    window_counts::WindowCounts,
 };
-use botops_drift::{DriftReport, DriftSide, DriftSpec, DriftVerdict, compare};
+use botops_drift::{DriftReport, DriftSpec, compare_profiles};
 use botops_findings::{Fault, Finding, Result, Severity};
-use botops_predictions::{HourKey, Verdicts, hours, read_verdicts};
+use botops_models::IntentModel;
+use botops_predictions::{HourKey, hours};
 use botops_spec::{Checked, Spec as _};
 use botops_store::Store;
-use botops_text::shell_line;
 use chrono::{DateTime, TimeDelta, Utc};
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
-/// The checks that need no text.
-const WITHOUT_TEXT: [&str; 8] = [
-    "intent",
-    "confidence",
-    "language",
-    "oos_score",
-    "language_guessed",
-    "fallback",
-    "entities",
-    "chars",
-];
-/// The checks of texts, and of the latency.
-const OF_TEXTS: [&str; 2] = ["length_words", "length_chars"];
 /// The lead of a clock over ours that is no skew.
 const SKEW: TimeDelta = TimeDelta::minutes(5);
+/// The most new words.
+const MOST_WORDS: usize = 20;
 
 /// How windows are judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,31 +74,38 @@ impl MonitorSpec {
             let message = "the least accuracy is not between 0 and 1";
             return Err(Fault::usage("BOT-6250", message).hint("write `min_accuracy: 0.85`"));
         }
-        self.drift(true).map(drop)
+        self.drift().map(drop)
     }
 
     /// Returns the thresholds of a comparison.
-    fn drift(&self, has_texts: bool) -> Result<Checked<DriftSpec>> {
-        let names = WITHOUT_TEXT.iter().chain(OF_TEXTS.iter().filter(|_| has_texts));
+    fn drift(&self) -> Result<Checked<DriftSpec>> {
         DriftSpec {
             alpha: self.alpha,
             min_psi: self.min_psi,
             min_ks: self.min_ks,
             min_rows: self.min_rows,
-            columns: Some(names.map(|name| (*name).to_owned()).collect()),
             ..DriftSpec::default()
         }
         .check()
     }
 }
 
-/// The log, and the model that is judged.
-#[derive(Debug, Clone)]
+/// The environment, and the model that is judged in it.
+#[derive(Clone)]
 pub struct Monitored {
     /// The environment.
     pub environment: String,
     /// The model.
     pub model: MonitoredModel,
+    /// The model itself, for its reference profile and the words that it knows. Without it, only an earlier window is a
+    /// reference.
+    pub loaded: Option<Arc<IntentModel>>,
+}
+
+impl fmt::Debug for Monitored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitored").field("model", &self.model).finish_non_exhaustive()
+    }
 }
 
 /// A window that was judged.
@@ -121,13 +121,14 @@ pub struct Evaluated {
 
 /// Judges one window of the log in `store`. `now` is the time of the report.
 ///
-/// - the window is compared with the reference of the model, else with an earlier window, else not
-/// - records of other models are counted and not compared
-/// - the state is drift if a check drifts, or inaccurate if the interval of the accuracy of the primary arm lies below
-///   the bound; insufficient if nothing could be judged
+/// - the window is compared with the reference profile of the model, else with an earlier window, else not
+/// - records of other models are counted and not compared; accuracies are by arm
+/// - the state is inaccurate if an accuracy of the champion lies below the bound: its interval from verdicts, else that
+///   of a reliable estimate; drift if a check drifts; insufficient if nothing could be judged
 ///
 /// # Errors
-/// `BOT-6250`, `BOT-4001` the settings; those of the prediction log and of the store.
+/// `BOT-6250`, `BOT-4001` the settings; `BOT-2260` to `BOT-2263` the reference profile is damaged, newer, or that of
+/// another model; those of the estimate, of the prediction log and of the store.
 pub async fn evaluate(
     store: &Store,
     monitored: &Monitored,
@@ -136,42 +137,39 @@ pub async fn evaluate(
     now: DateTime<Utc>,
 ) -> Result<Evaluated> {
     spec.check()?;
-    let Monitored { environment, model } = monitored;
+    let Monitored { environment, model, loaded } = monitored;
     let log = (store, environment.as_str());
-    let mut verdicts = read_verdicts(store, environment).await?;
-    let current = WindowRecords::read(log, window, &model.digest, &verdicts).await?;
-    let mut findings = std::mem::take(&mut verdicts.findings);
+    // First, because a wrong reference needs no reading of a week.
+    let stored = match loaded {
+        Some(loaded) => ReferenceProfile::of_model(loaded, model.parsed_digest()?)?,
+        None => None,
+    };
+    let named = (model.digest.as_str(), loaded.as_deref());
+    let sources = Judgements::reviewers();
+    let (judgements, mut findings) = Judgements::read(store, environment, &sources).await?;
+    let mut current = WindowCounts::read(log, window, named, &judgements).await?;
+    findings.append(&mut current.findings);
     findings.extend(skew(store, environment, now).await?);
-    let mut judged = Judged { current, unjudged: Vec::new(), reasons: Vec::new() };
-    findings.append(&mut judged.current.findings);
-    let mut reference = None;
-    let mut drift = None;
-    if judged.current.volume.records < spec.min_rows as u64 {
-        judged.too_few(window, spec);
-    } else if let Some(length) = spec.reference_window {
-        let earlier = window.before(length)?;
-        let no_verdicts = Verdicts::default();
-        let mut records = WindowRecords::read(log, earlier, &model.digest, &no_verdicts).await?;
-        findings.append(&mut records.findings);
-        reference = Some(ReferenceSide::Window { window: earlier, n: records.volume.records });
-        let spec = spec.clone();
-        let compared = tokio::task::spawn_blocking(move || {
-            let report = judged.compare(&records, &spec, (window, earlier));
-            report.map(|report| (report, judged))
-        });
-        let compared = compared.await.map_err(|error| {
-            Fault::internal("BOT-9001", "the comparison of a window ended early").caused_by(error)
-        })?;
-        let (report, of_window) = compared?;
-        (drift, judged) = (Some(report), of_window);
-    } else {
-        judged.unjudged(
-            "drift",
-            "the model has no reference profile, and no earlier window is named",
-        );
-    }
-    let new_words = drift.as_mut().map(|drift| std::mem::take(&mut drift.new_words));
-    let accuracy = judged.current.accuracy();
+    let reference = match (stored, spec.reference_window) {
+        (Some(profile), _) => {
+            let side = ReferenceSide::Profile { n: profile.columns.n_rows() };
+            Some(("reference profile".to_owned(), side, profile))
+        }
+        (None, Some(length)) => {
+            let earlier = window.before(length)?;
+            let none = Judgements::default();
+            let mut counts = WindowCounts::read(log, earlier, named, &none).await?;
+            findings.append(&mut counts.findings);
+            let side = ReferenceSide::Window { window: earlier, n: counts.volume.records };
+            Some((earlier.to_string(), side, counts.profile))
+        }
+        (None, None) => None,
+    };
+    let work = Work { current, judgements, reference, window, spec: spec.clone() };
+    // Bootstraps take seconds: the threads of the store go on meanwhile.
+    let done = tokio::task::spawn_blocking(move || work.judge()).await.map_err(|error| {
+        Fault::internal("BOT-9001", "the judgement of a window ended early").caused_by(error)
+    })??;
     let mut report = MonitorReport {
         schema: MONITOR_SCHEMA.to_owned(),
         environment: environment.clone(),
@@ -180,156 +178,125 @@ pub async fn evaluate(
         at: now,
         state: MonitorState::Insufficient,
         reasons: Vec::new(),
-        reference,
-        labels: judged.current.label_delay(verdicts.contradicted),
-        volume: judged.current.volume,
-        accuracy,
         min_accuracy: spec.min_accuracy,
-        drift,
-        not_judged: judged.unjudged,
         actions: Vec::new(),
+        ..done.report
     };
-    conclude(&mut report, judged.reasons, spec);
-    findings.extend(report.reasons.iter().map(finding));
-    Ok(Evaluated { report, new_words: new_words.unwrap_or_default(), findings })
+    conclude(&mut report, spec);
+    findings.extend(report.reasons.iter().map(crate::conclusion::finding));
+    Ok(Evaluated { report, new_words: done.new_words, findings })
 }
 
-/// A window on its way to a state.
-struct Judged {
-    current: WindowRecords,
-    unjudged: Vec<Unjudged>,
-    reasons: Vec<Reason>,
+/// A window and its reference, read.
+struct Work {
+    current: WindowCounts,
+    judgements: Judgements,
+    reference: Option<(String, ReferenceSide, ReferenceProfile)>,
+    window: Window,
+    spec: MonitorSpec,
 }
 
-impl Judged {
-    fn unjudged(&mut self, name: &str, reason: impl Into<String>) {
-        self.unjudged.push(Unjudged { name: name.to_owned(), reason: reason.into() });
-    }
+/// The parts of a report that are computed.
+struct Parts {
+    report: MonitorReport,
+    new_words: Vec<(String, u64)>,
+}
 
-    fn too_few(&mut self, window: Window, spec: &MonitorSpec) {
-        let volume = &self.current.volume;
-        let others = match volume.other_models {
-            0 => String::new(),
-            n => format!(", and {n} of other models"),
+impl Work {
+    /// Computes accuracies, the estimate and the comparison.
+    fn judge(self) -> Result<Parts> {
+        let Self { current, judgements, reference, window, spec } = self;
+        let mut not_judged = Vec::new();
+        let mut unjudged = |name: &str, reason: String| {
+            not_judged.push(Unjudged { name: name.to_owned(), reason });
         };
-        let message = format!(
-            "{window} has {} predictions of the champion{others}: at least {} are needed",
-            volume.records, spec.min_rows
-        );
-        self.unjudged("drift", message.clone());
-        self.reasons.push(Reason { code: "BOT-6251".to_owned(), message });
-    }
-
-    fn compare(
-        &mut self,
-        reference: &WindowRecords,
-        spec: &MonitorSpec,
-        (window, earlier): (Window, Window),
-    ) -> Result<DriftReport> {
-        let has_texts = self.current.has_texts() && reference.has_texts();
-        if !has_texts {
-            self.unjudged("drift.text", "the log keeps no texts (`predictions.text`)");
+        let accuracy = current.accuracy.finish(&judgements);
+        let accuracy = (accuracy.all.labelled > 0).then_some(accuracy);
+        let is_enough = current.volume.records >= spec.min_rows as u64;
+        let (mut drift, mut estimate, mut new_words) = (None, None, Vec::new());
+        match &reference {
+            _ if !is_enough => unjudged(
+                "drift",
+                format!(
+                    "{} predictions of the champion: at least {} are needed",
+                    current.volume.records, spec.min_rows
+                ),
+            ),
+            None => unjudged(
+                "drift",
+                "the model has no reference profile, and no earlier window is named".to_owned(),
+            ),
+            Some((name, _, profile)) => {
+                profile.check_comparable(&current.profile)?;
+                let (report, words) = compare(name, profile, &current, window, &spec)?;
+                new_words = words;
+                for item in &report.not_judged {
+                    unjudged(&format!("drift.{}", item.name), item.reason.clone());
+                }
+                match estimated(profile, &current)? {
+                    Ok(value) => estimate = Some(value),
+                    Err(reason) => unjudged("estimate", reason),
+                }
+                drift = Some(report);
+            }
         }
-        let [rows, before] = [&self.current, reference].map(WindowRecords::rows);
-        let [columns, columns_before] = [&self.current, reference].map(WindowRecords::columns);
-        let report = compare(
-            &DriftSide { name: &earlier.to_string(), rows: &before, columns: &columns_before },
-            &DriftSide { name: &window.to_string(), rows: &rows, columns: &columns },
-            &spec.drift(has_texts)?,
-        )?;
-        let unjudged = report.not_judged.iter().map(|item| Unjudged {
-            name: format!("drift.{}", item.name),
-            reason: item.reason.clone(),
-        });
-        self.unjudged.extend(unjudged);
-        Ok(report)
+        let report = MonitorReport {
+            reference: reference.map(|(_, side, _)| side),
+            volume: current.volume,
+            accuracy,
+            estimate,
+            drift,
+            not_judged,
+            ..MonitorReport::empty(window)
+        };
+        Ok(Parts { report, new_words })
     }
 }
 
-/// Sets the state of `report`, its reasons, and the commands that follow.
-fn conclude(report: &mut MonitorReport, mut reasons: Vec<Reason>, spec: &MonitorSpec) {
-    let drift = report.drift.as_ref().map(|drift| drift.verdict);
-    let of_primary = report.primary_accuracy().cloned();
-    let accuracy = of_primary.as_ref().filter(|arm| arm.judged >= spec.min_rows as u64);
-    let is_low = |least: f64| accuracy.is_some_and(|arm| arm.interval[1] < least);
-    let is_low = report.min_accuracy.is_some_and(is_low);
-    match &of_primary {
-        Some(arm) if arm.judged < spec.min_rows as u64 => report.not_judged.push(Unjudged {
-            name: "accuracy".to_owned(),
-            reason: format!("{} verdicts: at least {} are needed", arm.judged, spec.min_rows),
-        }),
-        Some(_) => {}
-        None => report.not_judged.push(Unjudged {
-            name: "accuracy".to_owned(),
-            reason: "no message of the window has a verdict".to_owned(),
-        }),
-    }
-    let mut gravest = Vec::new();
-    if let (true, Some(arm), Some(least)) = (is_low, accuracy, report.min_accuracy) {
-        let message = format!(
-            "the accuracy of the champion is {:.3} [{:.3}, {:.3}] from {} verdicts, below {least:.3}",
-            arm.accuracy, arm.interval[0], arm.interval[1], arm.judged
-        );
-        gravest.push(Reason { code: "BOT-6252".to_owned(), message });
-    }
-    if drift == Some(DriftVerdict::Drift) {
-        let drifted = report.drift.iter().flat_map(|drift| &drift.checks);
-        let names: Vec<&str> = drifted
-            .filter(|check| check.verdict == DriftVerdict::Drift)
-            .map(|check| check.name.as_str())
-            .collect();
-        let message = format!("{} drifted from the reference", names.join(", "));
-        gravest.push(Reason { code: "BOT-6253".to_owned(), message });
-    }
-    let is_judged = drift == Some(DriftVerdict::NoDrift)
-        || (accuracy.is_some() && report.min_accuracy.is_some());
-    report.state = match (is_low, drift) {
-        (true, _) => MonitorState::InaccurateModel,
-        (false, Some(DriftVerdict::Drift)) => MonitorState::Drift,
-        (false, _) if is_judged => MonitorState::Healthy,
-        (false, _) => MonitorState::Insufficient,
-    };
-    if report.state == MonitorState::Insufficient && reasons.is_empty() {
-        let parts: Vec<String> =
-            report.not_judged.iter().map(|it| format!("{}: {}", it.name, it.reason)).collect();
-        let message = format!("nothing could be judged: {}", parts.join("; "));
-        reasons.push(Reason { code: "BOT-6251".to_owned(), message });
-    }
-    if report.state != MonitorState::Healthy {
-        gravest.append(&mut reasons);
-    }
-    report.reasons = gravest;
-    report.actions = actions(report);
+/// Compares the window with the reference. Returns the words of the window that the reference lacks, too.
+fn compare(
+    name: &str,
+    profile: &ReferenceProfile,
+    current: &WindowCounts,
+    window: Window,
+    spec: &MonitorSpec,
+) -> Result<(DriftReport, Vec<(String, u64)>)> {
+    let now = window.to_string();
+    let sides = [(name, &profile.columns), (now.as_str(), &current.profile.columns)];
+    let mut report = compare_profiles(sides[0], sides[1], &spec.drift()?)?;
+    report.new_words.clear();
+    let known = profile.words.counts();
+    let mut words: Vec<(String, u64)> = current
+        .profile
+        .words
+        .counts()
+        .iter()
+        .filter(|(word, _)| !known.contains_key(*word) && word.chars().any(char::is_alphabetic))
+        .map(|(word, n)| (word.clone(), *n))
+        .collect();
+    words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    words.truncate(MOST_WORDS);
+    Ok((report, words))
 }
 
-/// Returns the commands that follow from the state.
-fn actions(report: &MonitorReport) -> Vec<String> {
-    let time = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%MZ").to_string();
-    let (since, until) = (time(report.window.start), time(report.window.end));
-    let environment = ["--environment", &report.environment];
-    let line = |words: &[&str]| shell_line(words.iter().chain(&environment).copied());
-    let within = ["--since", &since, "--until", &until];
-    match report.state {
-        MonitorState::Healthy => Vec::new(),
-        MonitorState::Insufficient => {
-            let query = ["botops", "predictions", "query", "--by", "day,model"];
-            vec![line(&[&query[..], &within].concat())]
-        }
-        MonitorState::Drift | MonitorState::InaccurateModel => {
-            let query = ["botops", "predictions", "query", "--by", "intent,language"];
-            let export = ["botops", "predictions", "export", "--out", "window.jsonl"];
-            vec![line(&[&query[..], &within].concat()), line(&[&export[..], &within].concat())]
-        }
+/// Estimates the accuracy of the champion; the inner error is the reason why there is none.
+fn estimated(
+    profile: &ReferenceProfile,
+    current: &WindowCounts,
+) -> Result<std::result::Result<crate::AccuracyEstimate, String>> {
+    if profile.judged.is_empty() {
+        let reason = profile.not_judged.clone();
+        let reason = reason.unwrap_or_else(|| "the reference has no truths".to_owned());
+        return Ok(Err(reason));
     }
-}
-
-fn finding(reason: &Reason) -> Finding {
-    let severity = match reason.code.as_str() {
-        "BOT-6251" => Severity::Warning,
-        _ => Severity::Error,
-    };
-    let help = "see the report: `botops monitor --html monitor.html`";
-    Finding { code: reason.code.clone(), ..Finding::new("", severity, &*reason.message, help) }
+    let reference =
+        EstimateReference { intents: &profile.labels, judged: &profile.judged, declined: None };
+    let spec = EstimateSpec::default();
+    match estimate_accuracy(&reference, &current.confidence, None, &spec) {
+        Ok(estimate) => Ok(Ok(estimate)),
+        Err(fault) if fault.code() == "BOT-2292" => Ok(Err(fault.message().to_owned())),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Returns a warning if the log has hours that have not begun: the clock of a server is ahead.

@@ -14,6 +14,7 @@ pub mod alarms;
 mod business;
 mod claim;
 mod class_shares;
+mod conclusion;
 mod confidence_counts;
 mod estimate;
 mod estimation;
@@ -41,7 +42,7 @@ mod watch;
 mod webhook;
 mod weights;
 mod window;
-mod window_records;
+mod window_counts;
 
 pub use accuracy::{
     GroupAccuracy, IntentAccuracy, LabelDelay, OutOfScope, Selection, SourceAccuracy,
@@ -68,8 +69,8 @@ pub use reference_rows::DataRecord;
 pub use reference_training::TrainingRecord;
 pub use reference_words::{LEAST_USERS, Words};
 pub use report::{
-    ArmAccuracy, MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason,
-    ReferenceSide, Unjudged, VerdictDelay, Volume,
+    MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason, ReferenceSide, Unjudged,
+    Volume,
 };
 pub use schedule::{Every, Schedule, ScheduleSpec};
 pub use watch::{Observed, WatchHost, WatchSettings, turn, watch};
@@ -80,5 +81,7 @@ pub use window::Window;
 mod accuracy_tests;
 #[cfg(test)]
 mod estimation_tests;
+#[cfg(test)]
+mod evaluate_tests;
 #[cfg(test)]
 mod webhook_tests;

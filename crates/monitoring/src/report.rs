@@ -1,7 +1,12 @@
 //! The report of a window, as it is stored and printed: `botops.monitor/1`.
 
-use crate::window::Window;
-use botops_drift::DriftReport;
+use crate::{
+    accuracy::WindowAccuracy, estimate::AccuracyEstimate, window::Window, window_counts::PRIMARY,
+};
+use botops_digest::Digest;
+use botops_drift::{DriftReport, DriftVerdict};
+use botops_evaluation::Metric;
+use botops_findings::{Fault, Result};
 use botops_store::newer_payload;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -80,42 +85,10 @@ pub struct Volume {
     pub fallbacks: u64,
     /// The records of other models.
     pub other_models: u64,
-    /// The lines of segments that are no records.
+    /// The records of the model whose text was not kept.
+    pub without_text: u64,
+    /// The lines of segments that are no records, as far as they are listed: at most 100 of a segment.
     pub refused_lines: u64,
-    /// The records of the model that are compared; fewer than `records` if a sample was drawn.
-    pub compared: u64,
-}
-
-/// The accuracy of an arm from verdicts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ArmAccuracy {
-    /// The arm: `primary` or `canary`.
-    pub arm: String,
-    /// The records with a verdict.
-    pub judged: u64,
-    /// Those whose predicted intent is the true one.
-    pub right: u64,
-    /// The share of the judged records that are right, in [0, 1].
-    pub accuracy: f64,
-    /// Its 95 % Wilson interval.
-    pub interval: [f64; 2],
-}
-
-/// The time from a message to its verdict.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct VerdictDelay {
-    /// The records of the window with a verdict.
-    pub judged: u64,
-    /// The share of the records with a verdict, in [0, 1].
-    pub share: f64,
-    /// The median delay, in hours; `None` without a verdict.
-    pub median_hours: Option<f64>,
-    /// The delay that one verdict of ten exceeds, in hours.
-    pub p90_hours: Option<f64>,
-    /// The verdicts that are older than their message by the clocks of the servers; their delay counts as 0.
-    pub before_message: u64,
-    /// The messages on which verdicts differ.
-    pub contradicted: u64,
 }
 
 /// A part that could not be judged.
@@ -161,13 +134,15 @@ pub struct MonitorReport {
     pub reference: Option<ReferenceSide>,
     /// The messages.
     pub volume: Volume,
-    /// The accuracy by arm from verdicts; an arm without a verdict is left out.
-    pub accuracy: Vec<ArmAccuracy>,
+    /// The accuracy from the verdicts of reviewers; `None` without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<WindowAccuracy>,
+    /// The accuracy of the champion estimated from its confidence; `None` if there is nothing to estimate it from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<AccuracyEstimate>,
     /// The least accuracy that is demanded, in [0, 1].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_accuracy: Option<f64>,
-    /// The delay of verdicts.
-    pub labels: VerdictDelay,
     /// The comparison with the reference; its `new_words` are empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftReport>,
@@ -177,7 +152,40 @@ pub struct MonitorReport {
     pub actions: Vec<String>,
 }
 
+impl MonitoredModel {
+    /// Returns the digest.
+    ///
+    /// # Errors
+    /// `BOT-9001` it is none.
+    pub(crate) fn parsed_digest(&self) -> Result<Digest> {
+        self.digest.parse().map_err(|error| {
+            Fault::internal("BOT-9001", "a version has no digest of its model").caused_by(error)
+        })
+    }
+}
+
 impl MonitorReport {
+    /// Makes a report that says nothing.
+    pub(crate) fn empty(window: Window) -> Self {
+        Self {
+            schema: MONITOR_SCHEMA.to_owned(),
+            environment: String::new(),
+            model: MonitoredModel { name: String::new(), version: 0, digest: String::new() },
+            window,
+            at: DateTime::UNIX_EPOCH,
+            state: MonitorState::Insufficient,
+            reasons: Vec::new(),
+            reference: None,
+            volume: Volume::default(),
+            accuracy: None,
+            estimate: None,
+            min_accuracy: None,
+            drift: None,
+            not_judged: Vec::new(),
+            actions: Vec::new(),
+        }
+    }
+
     /// Returns whether `other` says the same of the same window, whenever it was made.
     #[must_use]
     pub fn says_as(&self, other: &Self) -> bool {
@@ -188,14 +196,55 @@ impl MonitorReport {
         content(self) == content(other)
     }
 
+    /// Returns the accuracy of an arm from verdicts; `None` without a verdict in scope.
+    #[must_use]
+    pub fn accuracy_of(&self, arm: &str) -> Option<Metric> {
+        let by_arm = self.accuracy.iter().flat_map(|accuracy| &accuracy.by_arm);
+        by_arm.filter(|group| group.group == arm).find_map(|group| group.accuracy)
+    }
+
+    /// Returns the name, the deciding score and the verdict of each check: KS distance of numbers, PSI of shares; 1 for
+    /// drift, 0 for none, -1 for insufficient.
+    #[must_use]
+    pub fn scores(&self) -> Vec<(&str, f64, i64)> {
+        let checks = self.drift.iter().flat_map(|drift| &drift.checks);
+        checks
+            .map(|check| {
+                let is_number = check.kind == "numeric";
+                let score = if is_number { check.statistic } else { check.psi };
+                let verdict = match check.verdict {
+                    DriftVerdict::Drift => 1,
+                    DriftVerdict::NoDrift => 0,
+                    DriftVerdict::Insufficient => -1,
+                };
+                (check.name.as_str(), score, verdict)
+            })
+            .collect()
+    }
+
     /// Returns the accuracy of the primary arm, on which the champion answers.
     #[must_use]
-    pub fn primary_accuracy(&self) -> Option<&ArmAccuracy> {
-        self.accuracy.iter().find(|arm| arm.arm == "primary")
+    pub fn primary_accuracy(&self) -> Option<Metric> {
+        self.accuracy_of(PRIMARY)
+    }
+
+    /// Returns the number of messages with a verdict.
+    #[must_use]
+    pub fn n_labelled(&self) -> u64 {
+        self.accuracy.as_ref().map_or(0, |accuracy| accuracy.all.labelled)
+    }
+
+    /// Returns the median delay of verdicts, in hours.
+    #[must_use]
+    pub fn median_delay_hours(&self) -> Option<f64> {
+        let delay = self.accuracy.as_ref()?.label_delay?;
+        Some(delay.median_ms as f64 / 3_600_000.0)
     }
 }
 
-fn known_schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+fn known_schema<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<String, D::Error> {
     let schema = String::deserialize(deserializer)?;
     match schema.strip_prefix("botops.monitor/").map(str::parse::<u32>) {
         Some(Ok(1)) => Ok(schema),

@@ -285,7 +285,10 @@ impl Message<'_> {
             "state": report.state,
             "reasons": report.reasons,
             "records": report.volume.records,
-            "accuracy": report.accuracy,
+            "accuracy": report.primary_accuracy(),
+            "estimate": report.estimate.as_ref().map(|it| json!({
+                "expected": it.expected, "interval": it.interval, "reliable": it.reliable,
+            })),
         })
         .to_string()
     }

@@ -2,9 +2,7 @@
 
 use crate::{
     history::MonitorLog,
-    report::{
-        MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason, VerdictDelay, Volume,
-    },
+    report::{MonitorReport, MonitorState, MonitoredModel, Reason, Volume},
     webhook::{WebhookKind, WebhookPace, WebhookSpec, Webhooks},
     window::Window,
 };
@@ -109,22 +107,15 @@ async fn read_request(stream: &mut tokio::net::TcpStream) -> String {
 
 fn report(day: i64, state: MonitorState) -> MonitorReport {
     let end = DateTime::from_timestamp(1_796_083_200, 0).unwrap() + TimeDelta::days(day);
+    let window = Window { start: end - TimeDelta::days(7), end };
     MonitorReport {
-        schema: MONITOR_SCHEMA.to_owned(),
         environment: "production".to_owned(),
         model: MonitoredModel { name: "bot".into(), version: 3, digest: "sha256:ab".into() },
-        window: Window { start: end - TimeDelta::days(7), end },
         at: end,
         state,
         reasons: vec![Reason { code: "BOT-6253".into(), message: "intent <b> drifted".into() }],
-        reference: None,
         volume: Volume { records: 500, ..Volume::default() },
-        accuracy: Vec::new(),
-        min_accuracy: None,
-        labels: VerdictDelay::default(),
-        drift: None,
-        not_judged: Vec::new(),
-        actions: Vec::new(),
+        ..MonitorReport::empty(window)
     }
 }
 

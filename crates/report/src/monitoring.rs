@@ -9,7 +9,7 @@ use super::{
     wording::{count, counted, number, percent},
 };
 use botops_drift::DriftVerdict;
-use botops_monitoring::{MonitorReport, MonitorState};
+use botops_monitoring::{AccuracyEstimate, MonitorReport, MonitorState};
 use std::collections::BTreeSet;
 
 /// The most windows of the page: two years of weeks.
@@ -38,7 +38,7 @@ pub fn monitoring_html(weeks: &[&MonitorReport]) -> Option<String> {
             ("windows", count(weeks.len() as u64)),
             ("predictions", count(newest.volume.records)),
             ("conversations", count(newest.volume.conversations)),
-            ("messages with a verdict", count(newest.labels.judged)),
+            ("messages with a verdict", count(newest.n_labelled())),
         ]))
         .section("windows", "Windows", windows(weeks));
     if weeks.iter().any(|week| week.drift.is_some()) {
@@ -51,8 +51,9 @@ pub fn monitoring_html(weeks: &[&MonitorReport]) -> Option<String> {
         page = page.section("next", "Next", next(newest));
     }
     let page = page.footer(
-        "<p>Accuracy is that of the primary arm, from verdicts on messages of the window, with its 95 % Wilson \
-         interval. The score of a check is its KS distance (numbers) or its PSI (shares) against the reference; \
+        "<p>Accuracy is that of the primary arm, from the verdicts of reviewers on messages of the window, with its \
+         95 % interval. The estimate is made from the confidence of the model without verdicts (CBPE); one with a \
+         question mark cannot be relied on, and the report of the window says why. The score of a check is its KS distance (numbers) or its PSI (shares) against the reference; \
          a check drifts if its p-value, adjusted over the checks of the window (Benjamini-Hochberg), and its score \
          pass the thresholds of the settings.</p>",
     );
@@ -71,13 +72,14 @@ fn state(state: MonitorState) -> (Tone, &'static str) {
 /// Lists the windows, the newest first.
 fn windows(weeks: &[&MonitorReport]) -> String {
     let most = weeks.iter().map(|week| week.volume.records).max().unwrap_or(0) as f64;
-    let intervals = weeks.iter().filter_map(|week| week.primary_accuracy());
-    let scale = scale_of(intervals.map(|arm| arm.interval));
+    let realised = weeks.iter().filter_map(|week| week.primary_accuracy()).map(|it| it.ci95);
+    let estimated = weeks.iter().filter_map(|week| week.estimate.as_ref()).map(|it| it.interval);
+    let scale = scale_of(realised.chain(estimated));
     let rows = weeks.iter().rev().map(|week| {
         let (color, word) = state(week.state);
         let volume = &week.volume;
         let n = volume.records as f64;
-        let accuracy = week.primary_accuracy();
+        let (accuracy, estimate) = (week.primary_accuracy(), week.estimate.as_ref());
         vec![
             quoted(&week.window.to_string(), 60),
             format!("{}@{}", quoted(&week.model.name, 40), week.model.version),
@@ -89,10 +91,12 @@ fn windows(weeks: &[&MonitorReport]) -> String {
             } else {
                 percent(volume.fallbacks as f64 / n)
             },
-            accuracy.map_or_else(|| "–".to_owned(), |arm| percent(arm.accuracy)),
-            accuracy.map_or_else(String::new, |arm| interval_on(arm.accuracy, arm.interval, scale)),
-            count(week.labels.judged),
-            week.labels.median_hours.map_or_else(|| "–".to_owned(), |it| format!("{it:.1} h")),
+            accuracy.map_or_else(|| "–".to_owned(), |it| percent(it.value)),
+            accuracy.map_or_else(String::new, |it| interval_on(it.value, it.ci95, scale)),
+            count(week.n_labelled()),
+            estimate.map_or_else(|| "–".to_owned(), estimated_share),
+            estimate.map_or_else(String::new, |it| interval_on(it.expected, it.interval, scale)),
+            week.median_delay_hours().map_or_else(|| "–".to_owned(), |it| format!("{it:.1} h")),
         ]
     });
     let columns = [
@@ -105,9 +109,19 @@ fn windows(weeks: &[&MonitorReport]) -> String {
         ("accuracy", Column::Number),
         ("interval", Column::Chart),
         ("verdicts", Column::Number),
+        ("estimate", Column::Number),
+        ("interval", Column::Chart),
         ("median delay", Column::Number),
     ];
     table("Windows", Narrow::Scroll, &columns, rows)
+}
+
+/// Returns an estimate, in gray if it cannot be relied on.
+fn estimated_share(estimate: &AccuracyEstimate) -> String {
+    match estimate.reliable {
+        true => percent(estimate.expected),
+        false => format!("<span class=\"quiet\">{} ?</span>", percent(estimate.expected)),
+    }
 }
 
 /// Lists the score of each check in the newest windows.

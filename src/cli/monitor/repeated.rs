@@ -12,18 +12,30 @@ use botops_monitoring::{
 };
 use botops_registry::{Reference, Registry};
 use chrono::{DateTime, Utc};
+use std::sync::{Mutex, PoisonError};
 
 /// The process in a terminal or a job.
 struct Host<'a> {
     registry: &'a Registry,
     reference: &'a Reference,
     printer: Printer,
+    /// The champion that was loaded last.
+    last: Mutex<Option<Monitored>>,
 }
 
 impl WatchHost for Host<'_> {
     async fn monitored(&self) -> Result<Option<Monitored>> {
         let version = self.registry.resolve(self.reference).await?;
-        champion(self.registry, &version).map(Some)
+        let digest = version.model_digest().map(|digest| digest.to_string());
+        let known = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known.filter(|known| {
+            Some(&known.model.digest) == digest.as_ref() && known.model.version == version.number
+        }) {
+            return Ok(Some(known));
+        }
+        let monitored = champion(self.registry, &version).await?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(monitored.clone());
+        Ok(Some(monitored))
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -64,7 +76,7 @@ pub(super) fn run(
     let (store, environment) = (registry.store(), registry.environment_name());
     // A model that does not exist is a mistake, and not worth waiting for.
     context.wait(registry.resolve(reference))??;
-    let host = Host { registry, reference, printer: context.printer };
+    let host = Host { registry, reference, printer: context.printer, last: Mutex::default() };
     let every = humantime::format_duration(settings.every);
     context.printer.say(&format!("monitoring {reference} in {environment} every {every}"));
     let fault = context.wait(async {

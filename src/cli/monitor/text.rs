@@ -59,14 +59,50 @@ fn drifted(report: &MonitorReport) -> Vec<&str> {
     drifted.map(|check| check.name.as_str()).collect()
 }
 
+fn share(value: f64, [low, high]: [f64; 2]) -> String {
+    format!("{} [{}, {}]", percent(value, 1), percent(low, 1), percent(high, 1))
+}
+
+/// Returns the accuracy of the champion from verdicts, else its estimate.
 fn accuracy(report: &MonitorReport) -> String {
-    report.primary_accuracy().map_or_else(
-        || "-".to_owned(),
-        |arm| {
-            let [low, high] = arm.interval;
-            format!("{} [{}, {}]", percent(arm.accuracy, 1), percent(low, 1), percent(high, 1))
-        },
-    )
+    match (report.primary_accuracy(), &report.estimate) {
+        (Some(it), _) => share(it.value, it.ci95),
+        (None, Some(it)) => format!("{} (estimated)", share(it.expected, it.interval)),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+/// Renders the accuracy of each arm, and the estimate.
+fn accuracies(report: &MonitorReport) -> String {
+    let mut text = String::new();
+    for arm in report.accuracy.iter().flat_map(|accuracy| &accuracy.by_arm) {
+        let Some(it) = arm.accuracy else { continue };
+        let n = tables::counted(it.n, "verdict", "verdicts");
+        text.push_str(&format!(
+            "accuracy of the {} arm {} from {n}\n",
+            arm.group,
+            share(it.value, it.ci95)
+        ));
+    }
+    if let Some(it) = &report.estimate {
+        let word = if it.reliable { "" } else { ", not reliable" };
+        text.push_str(&format!(
+            "accuracy estimated from confidence {}{word}\n",
+            share(it.expected, it.interval)
+        ));
+        for reason in &it.reasons {
+            text.push_str(&format!("  {}\n", reason.text));
+        }
+    }
+    if let Some(delay) = report.accuracy.as_ref().and_then(|it| it.label_delay) {
+        let hours = |ms: u64| ms as f64 / 3_600_000.0;
+        text.push_str(&format!(
+            "verdicts came after {:.1} h in the median, 95 of 100 within {:.1} h\n",
+            hours(delay.median_ms),
+            hours(delay.p95_ms)
+        ));
+    }
+    text
 }
 
 fn in_full(judged: &Judged) -> String {
@@ -94,26 +130,8 @@ fn in_full(judged: &Judged) -> String {
     if volume.other_models > 0 {
         text.push_str(&format!(", {} of other models", tables::count(volume.other_models)));
     }
-    if volume.compared < volume.records {
-        text.push_str(&format!(", {} of them compared", tables::count(volume.compared)));
-    }
     text.push('\n');
-    for arm in &report.accuracy {
-        let [low, high] = arm.interval;
-        text.push_str(&format!(
-            "accuracy of the {} arm {} [{}, {}] from {}\n",
-            arm.arm,
-            percent(arm.accuracy, 1),
-            percent(low, 1),
-            percent(high, 1),
-            tables::counted(arm.judged, "verdict", "verdicts")
-        ));
-    }
-    if let (Some(median), Some(p90)) = (report.labels.median_hours, report.labels.p90_hours) {
-        text.push_str(&format!(
-            "verdicts came after {median:.1} h in the median, nine of ten within {p90:.1} h\n"
-        ));
-    }
+    text.push_str(&accuracies(report));
     if let Some(reference) = &report.reference {
         let side = match reference {
             ReferenceSide::Profile { n } => {
