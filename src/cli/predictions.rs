@@ -32,6 +32,8 @@ use std::{collections::VecDeque, path::PathBuf};
 
 /// The level of the intervals.
 const LEVEL: f64 = 0.95;
+/// The records of an hour that `tail` holds before it drops the older ones.
+const MOST_AT_ONCE: usize = 1_000;
 
 /// Inspect, compact and erase what servers logged about their predictions
 #[derive(Debug, clap::Args)]
@@ -120,11 +122,14 @@ fn tail(args: &TailArgs, context: &Context) -> Result<Outcome> {
                 hour.records(&store, |record| {
                     if filter.passes(&record) {
                         records.push(record);
+                        if records.len() >= MOST_AT_ONCE.max(2 * limit) {
+                            keep_newest(&mut records, limit);
+                        }
                     }
                 })
                 .await?,
             );
-            records.sort_by_key(|record| record.at);
+            keep_newest(&mut records, limit);
             for record in records.into_iter().rev().take(limit - newest.len()) {
                 newest.push_front(record);
             }
@@ -140,6 +145,12 @@ fn tail(args: &TailArgs, context: &Context) -> Result<Outcome> {
     let answer = Tail { environment, records: newest.into() };
     let text = text::tail(&answer);
     Ok(Outcome::done(&answer, text).findings(findings))
+}
+
+/// Sorts the records by their times, and leaves the newest `limit`.
+fn keep_newest(records: &mut Vec<Record>, limit: usize) {
+    records.sort_by_key(|record| record.at);
+    records.drain(..records.len().saturating_sub(limit));
 }
 
 fn query(args: &QueryArgs, context: &Context) -> Result<Outcome> {

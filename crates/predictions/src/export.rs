@@ -14,7 +14,7 @@ pub enum ExportFormat {
     Parquet,
 }
 
-/// A file of records, in memory.
+/// A file of records, of which only the bytes that nobody has taken are in memory.
 pub struct RecordExport {
     sink: Sink,
     records: u64,
@@ -71,7 +71,16 @@ impl RecordExport {
         }
     }
 
-    /// Ends the file. Returns its bytes, and the number of records.
+    /// Takes the bytes that were made so far, to write them before the next ones.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<u8> {
+        match &mut self.sink {
+            Sink::Lines(out) | Sink::Csv(out) => std::mem::take(out),
+            Sink::Parquet(writer) => writer.take(),
+        }
+    }
+
+    /// Ends the file. Returns its bytes that were not taken, and the number of records.
     ///
     /// # Errors
     /// `BOT-6208` (exit 1) of the Parquet writer.
@@ -103,8 +112,10 @@ mod tests {
     fn exported(format: ExportFormat, records: &[Record]) -> Vec<u8> {
         let mut export = RecordExport::new(format).unwrap();
         records.iter().for_each(|it| export.add(it.clone()).unwrap());
-        let (bytes, n) = export.finish().unwrap();
+        let mut bytes = export.take();
+        let (rest, n) = export.finish().unwrap();
         assert_eq!(n, records.len() as u64);
+        bytes.extend(rest);
         bytes
     }
 

@@ -3,7 +3,8 @@
 use crate::{
     columns::Column,
     compaction::rewrite,
-    hour::{Hour, hours},
+    hour::{Hour, hour_keys},
+    layout::HourKey,
 };
 use botops_findings::Result;
 use botops_store::Store;
@@ -35,8 +36,8 @@ pub async fn forget(
 ) -> Result<Forgotten> {
     let mut forgotten = Forgotten::default();
     let mut failed = None;
-    for hour in hours(store, environment, None, None).await? {
-        match forget_in(store, &hour, conversations, dry_run).await {
+    for key in hour_keys(store, environment).await? {
+        match forget_in(store, (environment, key), conversations, dry_run).await {
             Ok(0) => {}
             Ok(n) => {
                 forgotten.records += n;
@@ -50,15 +51,16 @@ pub async fn forget(
 
 async fn forget_in(
     store: &Store,
-    hour: &Hour,
+    (environment, key): (&str, HourKey),
     conversations: &BTreeSet<String>,
     dry_run: bool,
 ) -> Result<u64> {
     let named = |it: &Option<String>| it.as_ref().is_some_and(|it| conversations.contains(it));
+    let hour = Hour::list(store, environment, key).await?;
     let mut n = 0;
     hour.each(store, &[Column::Conversation], |it| n += u64::from(named(&it.conversation))).await?;
     if n > 0 && !dry_run {
-        rewrite(store, hour, false, true, |it| !named(&it.conversation)).await?;
+        rewrite(store, &hour, false, true, |it| !named(&it.conversation)).await?;
     }
     Ok(n)
 }
@@ -68,7 +70,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         compaction::compact,
-        layout::HourKey,
+        hour::hours,
         record::{Record, tests::record},
         retention::{MOST_HOURS, expire},
     };

@@ -97,6 +97,34 @@ pub async fn hours(
     Ok(found)
 }
 
+/// Lists the hours that `environment` has a folder of, in their order, and reads nothing of them. Folders that are no hours are left
+/// out.
+///
+/// # Errors
+/// Those of the store.
+pub async fn hour_keys(store: &Store, environment: &str) -> Result<Vec<HourKey>> {
+    keys(store, environment, |_| true).await
+}
+
+/// As [`hour_keys`], of the dates for which `of` is true.
+pub(crate) async fn keys(
+    store: &Store,
+    environment: &str,
+    of: impl Fn(&str) -> bool,
+) -> Result<Vec<HourKey>> {
+    let root = layout::environment(environment);
+    let mut keys = Vec::new();
+    for date in store.folders(&root).await? {
+        if date.starts_with("date=") && of(&date) {
+            for hour in store.folders(&format!("{root}/{date}")).await? {
+                keys.extend(format!("{date}/{hour}").parse::<HourKey>());
+            }
+        }
+    }
+    keys.sort_unstable();
+    Ok(keys)
+}
+
 impl Hour {
     /// Lists the objects of an hour.
     ///

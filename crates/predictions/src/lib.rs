@@ -34,7 +34,7 @@ mod verdict;
 pub use compaction::{Compacted, compact};
 pub use export::{ExportFormat, RecordExport};
 pub use forgetting::{Forgotten, forget};
-pub use hour::{Hour, hours};
+pub use hour::{Hour, hour_keys, hours};
 pub use layout::HourKey;
 pub use log_state::log_state;
 pub use prediction_log::{LogCounts, NameOf, PredictionLog, PredictionLogSettings, RawRecord};

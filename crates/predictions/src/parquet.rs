@@ -14,7 +14,11 @@ use polars_parquet::{
         ZstdLevel, get_dtype_encoding, row_group_iter, schema_to_metadata_key, to_parquet_schema,
     },
 };
-use std::{fmt::Display, io::Cursor};
+use std::{
+    fmt::Display,
+    io::{self, Cursor, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// The most records of a group of rows that is read.
 const MOST_GROUP: usize = 65_536;
@@ -27,17 +31,40 @@ const SCHEMA_KEY: &str = "botops.schema";
 /// The most records of a file that is read.
 const MOST_RECORDS: usize = 1 << 28;
 
+/// The bytes that a writer has made and nobody has taken.
+#[derive(Clone, Default)]
+struct Made(Arc<Mutex<Vec<u8>>>);
+
+impl Made {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Made {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes a file in memory, group by group.
 pub(crate) struct ParquetWriter {
-    writer: FileWriter<Vec<u8>>,
+    writer: FileWriter<Made>,
+    made: Made,
     group: Vec<Record>,
     n_records: u64,
 }
 
 impl ParquetWriter {
     pub(crate) fn new() -> Result<Self> {
-        let writer = FileWriter::try_new(Vec::new(), schema(), options()?).map_err(unwritten)?;
-        Ok(Self { writer, group: Vec::new(), n_records: 0 })
+        let made = Made::default();
+        let writer = FileWriter::try_new(made.clone(), schema(), options()?).map_err(unwritten)?;
+        Ok(Self { writer, made, group: Vec::new(), n_records: 0 })
     }
 
     /// Adds a record.
@@ -52,7 +79,7 @@ impl ParquetWriter {
         self.n_records
     }
 
-    /// Ends the file. Returns its bytes and the number of records.
+    /// Ends the file. Returns its bytes that were not taken, and the number of records.
     pub(crate) fn finish(mut self) -> Result<(Vec<u8>, u64)> {
         if !self.group.is_empty() {
             self.write_group()?;
@@ -62,7 +89,12 @@ impl ParquetWriter {
             KeyValue { key: SCHEMA_KEY.to_owned(), value: Some(SCHEMA.to_owned()) },
         ];
         self.writer.end(Some(metadata)).map_err(unwritten)?;
-        Ok((self.writer.into_inner(), self.n_records))
+        Ok((self.made.take(), self.n_records))
+    }
+
+    /// Takes the bytes that were not taken yet.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        self.made.take()
     }
 
     fn write_group(&mut self) -> Result<()> {

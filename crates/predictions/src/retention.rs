@@ -1,7 +1,7 @@
 //! Hours past the retention, and hours that a wrong clock wrote.
 
 use crate::{
-    hour::Hour,
+    hour::{Hour, keys},
     layout::{self, HourKey},
 };
 use botops_findings::{Finding, Place, Result, Severity};
@@ -101,21 +101,6 @@ pub async fn wrong_clocks(
         "set the clock of the server right; its records are kept, at the time that it believed";
     let place = Place { file: Some(layout::hour(environment, *first)), ..Place::default() };
     Ok(Some(Finding::new("BOT-6216", Severity::Warning, message, help).at(place)))
-}
-
-/// Returns the hours on the dates for which `of` is true, sorted. Folders that are no hours are left out.
-async fn keys(store: &Store, environment: &str, of: impl Fn(&str) -> bool) -> Result<Vec<HourKey>> {
-    let root = layout::environment(environment);
-    let mut keys = Vec::new();
-    for date in store.folders(&root).await? {
-        if date.starts_with("date=") && of(&date) {
-            for hour in store.folders(&format!("{root}/{date}")).await? {
-                keys.extend(format!("{date}/{hour}").parse::<HourKey>());
-            }
-        }
-    }
-    keys.sort_unstable();
-    Ok(keys)
 }
 
 /// Returns the folder of the date of an hour.

@@ -11,7 +11,7 @@ use crate::cli::{
     session::{context::Context, provenance},
 };
 use botops_findings::{Fault, FaultKind, Finding, Result};
-use botops_predictions::{Hour, HourKey, compact, expire, hours, wrong_clocks};
+use botops_predictions::{Hour, HourKey, compact, expire, hour_keys, wrong_clocks};
 use botops_store::Store;
 use chrono::TimeDelta;
 use std::time::Duration;
@@ -58,46 +58,54 @@ pub(super) fn run(args: &CompactArgs, context: &Context) -> Result<Outcome> {
             });
         }
         findings.extend(wrong_clocks(&store, environment, now).await?);
-        let mut failed = None;
+        let (mut failed, mut failed_hours) = (None, Vec::new());
         // Hours of wrong clocks lie before the retention, and are kept.
-        for hour in hours(&store, environment, None, until).await? {
-            let is_expired = args.dry_run && before.is_some_and(|before| hour.key < before);
-            if is_expired || hour.segments.is_empty() && hour.obsolete.is_empty() {
+        for key in hour_keys(&store, environment).await? {
+            let is_expired = args.dry_run && before.is_some_and(|before| key < before);
+            if is_expired || until.is_some_and(|until| key >= until) {
                 continue;
             }
-            let key = hour.key;
-            match of_hour(&store, environment, hour, args.dry_run).await {
-                Ok(Some((done, found))) => {
+            match of_hour(&store, environment, key, args.dry_run).await {
+                Ok(Folded::Now(done, found)) => {
                     answer.hours.push(done);
                     findings.extend(found);
                 }
-                Ok(None) => answer.elsewhere += 1,
+                Ok(Folded::Before) => {}
+                Ok(Folded::Elsewhere) => answer.elsewhere += 1,
                 // It concerns this hour alone.
                 Err(fault) if matches!(fault.kind(), FaultKind::Gate | FaultKind::Policy) => {
-                    failed = failed.or(Some((key, fault)));
+                    failed_hours.push(format!("`{key}`"));
+                    failed = failed.or(Some(fault));
                 }
                 Err(fault) => return Err(fault),
             }
         }
-        Ok::<_, Fault>(failed)
+        Ok::<_, Fault>(failed.map(|fault| (fault, failed_hours)))
     })??;
-    if let Some((key, fault)) = failed {
-        let done = answer.hours.len();
-        return Err(fault.hint(format!("`{key}` is as it was; {done} other hours were compacted")));
+    if let Some((fault, hours)) = failed {
+        let (hours, done) = (hours.join(", "), answer.hours.len());
+        return Err(fault.hint(format!("left as it was: {hours}; other hours compacted: {done}")));
     }
     let text = text::compacted(&answer);
     Ok(Outcome::done(&answer, text).findings(findings))
 }
 
-/// Compacts an hour; `None` if another process did it.
-async fn of_hour(
-    store: &Store,
-    environment: &str,
-    mut hour: Hour,
-    dry_run: bool,
-) -> Result<Option<(CompactedHour, Vec<Finding>)>> {
-    for is_last in [false, true] {
-        let key = hour.key;
+/// The outcome of an hour.
+enum Folded {
+    Now(CompactedHour, Vec<Finding>),
+    /// There was nothing to do.
+    Before,
+    /// Another process does it.
+    Elsewhere,
+}
+
+/// Compacts an hour. If another process was faster, what that one left is compacted.
+async fn of_hour(store: &Store, environment: &str, key: HourKey, dry_run: bool) -> Result<Folded> {
+    for is_first in [true, false] {
+        let hour = Hour::list(store, environment, key).await?;
+        if hour.segments.is_empty() && hour.obsolete.is_empty() {
+            return Ok(if is_first { Folded::Before } else { Folded::Elsewhere });
+        }
         match compact(store, &hour, dry_run).await {
             Ok(done) => {
                 let of_hour = CompactedHour {
@@ -109,17 +117,11 @@ async fn of_hour(
                     damaged: done.damaged,
                     removed: done.removed,
                 };
-                return Ok(Some((of_hour, done.findings)));
+                return Ok(Folded::Now(of_hour, done.findings));
             }
-            Err(fault) if fault.kind() == FaultKind::Conflict && !is_last => {
-                hour = Hour::list(store, environment, key).await?;
-                if hour.segments.is_empty() {
-                    return Ok(None);
-                }
-            }
-            Err(fault) if fault.kind() == FaultKind::Conflict => return Ok(None),
+            Err(fault) if fault.kind() == FaultKind::Conflict => {}
             Err(fault) => return Err(fault),
         }
     }
-    Ok(None)
+    Ok(Folded::Elsewhere)
 }

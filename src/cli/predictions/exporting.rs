@@ -16,6 +16,9 @@ use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_predictions::{ExportFormat, RecordExport};
 
+/// The number of records after which the bytes so far are written.
+const AT_ONCE: u64 = 4_096;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
@@ -42,24 +45,35 @@ pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<Outcome> {
     let filter = args.filter.filter(provenance::now()?)?;
     let (store, environment) = log(context)?;
     let mut export = RecordExport::new(format)?;
-    let mut refused = None;
+    // The file appears once it is whole. A dry run only compares: an existing file with other content needs `--force`.
+    let mut file = if args.dry_run { None } else { Some(output.create()?) };
+    let (mut n, mut compared) = (0_u64, Vec::new());
+    let mut written = Ok(());
+    let mut write = |bytes: Vec<u8>| match &mut file {
+        Some(file) => file.write(&bytes),
+        None => {
+            compared.extend(bytes);
+            Ok(())
+        }
+    };
     let findings = context.wait(filter.records(&store, environment, |record| {
-        if refused.is_none()
-            && let Err(fault) = export.add(record)
-        {
-            refused = Some(fault);
+        n += 1;
+        if written.is_ok() {
+            written = export.add(record);
+        }
+        if written.is_ok() && n.is_multiple_of(AT_ONCE) {
+            written = write(export.take());
         }
     }))??;
-    if let Some(fault) = refused {
-        return Err(fault);
-    }
-    let (bytes, records) = export.finish()?;
+    written?;
+    let (rest, records) = export.finish()?;
     if records == 0 {
         return Err(nothing(environment));
     }
-    match args.dry_run {
-        true => output.check_content(&bytes)?,
-        false => output.write(&bytes)?,
+    write(rest)?;
+    match file {
+        Some(file) => file.publish()?,
+        None => output.check_content(&compared)?,
     }
     let answer = Exported { environment, out: args.out.shown(), records, dry_run: args.dry_run };
     let verb = if args.dry_run { "would write" } else { "wrote" };
