@@ -2,9 +2,9 @@
 //!
 //! `cargo bench --bench estimates` divides `datasets/support` (and BANKING77, if `BOTOPS_BANKING77_DIR` names its folder)
 //! four times. A model is trained and calibrated on one side; weeks of 500 messages are drawn from the other, with shares
-//! of the intents from a uniform Dirichlet distribution: 200 weeks of each data set. Then each intent of the support set (and five
+//! of the intents from a uniform Dirichlet distribution: 200 weeks of each data set. Then each of four intents of the support set (and three
 //! of BANKING77) is left out of training and makes up a quarter of a week: the new product. At last the two recorded weeks of
-//! `datasets/support/traffic.jsonl`, of which the second has new products.
+//! `datasets/support/traffic.jsonl`, of which the second has new products. `-- weeks`, `-- new` and `-- recorded` measure one part.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 #[path = "process/cpu.rs"]
@@ -271,21 +271,33 @@ fn recorded(data: &Dataset, folder: &Path) {
 }
 
 fn main() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/support");
+    let asked: Vec<String> = env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let is_asked = |part: &str| asked.is_empty() || asked.iter().any(|it| it == part);
+    let folder = Path::new("datasets/support");
     let read = |path: PathBuf| {
         datasets::read(&path, &ReadOptions::default()).expect("the data set is readable")
     };
-    let support = read(folder.join("utterances.csv"));
-    recorded(&support, &folder);
-    let intents = ["complaint", "technical_support", "billing_question", "order_status"];
-    new_product("support", &support, &intents);
-    coverage("support", &support);
+    let mut sets = vec![(
+        "support",
+        read(folder.join("utterances.csv")),
+        vec!["complaint", "technical_support", "billing_question", "order_status"],
+    )];
     if let Some(folder) = env::var_os("BOTOPS_BANKING77_DIR") {
         let folder = PathBuf::from(folder);
         let mut banking = read(folder.join("train.csv"));
         banking.records.extend(read(folder.join("test.csv")).records);
-        let intents = ["lost_or_stolen_card", "top_up_failed", "exchange_rate"];
-        new_product("banking77", &banking, &intents);
-        coverage("banking77", &banking);
+        let intents = vec!["lost_or_stolen_card", "top_up_failed", "exchange_rate"];
+        sets.push(("banking77", banking, intents));
+    }
+    if is_asked("recorded") {
+        recorded(&sets[0].1, folder);
+    }
+    for (name, data, intents) in &sets {
+        if is_asked("new") {
+            new_product(name, data, intents);
+        }
+        if is_asked("weeks") {
+            coverage(name, data);
+        }
     }
 }
