@@ -14,8 +14,8 @@ use botops_datasets::{self as datasets, Dataset, ReadOptions, Record};
 use botops_labels::OOS;
 use botops_models::{IntentModel, ModelSpec, Sample, Silent, TrainingInput, train_and_judge};
 use botops_monitoring::{
-    AccuracyEstimate, ConfidenceCounts, EstimateReference, EstimateSpec, Judged, UnreliableReason,
-    estimate_accuracy,
+    AccuracyEstimate, ConfidenceCounts, EstimateReference, EstimateSpec, Judged, Told,
+    UnreliableReason, estimate_accuracy,
 };
 use botops_spec::Spec as _;
 use botops_splits::{SplitSpec, split};
@@ -47,7 +47,15 @@ struct Seen {
     intent: usize,
     confidence: f64,
     declined: bool,
-    is_right: bool,
+    told: Told,
+}
+
+fn told(truth: &str, predicted: &str) -> Told {
+    match truth {
+        OOS => Told::OutOfScope,
+        _ if truth == predicted => Told::Right,
+        _ => Told::Wrong,
+    }
 }
 
 fn trained<'a>(records: impl Iterator<Item = &'a Record>) -> Trained {
@@ -80,7 +88,7 @@ impl Trained {
                 intent: found.intent,
                 confidence: found.confidence,
                 declined: found.fallback,
-                is_right: self.intents[found.intent] == truth,
+                told: told(truth, &self.intents[found.intent]),
             });
         }
         seen
@@ -93,8 +101,8 @@ impl Trained {
     ) -> AccuracyEstimate {
         let mut counts = ConfidenceCounts::default();
         for (i, it) in week.enumerate() {
-            let right = is_labelled(i).then_some(it.is_right);
-            counts.add_prediction(&self.intents[it.intent], it.confidence, it.declined, right);
+            let told = is_labelled(i).then_some(it.told);
+            counts.add_prediction(&self.intents[it.intent], it.confidence, it.declined, told);
         }
         let reference = EstimateReference {
             intents: &self.intents,
@@ -243,7 +251,7 @@ fn recorded(data: &Dataset, folder: &Path) {
             intent: found.intent,
             confidence: found.confidence,
             declined: found.fallback,
-            is_right: truth == Some(trained.intents[found.intent].as_str()),
+            told: told(truth.unwrap_or(OOS), &trained.intents[found.intent]),
         };
         let is_second = text("at").expect("each line has a time") >= "2026-11-02";
         weeks[usize::from(is_second)].push((seen, truth.is_some()));

@@ -63,7 +63,8 @@ impl Default for EstimateSpec {
 
 /// The accuracy of a model in a window, expected from its confidence (CBPE), and the realised one beside it.
 ///
-/// Both count a message whose true intent is out of scope as wrong.
+/// Both count a message whose true intent is out of scope as wrong if the reference has such messages. Otherwise both are
+/// about messages in scope, as far as labels tell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccuracyEstimate {
     /// The number of records.

@@ -98,6 +98,11 @@ pub fn estimate_accuracy(
     spec: &EstimateSpec,
 ) -> Result<AccuracyEstimate> {
     check(reference, current, spec)?;
+    let labelled_oos = current.labelled_oos();
+    let has_oos =
+        reference.judged.iter().any(|it| usize::from(it.truth) >= reference.intents.len());
+    let in_scope = (!has_oos).then(|| current.in_scope());
+    let current = in_scope.as_ref().unwrap_or(current);
     let model = Model::of(reference, current)?;
     let ones = |n: usize| vec![1_u32; n];
     let counts = model.count(&ones(model.cell_of.len()));
@@ -145,6 +150,15 @@ pub fn estimate_accuracy(
     };
     let floor = quantiles(&draws, CHECK_LEVEL, |draw| draw.mean_confidence)[0];
     estimate.reasons = reasons(reference, current, &estimate, spec, &fitted, floor);
+    let [n_oos, n_labelled] = labelled_oos;
+    if !has_oos && wilson(n_oos, n_labelled, CHECK_LEVEL)[0] > MOST_GROWTH {
+        estimate.reasons.push(Unreliable {
+            reason: UnreliableReason::OutOfScope,
+            text: format!(
+                "{n_oos} of {n_labelled} labelled messages are out of scope, and the reference has none"
+            ),
+        });
+    }
     if let Some(why) = new_input {
         estimate.reasons.push(Unreliable {
             reason: UnreliableReason::NewInput,

@@ -1,8 +1,8 @@
 //! Estimates against the accuracy of weeks whose truths are known.
 
 use crate::{
-    AccuracyEstimate, ConfidenceCounts, EstimateReference, EstimateSpec, Judged, UnreliableReason,
-    estimate_accuracy, estimation::normal,
+    AccuracyEstimate, ConfidenceCounts, EstimateReference, EstimateSpec, Judged, Told,
+    UnreliableReason, estimate_accuracy, estimation::normal,
 };
 use botops_stats::random::Random;
 
@@ -72,8 +72,13 @@ fn drawn(random: &mut Random, shares: &[f64]) -> usize {
 fn counts(intents: &[String], week: &[Seen], labelled: impl Fn(&Seen) -> bool) -> ConfidenceCounts {
     let mut counts = ConfidenceCounts::default();
     for seen in week {
-        let right = labelled(seen).then_some(seen.truth == seen.predicted);
-        counts.add_prediction(&intents[seen.predicted], seen.p, seen.p < 0.35, right);
+        let told = match seen.truth {
+            truth if truth == seen.predicted => Told::Right,
+            truth if truth < intents.len() => Told::Wrong,
+            _ => Told::OutOfScope,
+        };
+        let told = labelled(seen).then_some(told);
+        counts.add_prediction(&intents[seen.predicted], seen.p, seen.p < 0.35, told);
     }
     counts
 }
@@ -213,9 +218,32 @@ fn too_little_new_texts_declined_and_foreign_predictions_are_said() {
     // One intent, and a model that is always right.
     let one = [Judged { truth: 0, predicted: 0, p: 1.0 }; 400];
     let mut sure = ConfidenceCounts::default();
-    (0..200).for_each(|_| sure.add_prediction("only", 1.0, false, Some(true)));
+    (0..200).for_each(|_| sure.add_prediction("only", 1.0, false, Some(Told::Right)));
     let found = estimated(&["only".to_owned()], &one, &sure);
     assert!(found.reliable && found.expected > 0.99, "{found:?}");
+}
+
+#[test]
+fn without_messages_out_of_scope_in_the_reference_the_labels_of_the_others_are_compared() {
+    let (n_intents, names) = (6, intents(6));
+    let mut random = Random::new(12);
+    let judged = reference(&mut random, 2_000, n_intents, 0);
+    let mut week = |oos: usize| -> Vec<Seen> {
+        (0..600)
+            .map(|i| {
+                let truth = if i < oos { n_intents } else { i % n_intents };
+                message(&mut random, truth, n_intents, SEPARATION, SEPARATION)
+            })
+            .collect()
+    };
+    let few = week(12);
+    let estimate = estimated(&names, &judged, &counts(&names, &few, |_| true));
+    let realised = estimate.realised.unwrap();
+    assert_eq!((realised.accuracy.n, realised.within, estimate.reliable), (588, Some(true), true));
+    let many = week(90);
+    let estimate = estimated(&names, &judged, &counts(&names, &many, |_| true));
+    assert!(has(&estimate, UnreliableReason::OutOfScope), "{estimate:?}");
+    assert_eq!(estimate.realised.unwrap().accuracy.n, 510);
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub use accuracy::{
 };
 pub use accuracy_counts::{AccuracyCounts, window_accuracy};
 pub use business::{Business, BusinessCounts, BusinessGroup};
-pub use confidence_counts::ConfidenceCounts;
+pub use confidence_counts::{ConfidenceCounts, Told};
 pub use estimate::{
     ASSUMPTION, AccuracyEstimate, EstimateReference, EstimateSpec, MovedShare, OutOfScopeShare,
     RealisedAccuracy, Unreliable, UnreliableReason,
