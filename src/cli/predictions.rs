@@ -22,8 +22,8 @@ use crate::cli::{
 use botops_conversations::{Conversations, ErasureAct, Names};
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_predictions::{
-    GroupKey, Query, Record, Verdicts, forget, hours, read_verdicts, record_verdicts,
-    unknown_messages, wrong_clocks,
+    GroupKey, Query, Record, SourceClass, Verdict, Verdicts, forget, hours, record_verdicts,
+    resolve, stored_verdicts, unknown_messages, wrong_clocks,
 };
 use botops_registry::check_author;
 use botops_stats::intervals::wilson;
@@ -74,6 +74,36 @@ struct QueryArgs {
     /// Group by day, hour, intent, arm, model, language, endpoint or fallback, separated by commas
     #[arg(long, value_name = "KEYS", value_delimiter = ',', default_value = "day")]
     by: Vec<String>,
+    /// Count accuracy from the verdicts of these sources, separated by commas
+    #[arg(
+        long,
+        value_name = "SOURCES",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "reviewers"
+    )]
+    accuracy_of: Vec<AccuracyOf>,
+}
+
+/// The sources of verdicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum AccuracyOf {
+    /// Reviewers, whose verdicts are labels
+    Reviewers,
+    /// Persons who took a conversation over
+    Agents,
+    /// Users of the bot
+    Users,
+}
+
+impl AccuracyOf {
+    fn source(self) -> SourceClass {
+        match self {
+            Self::Reviewers => SourceClass::Reviewer,
+            Self::Agents => SourceClass::Agent,
+            Self::Users => SourceClass::EndUser,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -159,11 +189,16 @@ fn query(args: &QueryArgs, context: &Context) -> Result<Outcome> {
     let filter = args.filter.filter(now)?;
     let (store, environment) = log(context)?;
     let question = Query { filter, by };
-    let (answered, verdicts, clocks) = context.wait(async {
+    let sources: Vec<SourceClass> = args.accuracy_of.iter().map(|it| it.source()).collect();
+    let (answered, verdicts, clocks, not_counted) = context.wait(async {
         let clocks = wrong_clocks(&store, environment, now).await?;
-        let verdicts = read_verdicts(&store, environment).await?;
+        let (stored, findings) = stored_verdicts(&store, environment).await?;
+        let (counted, others): (Vec<Verdict>, Vec<Verdict>) =
+            stored.into_iter().partition(|verdict| sources.contains(&verdict.source));
+        let verdicts = Verdicts { findings, ..resolve(counted) };
         let answered = question.answer(&store, environment, &verdicts).await?;
-        Ok::<_, Fault>((answered, verdicts, clocks))
+        let not_counted = others.iter().filter(|verdict| verdict.intent.is_some()).count();
+        Ok::<_, Fault>((answered, verdicts, clocks, not_counted as u64))
     })??;
     if answered.n == 0 {
         return Err(nothing(environment));
@@ -178,6 +213,7 @@ fn query(args: &QueryArgs, context: &Context) -> Result<Outcome> {
         by: args.by.iter().map(|name| name.trim()).collect(),
         n: answered.n,
         contradicted: verdicts.contradicted,
+        not_counted,
         label_delay: answered.label_delay,
         unknown_verdicts: answered.unknown_verdicts,
         rows: rows.collect(),

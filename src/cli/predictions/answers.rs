@@ -30,6 +30,8 @@ pub(super) struct Counted<'a> {
     pub(super) n: u64,
     /// The number of messages on which verdicts differ.
     pub(super) contradicted: u64,
+    /// The number of verdicts on intents, of any time, from sources that were not asked for.
+    pub(super) not_counted: u64,
     /// The time between a message and the verdict on it.
     pub(super) label_delay: Option<LabelDelay>,
     /// The number of messages with a verdict that the log does not have; none if only a part of the time was asked for.

@@ -53,6 +53,10 @@ pub(super) fn counted(answer: &Counted<'_>) -> String {
             "{n} verdicts that differ: the most trusted source counts, then the latest\n"
         ));
     }
+    if answer.not_counted > 0 {
+        let n = tables::counted(answer.not_counted, "verdict", "verdicts");
+        text.push_str(&format!("{n} of other sources not counted: see `--accuracy-of`\n"));
+    }
     if let Some(LabelDelay { median_ms, p95_ms, .. }) = answer.label_delay {
         let [median, most] = [median_ms, p95_ms].map(shown);
         text.push_str(&format!("label delay: median {median}, 95 % within {most}\n"));
