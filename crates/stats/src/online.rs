@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn levels_sum_to_the_wealth_and_discoveries_earn_more() {
         let spent: f64 = (1..=2_000_000).map(|t| lord_level(t, &[], 0.05)).sum();
-        assert!(spent < 0.025 && spent > 0.02, "{spent}");
+        // The sum converges slowly: two million tests spend a little more than half of the wealth.
+        assert!(spent < 0.025 && spent > 0.013, "{spent}");
         // gamma_1 = 0.0772 ln 2; gamma_2 = 0.0772 ln 2 / (2 exp(sqrt(ln 2))).
         assert!((lord_level(1, &[], 0.05) - 0.025 * 0.077_208_38 * 2_f64.ln()).abs() < 1e-12);
         let second = 0.025 * 0.077_208_38 * 2_f64.ln() / (2.0 * 2_f64.ln().sqrt().exp());
