@@ -84,7 +84,7 @@ struct Candidate<'a> {
 #[derive(Default)]
 struct Window {
     messages: Vec<Message>,
-    /// Messages before the window that a reviewer labelled.
+    /// Messages that a reviewer labelled before the window, or in a conversation that is left out of it.
     earlier: Vec<Message>,
     verdicts: BTreeMap<RecordKey, Truth>,
     without_text: u64,
@@ -257,7 +257,7 @@ async fn read(work: &Work<'_>, period: &Period, sides: &Sides) -> Result<(Window
                 && let Some(message) = message(record)
             {
                 window.verdicts.insert(key, verdict.clone());
-                window.earlier.push(message);
+                window.set_aside(message);
             }
             return;
         }
@@ -301,11 +301,25 @@ impl Window {
         let scattered = |message: &Message| sides.scattered(&message.conversation);
         if scattered(&message) < self.kept_share {
             self.messages.push(message);
+        } else {
+            self.set_aside(message);
         }
         while self.messages.len() > most {
             self.kept_share /= 2.0;
             let share = self.kept_share;
-            self.messages.retain(|message| scattered(message) < share);
+            let all = std::mem::take(&mut self.messages);
+            let (kept, others): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|message| scattered(message) < share);
+            self.messages = kept;
+            others.into_iter().for_each(|message| self.set_aside(message));
+        }
+    }
+
+    /// Keeps a message that is not one of the window for its label, if a reviewer gave it one.
+    fn set_aside(&mut self, message: Message) {
+        let label = self.verdicts.get(&message.key);
+        if label.is_some_and(|verdict| verdict.source == SourceClass::Reviewer) {
+            self.earlier.push(message);
         }
     }
 
@@ -445,4 +459,88 @@ fn write_lines<T: Serialize>(made: &Path, name: &str, values: &[T]) -> Result<()
         bytes.push(b'\n');
     }
     write_bytes(made, name, &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(n: u32, conversation: u32) -> Message {
+        Message {
+            key: (format!("r-{n}"), 0),
+            at: i64::from(n),
+            conversation: format!("c-{conversation}"),
+            text: format!("text {n}"),
+            lang: None,
+            predicted: "a".to_owned(),
+            confidence: f64::from(n % 7) / 10.0,
+        }
+    }
+
+    fn truth(source: SourceClass) -> Truth {
+        Truth { at: 1, intent: "b".to_owned(), source }
+    }
+
+    fn window(messages: impl Iterator<Item = Message>, most: usize) -> Window {
+        let sides = Sides { salt: "s".into(), test_share: 0.5 };
+        let mut window = Window { kept_share: 1.0, ..Window::default() };
+        window.verdicts.insert(("r-1".into(), 0), truth(SourceClass::Reviewer));
+        window.verdicts.insert(("r-2".into(), 0), truth(SourceClass::EndUser));
+        messages.for_each(|message| window.add(message, &sides, most));
+        let order = |a: &Message, b: &Message| a.at.cmp(&b.at);
+        window.messages.sort_by(order);
+        window.earlier.sort_by(order);
+        window
+    }
+
+    #[test]
+    fn a_window_with_too_many_messages_keeps_whole_conversations_in_any_order() {
+        let forward = window((0..1_000).map(|n| message(n, n / 4)), 300);
+        let backward = window((0..1_000).rev().map(|n| message(n, n / 4)), 300);
+        assert_eq!(forward.messages, backward.messages);
+        assert_eq!(forward.earlier, backward.earlier);
+        assert!((150..=300).contains(&forward.messages.len()), "{}", forward.messages.len());
+        let mut by_conversation: BTreeMap<&str, u32> = BTreeMap::new();
+        for message in &forward.messages {
+            *by_conversation.entry(&message.conversation).or_default() += 1;
+        }
+        assert!(by_conversation.values().all(|n| *n == 4), "{by_conversation:?}");
+        // A label is never lost.
+        let labelled = |window: &Window| {
+            let all = window.messages.iter().chain(&window.earlier);
+            all.filter(|message| message.key.0 == "r-1").count()
+        };
+        assert_eq!(
+            (labelled(&forward), labelled(&window((0..2_000).map(|n| message(n, n)), 1))),
+            (1, 1)
+        );
+    }
+
+    #[test]
+    fn candidates_are_those_that_people_contradict_then_those_of_low_confidence() {
+        let sides = Sides { salt: "s".into(), test_share: 0.5 };
+        let window = window((0..200).map(|n| message(n, n)), 1_000);
+        let candidates = window.candidates(&sides);
+        let (test, train): (Vec<&Candidate<'_>>, Vec<&Candidate<'_>>) =
+            candidates.iter().partition(|candidate| candidate.side == "test");
+        assert_eq!(test.len(), MOST_TEST_CANDIDATES);
+        assert!(candidates.iter().all(|candidate| candidate.request_id != "r-1"));
+        let said: Vec<&str> =
+            candidates.iter().filter(|it| it.said.is_some()).map(|it| it.request_id).collect();
+        let is_test = |n: u32| sides.is_test(&format!("c-{n}"));
+        if !is_test(2) {
+            assert_eq!((said, train[0].request_id), (vec!["r-2"], "r-2"));
+        }
+        let rest = &train[usize::from(!is_test(2))..];
+        assert!(rest.windows(2).all(|pair| pair[0].confidence <= pair[1].confidence));
+        // The truth of the traffic is that of reviewers, on the test side only.
+        let truths: Vec<String> = window
+            .traffic(&sides)
+            .into_iter()
+            .filter(|record| record.truth.is_some())
+            .map(|record| record.text)
+            .collect();
+        let expected = if is_test(1) { vec!["text 1".to_owned()] } else { Vec::new() };
+        assert_eq!(truths, expected);
+    }
 }
