@@ -138,6 +138,7 @@ fn train(
         dialogue: prepared.dialogue.clone(),
         lineage: prepared.lineage(),
         annotated: &pipelines::annotated(&prepared.training.usable.accepted),
+        lookups: prepared.training.usable.accepted.lookups.clone(),
     };
     let model = pipelines::train_with_profile(input, &prepared.training.usable.accepted, &progress)
         .map_err(|fault| named(fault, &args.data))?;

@@ -386,6 +386,7 @@ mod tests {
             digest: Digest::of(b""),
             columns: BTreeMap::new(),
             records: records.collect(),
+            lookups: BTreeMap::new(),
         };
         Side { data: vec![data], other: BTreeMap::new() }
     }

@@ -4,7 +4,10 @@
 //! memory does not grow with the file.
 
 use crate::{
-    formats::{encoding, rasa::NonRecords},
+    formats::{
+        encoding,
+        rasa::{NonRecords, Term, TermKind},
+    },
     read_options::{Presence, ReadOptions},
     record::{Cells, Dataset, Record},
     table::{Batch, Origin, ReadPlan, Row, Shape, Table},
@@ -112,7 +115,17 @@ fn read_table(
     }
     let digest = table.digest().unwrap_or_else(|| Digest::of(b""));
     let columns = table.shape().by_role();
-    Ok(Dataset { name: origin.name().to_owned(), digest, columns, records })
+    let lookups = lookups(&table.take_non_records().terms);
+    Ok(Dataset { name: origin.name().to_owned(), digest, columns, records, lookups })
+}
+
+/// Returns the lookup tables among `terms`, by entity; those of one entity are joined in their order.
+fn lookups(terms: &[Term]) -> BTreeMap<String, Vec<String>> {
+    let mut lookups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for term in terms.iter().filter(|term| term.kind == TermKind::Lookup) {
+        lookups.entry(term.name.clone()).or_default().extend(term.examples.iter().cloned());
+    }
+    lookups
 }
 
 /// Returns `options` with a required text: a record without a text is not an utterance.
@@ -428,6 +441,22 @@ mod tests {
         let mut table = Table::open(&Origin::of(&path).unwrap(), &options()).unwrap();
         let batch = table.next().unwrap().unwrap();
         assert!(batch.row(0).cell(0).contains('1'), "{}", batch.row(0).cell(0));
+    }
+
+    #[test]
+    fn the_lookup_tables_of_a_rasa_file_come_with_its_records() {
+        let yaml = "nlu:\n- lookup: city\n  examples: |\n    - Lyon\n- intent: order\n  examples: |\n    - send it\n- lookup: city\n  examples: |\n    - New York\n- synonym: NYC\n  examples: |\n    - big apple\n- lookup: drink\n  examples: |\n    - tea\n";
+        let data = read_bytes(yaml.as_bytes(), "nlu.yml", &options()).unwrap();
+        assert_eq!(data.records.len(), 1);
+        let lookups: Vec<(&str, &[String])> =
+            data.lookups.iter().map(|(name, texts)| (name.as_str(), texts.as_slice())).collect();
+        let texts = |texts: &[&str]| texts.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let (cities, drinks) = (texts(&["Lyon", "New York"]), texts(&["tea"]));
+        assert_eq!(lookups, [("city", cities.as_slice()), ("drink", drinks.as_slice())]);
+        // A part of the data keeps them; a table has none.
+        assert_eq!(crate::part(&data, Vec::new()).lookups, data.lookups);
+        let table = read_bytes(b"text\nsend it\n", "a.csv", &options()).unwrap();
+        assert!(table.lookups.is_empty());
     }
 
     #[test]

@@ -97,6 +97,9 @@ pub struct Dataset {
     pub columns: BTreeMap<String, String>,
     /// The records in the order of the file.
     pub records: Vec<Record>,
+    /// The texts that are an entity, by its name: the lookup tables of a Rasa file. They belong to no record, and the
+    /// tagger of a model learns from them.
+    pub lookups: BTreeMap<String, Vec<String>>,
 }
 
 impl Dataset {

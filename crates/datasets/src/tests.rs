@@ -51,6 +51,7 @@ fn dataset_of<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -
         digest: botops_digest::Digest::of(b""),
         columns,
         records,
+        lookups: Default::default(),
     }
 }
 

@@ -321,6 +321,7 @@ fn a_record_without_an_intent_is_refused_by_its_place() {
         digest: Digest::of(b""),
         columns: BTreeMap::new(),
         records: (1..).zip(intents).map(|(n, intent)| record(n, *intent, None)).collect(),
+        lookups: BTreeMap::new(),
     };
     let some = data(&[Some("a"), Some("oos"), Some(""), None]);
     let fault = intents_of(&some).unwrap_err();

@@ -237,6 +237,7 @@ mod tests {
         let input = TrainingInput {
             dialogue,
             annotated: &annotated,
+            lookups: data.lookups.clone(),
             ..TrainingInput::new(&samples, &spec)
         };
         train(input, &Silent).unwrap()
@@ -289,6 +290,48 @@ mod tests {
         let message =
             "the dialogue expects the tagger to find entities that it did not learn: `voucher`";
         assert_eq!(found(&data(&[]), LearnEntities::Auto, dialogue), finding("BOT-1142", message));
+    }
+
+    /// A made-up name; those with an even number are cities.
+    fn name(i: usize) -> String {
+        const PARTS: [&str; 20] = [
+            "ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so",
+            "tu", "va", "we", "xi", "yo", "zu",
+        ];
+        format!("{}{}", PARTS[i % 20], PARTS[(7 * i + i / 20) % 20])
+    }
+
+    /// Sixteen orders for annotated cities and sixteen for other names, in the same sentence.
+    fn rasa(with_lookup: bool) -> Dataset {
+        let mut yaml = "nlu:\n- intent: order\n  examples: |\n".to_owned();
+        for i in (0..32).step_by(2) {
+            let (city, other) = (name(i), name(i + 1));
+            yaml += &format!("    - book it for [{city}](city)\n    - book it for {other}\n");
+        }
+        yaml += "- intent: greeting\n  examples: |\n";
+        (0..4).for_each(|i| yaml += &format!("    - hello number {i}\n"));
+        if with_lookup {
+            let cities: Vec<String> = (0..40).step_by(2).map(name).collect();
+            let cities = cities.join("\n    - ");
+            yaml += &format!("- lookup: city\n  examples: |\n    - {cities}\n");
+        }
+        read_bytes(yaml.as_bytes(), "nlu.yml", &ReadOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn the_lookup_tables_of_a_rasa_file_teach_names_that_were_never_annotated() {
+        let tags = |data: &Dataset, text: &str| {
+            let model = trained(data, LearnEntities::Auto, DialogueSpec::default());
+            model.tag(text).into_iter().map(|found| found.value).collect::<Vec<_>>()
+        };
+        let with = rasa(true);
+        let (city, other) = (name(38), name(39));
+        assert_eq!(tags(&with, &format!("book it for {city}")), [city.as_str()]);
+        assert!(tags(&with, &format!("book it for {other}")).is_empty(), "it is in no list");
+        let model = trained(&with, LearnEntities::Auto, DialogueSpec::default());
+        assert_eq!(model.tagger().unwrap().lists(), ["city"]);
+        let without = trained(&rasa(false), LearnEntities::Auto, DialogueSpec::default());
+        assert!(without.tagger().unwrap().lists().is_empty());
     }
 
     #[test]

@@ -135,6 +135,7 @@ fn with_one_label(
         digest: data.digest,
         columns: data.columns.clone(),
         records: accepted,
+        lookups: data.lookups.clone(),
     }
 }
 

@@ -116,6 +116,11 @@ fn train(
     let has_tagger = inputs.model.as_ref().is_none_or(|model| model.tagger().is_some());
     let learned_from = accepted.as_ref().unwrap_or(&inputs.data);
     let annotated = if has_tagger { pipelines::annotated(learned_from) } else { Vec::new() };
+    // An earlier version did not learn from the lookup tables of a Rasa file.
+    let mut lookups = learned_from.lookups.clone();
+    if let Some(tagger) = inputs.model.as_ref().and_then(|model| model.tagger()) {
+        lookups.retain(|name, _| tagger.lists().contains(name));
+    }
     // The recorded model holds the encoder it was trained with, unless training fine-tuned the encoder.
     let kept = inputs.model.as_ref().and_then(|model| model.encoder());
     let equipment = match (kept, inputs.spec.head.kind) {
@@ -129,6 +134,7 @@ fn train(
         dialogue: inputs.dialogue.clone(),
         lineage,
         annotated: &annotated,
+        lookups,
     };
     let progress = Training::new(&context.printer);
     // A model of an earlier version has no reference profile, and is made as it was.

@@ -37,6 +37,7 @@ pub(super) fn on_test(
             lineage: Lineage { spec: (*spec).clone(), ..lineage.clone() },
             dialogue: prepared.dialogue.clone(),
             annotated: &annotated,
+            lookups: prepared.training.usable.accepted.lookups.clone(),
             ..TrainingInput::new(&samples, &spec)
         };
         let model = models::train(input, progress)?;

@@ -53,6 +53,12 @@ impl Tagger {
         self.kinds.binary_search_by(|kind| kind.entity.as_str().cmp(entity)).is_ok()
     }
 
+    /// Returns the names of the lookup lists that it learned from, in order.
+    #[must_use]
+    pub fn lists(&self) -> &[String] {
+        &self.lists
+    }
+
     /// Returns the number of weights of attributes.
     #[must_use]
     pub fn n_weights(&self) -> usize {

@@ -35,6 +35,8 @@ pub struct TrainingInput<'a> {
     pub lineage: Lineage,
     /// Utterances with annotated spans, from which the tagger learns; they do not influence the classifier.
     pub annotated: &'a [Annotated<'a>],
+    /// Lists of texts that are an entity, by its name, besides those of the dialogue: the tagger learns from them.
+    pub lookups: BTreeMap<String, Vec<String>>,
 }
 
 impl<'a> TrainingInput<'a> {
@@ -48,6 +50,7 @@ impl<'a> TrainingInput<'a> {
             dialogue: DialogueSpec::default(),
             lineage: Lineage::default(),
             annotated: &[],
+            lookups: BTreeMap::new(),
         }
     }
 }
@@ -81,9 +84,10 @@ pub fn train_and_judge(
     input: TrainingInput<'_>,
     progress: &dyn Progress,
 ) -> Result<(IntentModel, UnseenRecords)> {
-    let TrainingInput { samples, spec, resources, dialogue, lineage, annotated } = input;
+    let TrainingInput { samples, spec, resources, dialogue, lineage, annotated, lookups } = input;
     // The tagger comes first: it takes less time than the classifier, and its faults come early.
-    let tagger = tagger::learn(annotated, &lookups(&dialogue), &spec.entities, spec.seed)?;
+    let lists = lists(&dialogue, lookups);
+    let tagger = tagger::learn(annotated, &lists, &spec.entities, spec.seed)?;
     let samples = spec.intents_of(samples);
     let mut table = FeatureTable::fit(&samples, spec, resources, progress)?;
     let context = TrainingContext { table: &table, spec, resources, progress };
@@ -131,8 +135,11 @@ pub fn train_and_judge(
     Ok((model, unseen))
 }
 
-/// Returns the names of each lookup list of `dialogue`, with their synonyms.
-fn lookups(dialogue: &DialogueSpec) -> BTreeMap<String, Vec<String>> {
+/// Returns the names of each lookup list of `dialogue`, with their synonyms, each followed by those of `lookups`.
+fn lists(
+    dialogue: &DialogueSpec,
+    lookups: BTreeMap<String, Vec<String>>,
+) -> BTreeMap<String, Vec<String>> {
     let names = |entity: &EntitySpec| match entity {
         EntitySpec::Rule(rule) => rule.lookup.as_ref().map(|lookup| {
             let names =
@@ -142,7 +149,12 @@ fn lookups(dialogue: &DialogueSpec) -> BTreeMap<String, Vec<String>> {
         EntitySpec::Pattern(_) => None,
     };
     let lists = dialogue.entities.iter();
-    lists.filter_map(|(kind, entity)| Some((kind.clone(), names(entity)?))).collect()
+    let mut lists: BTreeMap<String, Vec<String>> =
+        lists.filter_map(|(kind, entity)| Some((kind.clone(), names(entity)?))).collect();
+    for (kind, names) in lookups {
+        lists.entry(kind).or_default().extend(names);
+    }
+    lists
 }
 
 /// Fits the head on all records, and its confidence on scores of records that it did not see.

@@ -77,6 +77,7 @@ pub(super) async fn fit(
         dialogue,
         lineage,
         annotated: &annotated,
+        lookups: data.lookups.clone(),
     };
     let trained = train_with_profile(input, data, &progress)?;
     Ok((trained, equipment))

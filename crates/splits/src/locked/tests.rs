@@ -28,6 +28,7 @@ fn data(records: &[(String, String)]) -> Dataset {
         digest: Digest::of(b""),
         columns: BTreeMap::new(),
         records: records.collect(),
+        lookups: BTreeMap::new(),
     }
 }
 

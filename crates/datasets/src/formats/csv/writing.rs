@@ -143,6 +143,7 @@ pub fn part(data: &Dataset, records: Vec<Record>) -> Dataset {
         digest: data.digest,
         columns: data.columns.clone(),
         records,
+        lookups: data.lookups.clone(),
     };
     part.digest = Digest::of(&csv_bytes(&part));
     part

@@ -32,7 +32,8 @@ fn file_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
         })
         .collect();
     let (name, digest) = ("a.parquet".to_owned(), botops_digest::Digest::of(b""));
-    parquet_bytes(&Dataset { name, digest, columns: Default::default(), records }).unwrap()
+    let (columns, lookups) = (Default::default(), Default::default());
+    parquet_bytes(&Dataset { name, digest, columns, records, lookups }).unwrap()
 }
 
 /// Returns the code of the fault of `bytes`; empty if they are read.
