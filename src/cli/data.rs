@@ -1,7 +1,7 @@
 //! `botops data`.
 
 mod conversion;
-mod diff;
+pub(super) mod diff;
 mod duplicates;
 mod export;
 mod import;

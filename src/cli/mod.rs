@@ -233,6 +233,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
             | Verb::Promote(_)
             | Verb::Run(_) => true,
             Verb::Data(args) => args.writes_markdown(),
+            Verb::Pipeline(args) => args.writes_markdown(),
             _ => false,
         },
         Format::Sarif | Format::Junit | Format::Github => {
@@ -242,7 +243,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
     if !has_format {
         return Err(Fault::usage("BOT-1003", "this verb does not support this format")
             .hint("use `--format table` or `--format json`")
-            .hint("`validate` and `run` write every format; `evaluate`, `gate`, `drift`, `promote` and `data profile` write Markdown"));
+            .hint("`validate` and `run` write every format; `evaluate`, `gate`, `drift`, `promote`, `data profile` and `pipeline diff` write Markdown"));
     }
     match verb {
         Verb::Init(args) => init::run(&args, context),

@@ -1,5 +1,7 @@
 //! `botops pipeline`.
 
+mod diff;
+
 use super::{Outcome, run};
 use crate::cli::{session::context::Context, terminal::tables};
 use botops_findings::Result;
@@ -32,12 +34,22 @@ enum Verb {
         #[arg(long)]
         mermaid: bool,
     },
+    /// Compare the data and the models of two states of a pipeline, such as before and after a change
+    Diff(diff::Args),
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
         Verb::Status { pipeline } => status(pipeline, context),
         Verb::Graph { pipeline, mermaid } => graph(pipeline, *mermaid, context),
+        Verb::Diff(args) => diff::run(args, context),
+    }
+}
+
+impl Args {
+    /// Returns whether the answer can be Markdown.
+    pub(crate) fn writes_markdown(&self) -> bool {
+        matches!(self.verb, Verb::Diff(_))
     }
 }
 

@@ -34,6 +34,7 @@ mod stages;
 pub mod state;
 mod status;
 mod stories;
+mod trained_side;
 mod training;
 
 pub use annotations::{annotated, annotation_findings};
@@ -61,4 +62,5 @@ pub use stage_validations::StageValidation;
 pub use state::{Folder, StageRecord, StageVerdict};
 pub use status::{Freshness, StageStatus, status};
 pub use stories::{StoryRules, read_stories, replay, story_findings};
+pub use trained_side::{SidePlan, TrainedSide};
 pub use training::train_with_profile;

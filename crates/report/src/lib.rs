@@ -11,6 +11,7 @@ mod annotations;
 mod behaviour;
 mod card;
 mod cells;
+mod change;
 mod charts;
 mod confidence;
 mod cross_validation;
@@ -38,6 +39,7 @@ mod wording;
 
 pub use annotations::validation_annotations;
 pub use card::{CardData, CardSubject, model_card};
+pub use change::{CHANGE_MARK, Change, change_markdown};
 pub use cross_validation::cross_validation_html;
 pub use data::profile_html;
 pub use decision::decision_html;

@@ -133,11 +133,18 @@ fn is_data(path: &str) -> bool {
 }
 
 fn text(answer: &Answer<'_>) -> String {
-    let review = answer.review;
-    let mut out = format!(
-        "{} -> {}: {} -> {}\n",
+    format!(
+        "{} -> {}: {}",
         botops_text::display(answer.before, 200),
         botops_text::display(answer.after, 200),
+        changes(answer.review)
+    )
+}
+
+/// Renders the numbers of records, and the changes with their samples.
+pub(in crate::cli) fn changes(review: &Review) -> String {
+    let mut out = format!(
+        "{} -> {}\n",
         tables::count(review.records_before),
         tables::counted(review.records_after, "record", "records")
     );

@@ -346,7 +346,7 @@ fn misclassified(report: &EvaluationReport, most: usize) -> String {
 }
 
 /// Renders a comparison: the accuracies, the exact test, and the changed predictions.
-fn against(name: &str, comparison: &Comparison, most: usize) -> String {
+pub(in crate::cli) fn against(name: &str, comparison: &Comparison, most: usize) -> String {
     let mut out = format!(
         "against {name} on the same {} utterances: accuracy {:.3} -> {:.3} ({:+.3}), \
          newly right {}, newly wrong {} ({} of the records), exact McNemar p {}\n",

@@ -40,4 +40,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "git does not ignore the local stores",
         explanation: "`botops init` changes no existing file, and the existing `.gitignore` lacks lines for caches (`.botops/`) and for the local registry and runs. Add them, or these files are committed.",
     },
+    Entry {
+        code: "BOT-1176",
+        kind: Some(FaultKind::Usage),
+        title: "the pipeline has no model to compare",
+        explanation: "`botops pipeline diff` compares the data of two pipelines and the models that they train. It needs the stages `validate`, `split`, `train` and `evaluate`; a `gate` stage adds its rules. `botops data diff` compares data alone.",
+    },
+    Entry {
+        code: "BOT-1177",
+        kind: None,
+        title: "test records that the model before had learned",
+        explanation: "A text of the test side stood in the training data of the side before, so the model before knows its answer. Such records are left out of the comparison of both models. A split with a `lock` keeps every record on its side.",
+    },
 ];

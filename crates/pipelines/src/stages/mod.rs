@@ -410,7 +410,7 @@ async fn evaluate(work: &mut Work<'_>, stage: &EvaluateStage, made: &Path) -> Re
 }
 
 /// Reads the behavioural tests at `path` below `root`, and checks them.
-pub(super) fn read_behaviour(root: &Path, path: &Path) -> Result<Checked<BehaviourSpec>> {
+pub(crate) fn read_behaviour(root: &Path, path: &Path) -> Result<Checked<BehaviourSpec>> {
     BehaviourSpec::read(&root.join(path))?.check().map_err(|fault| fault.file(path))
 }
 
