@@ -1,62 +1,19 @@
 //! `botops data profile`.
 
+mod arguments;
 mod written;
 
-use crate::cli::{
-    Outcome,
-    arguments::{data_args::DataArgs, data_source, out_path::OutPath, output_args::PageArgs},
-    drift::profiles::Shard,
-    session::context::Context,
-    terminal::tables,
-};
+pub(super) use arguments::Args;
+
+use crate::cli::{Outcome, arguments::data_source, session::context::Context, terminal::tables};
 use botops_datasets::{Presence, ReadOptions};
 use botops_findings::Result;
 use botops_profile::{IntentProfile, Lengths, Profile, TextProfile, UNTOLD};
 use botops_report as report;
 use botops_text::{counted, display};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use written::Profiles;
-
-/// Describe a data set: classes, lengths, languages, columns; optionally compared with an earlier version
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// Data file, in any format that `validate` reads; a pattern in quotes; - for standard input; or a file of a snapshot
-    /// such as support@3:train.csv
-    data: PathBuf,
-    /// Earlier version of the data; both are shown with the changes
-    #[arg(long, value_name = "FILE")]
-    against: Option<PathBuf>,
-    /// Write a report page to this file
-    #[arg(long, value_name = "FILE")]
-    html: Option<OutPath>,
-    /// Write the profile that `botops drift` compares to this file, such as week.profile.json; it holds counts and no texts
-    #[arg(long, value_name = "FILE", group = "target")]
-    out: Option<OutPath>,
-    /// Add the predictions of this model to the profile
-    #[arg(long, short, value_name = "MODEL", requires = "target")]
-    model: Option<String>,
-    /// Put only part I of N of the profile into the store; parts count from 0
-    #[arg(long, value_name = "I/N", value_parser = written::shard, group = "target", conflicts_with = "html")]
-    shard: Option<Shard>,
-    /// Merge the N parts that `--shard` put into the store
-    #[arg(long, value_name = "N", requires = "out", conflicts_with = "html", value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    merge: Option<u32>,
-    /// Replace existing files that botops did not write
-    #[arg(long)]
-    force: bool,
-    /// Write nothing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    columns: DataArgs,
-}
-
-impl Args {
-    fn page(&self) -> PageArgs {
-        PageArgs { html: self.html.clone(), force: self.force, dry_run: self.dry_run }
-    }
-}
 
 #[derive(Serialize)]
 struct Answer<'a> {

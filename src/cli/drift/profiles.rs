@@ -1,6 +1,10 @@
 //! Profiles as sides of a comparison: a `.profile.json`, or the training data of a model, as its file tells it.
 
-use super::{Answer, Args, Content, Learned, Side};
+use super::{
+    answer::Answer,
+    arguments::Args,
+    side::{Content, Learned, Side},
+};
 use crate::cli::{
     Exit, Outcome,
     arguments::model_arg::{self, Found},

@@ -1,6 +1,6 @@
 //! `botops data profile --out`, `--shard` and `--merge`: the profile for `botops drift`, at once or in parts.
 
-use super::Args;
+use super::arguments::Args;
 use crate::cli::{
     Outcome,
     arguments::model_arg::{self, Found},
@@ -15,24 +15,6 @@ use botops_findings::{Fault, Result};
 use botops_monitoring::ReferenceProfile;
 use serde::Serialize;
 use std::path::Path;
-
-/// The most parts of one profile.
-const MOST_SHARDS: u32 = 1_000;
-
-/// Parses `I/N`, such as `2/8`.
-pub(super) fn shard(text: &str) -> Result<Shard, String> {
-    let usage = || {
-        format!(
-            "`{text}` is no part: expected I/N, such as 2/8, with I from 0 to N - 1 and at most {MOST_SHARDS} parts"
-        )
-    };
-    let (index, n) = text.split_once('/').ok_or_else(usage)?;
-    let (index, n) = (index.parse().map_err(|_| usage())?, n.parse().map_err(|_| usage())?);
-    match (1..=MOST_SHARDS).contains(&n) && index < n {
-        true => Ok(Shard { index, n }),
-        false => Err(usage()),
-    }
-}
 
 /// A part in the store, or the merged profile, or that of a file in one pass.
 #[derive(Serialize)]
@@ -217,18 +199,4 @@ impl<'a> Profiles<'a> {
 
 fn output(args: &Args) -> Option<Output<'_>> {
     args.out.as_deref().map(|path| Output::new(path, OutputKind::Json("reference"), args.force))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_count_from_zero() {
-        assert_eq!(shard("2/8"), Ok(Shard { index: 2, n: 8 }));
-        assert_eq!(shard("0/1"), Ok(Shard { index: 0, n: 1 }));
-        for text in ["8/8", "1", "/8", "1/0", "-1/8", "0/1001", "a/b", "1/8/2"] {
-            assert!(shard(text).is_err(), "{text}");
-        }
-    }
 }
