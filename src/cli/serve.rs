@@ -4,13 +4,14 @@ use super::Outcome;
 use crate::cli::{
     Printer,
     arguments::model_arg,
+    monitor::settings::{Flags, watched},
     session::{context::Context, conversing},
     terminal::faults::place_prefix,
 };
 use botops_access::Identity;
 use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Registry, Selector};
-use botops_serving::{self as serving, Reloaded, Running, Source};
+use botops_serving::{self as serving, MonitoringSettings, Reloaded, Running, Source};
 use serde::Serialize;
 use std::{
     net::SocketAddr,
@@ -83,6 +84,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         true => None,
         false => predictions::of(context)?,
     };
+    settings.monitoring = match is_file {
+        true => None,
+        false => monitoring(context)?,
+    };
     let answer = context.wait(async {
         settings.conversations = Some(conversations::open(context, kept).await?);
         let running = serving::start(settings, source).await?;
@@ -134,6 +139,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Ok::<_, Fault>(answer)
     })??;
     Ok(Outcome::done(&answer, ""))
+}
+
+/// Returns how a server monitors the environment in force; `None` without `monitoring.every`.
+///
+/// # Errors
+/// Those of the settings and of the store.
+fn monitoring(context: &Context) -> Result<Option<MonitoringSettings>> {
+    let workspace = context.workspace()?;
+    let Some(watch) = watched(workspace, None, Flags::default())? else { return Ok(None) };
+    let store = context.store(&workspace.registry.value)?;
+    Ok(Some(MonitoringSettings { watch, store }))
 }
 
 /// Makes the policy file that the server is started with the policy of the environment, unless it is in force already.

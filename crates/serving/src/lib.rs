@@ -74,6 +74,8 @@ mod log_event;
 mod login;
 mod media_type;
 mod metrics;
+mod monitoring;
+mod monitoring_metrics;
 mod open_inference;
 mod open_inference_tensors;
 mod open_turns;
@@ -150,6 +152,7 @@ pub use cors::Origin;
 pub use deployment_rules::verify_deployments;
 pub use disagreements::{Disagreement, Disagreements, ShadowPrediction};
 pub use listener_settings::{ListenerSettings, MetricsAccess};
+pub use monitoring::MonitoringSettings;
 pub use outgoing::{ActionSettings, check_actions};
 pub use prediction_log::PredictionSettings;
 pub use public_openapi::public_openapi;
@@ -195,6 +198,8 @@ pub struct ServerSettings {
     pub actions: Option<ActionSettings>,
     /// The prediction log. `None` keeps none.
     pub predictions: Option<PredictionSettings>,
+    /// How the server monitors its environment; a server of a file, or of one version, does not. `None` is not at all.
+    pub monitoring: Option<MonitoringSettings>,
 }
 
 /// The source of settings that a running server reads again.

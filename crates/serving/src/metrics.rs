@@ -3,6 +3,7 @@
 //! The request path only adds to atomics, and every label has a fixed set of values.
 
 use crate::limit_metrics::LimitMetrics;
+use crate::monitoring_metrics::MonitoringMetrics;
 
 use crate::prediction_metrics::PredictionMetrics;
 use crate::turn_metrics::TurnMetrics;
@@ -193,6 +194,8 @@ pub(super) struct Metrics {
     pub(super) websockets: WebSocketMetrics,
     /// The prediction log.
     pub(super) predictions: PredictionMetrics,
+    /// The newest report of monitoring.
+    pub(super) monitoring: MonitoringMetrics,
 }
 
 /// Returns the name of an arm in labels.
@@ -287,6 +290,7 @@ impl Metrics {
         let turns = TurnMetrics::register(&mut registry);
         let websockets = WebSocketMetrics::register(&mut registry);
         let predictions = PredictionMetrics::register(&mut registry);
+        let monitoring = MonitoringMetrics::register(&mut registry);
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {
             let arm = arm_name(arm);
             let labels = ArmLabels { model: Arc::clone(&model), arm };
@@ -325,6 +329,7 @@ impl Metrics {
             turns,
             websockets,
             predictions,
+            monitoring,
         }
     }
 

@@ -85,6 +85,7 @@ pub async fn rehearse(
         conversations: Some(in_memory()),
         actions: None,
         predictions: None,
+        monitoring: None,
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     // Nobody else can reach the server, so its feedback is trusted.

@@ -122,6 +122,11 @@ impl Served {
         &self.model
     }
 
+    /// Returns the model, to be kept.
+    pub(super) fn shared_model(&self) -> Arc<IntentModel> {
+        Arc::clone(&self.model)
+    }
+
     /// Returns the address that its dialogue notifies of a hand-off, if there is one.
     pub(super) fn hand_off_webhook(&self) -> Option<String> {
         self.model.dialogue().handoff.as_ref()?.webhook.clone()

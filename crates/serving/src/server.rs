@@ -14,6 +14,7 @@ use super::{
     kept_turns::erase_old_turns,
     key_ring::KeyRing,
     metrics::Metrics,
+    monitoring,
     outgoing::Outgoing,
     prediction_log::Predictions,
     prediction_shipping,
@@ -181,6 +182,16 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     running.tasks.push(tokio::spawn(erase_old_turns(old_turns, times, stop)));
     let (logging, stop) = (Arc::clone(&app), running.stop.subscribe());
     running.tasks.push(control_handle.spawn(prediction_shipping::run(logging, stop)));
+    if let (Some(_), Some(monitoring)) = (&canary, settings.monitoring.clone()) {
+        let (app, environment) = (Arc::clone(&app), settings.environment.clone());
+        let stop = running.stop.subscribe();
+        running.tasks.push(control_handle.spawn(monitoring::run(
+            app,
+            monitoring,
+            environment,
+            stop,
+        )));
+    }
     if let Some(canary) = &canary {
         running.second = canary.is_second();
         let (follower, stop) = (Arc::clone(canary), running.stop.subscribe());

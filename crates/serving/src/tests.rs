@@ -44,6 +44,7 @@ pub(super) fn settings() -> ServerSettings {
         conversations: None,
         actions: Some(crate::ActionSettings::default()),
         predictions: None,
+        monitoring: None,
     }
 }
 

@@ -7,7 +7,10 @@ use super::{
     predictions, protection,
     settings::{actions, webhooks},
 };
-use crate::cli::session::conversing;
+use crate::cli::{
+    monitor::settings::{Flags, watched},
+    session::conversing,
+};
 use botops_access::{Issuers, TokenKeys};
 use botops_conversations::{DataKeys, RedisLimits};
 use botops_findings::{Fault, Finding, Result};
@@ -57,6 +60,7 @@ pub(crate) fn faults(workspace: &Workspace, listen: SocketAddr) -> Vec<Fault> {
     );
     note(conversations::settings(workspace).map(|_| ()));
     note(predictions::settings(workspace).map(|_| ()));
+    note(watched(workspace, None, Flags::default()).map(|_| ()));
     note(policy(workspace));
     found
 }

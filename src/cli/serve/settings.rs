@@ -32,6 +32,7 @@ pub(super) fn server_settings(args: &Args, workspace: &Workspace) -> Result<Serv
         // Opened at the start, and not read again.
         conversations: None,
         predictions: None,
+        monitoring: None,
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {
