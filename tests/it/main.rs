@@ -36,6 +36,7 @@ mod job_summaries;
 mod keys;
 mod killed_actions;
 mod mistakes;
+mod monitor;
 mod older_formats;
 mod out_of_scope;
 mod outputs;

@@ -33,6 +33,7 @@ const WRITERS: [Writer; 31] = [
     writer("predict --out", "predict model.botops --data data.csv --out OUT"),
     writer("drift --html", "drift data.csv data.csv --html OUT"),
     Writer { output: "run --report", line: "run search.yaml --report sarif=OUT", is_run: false },
+    Writer { output: "monitor --html", line: "monitor --model bot --html OUT", is_run: false },
     Writer { output: "promote --html", line: "promote bot@1 --html OUT", is_run: false },
     writer("data import --out", "data import data.csv --out OUT"),
     writer("data import --terms", "data import data.csv --out new.csv --terms OUT"),
