@@ -115,10 +115,11 @@ fn actions(report: &MonitorReport) -> Vec<String> {
 
 /// Returns a reason as a finding.
 pub(crate) fn finding(reason: &Reason) -> Finding {
-    let severity = match reason.code.as_str() {
-        "BOT-6251" => Severity::Warning,
-        _ => Severity::Error,
+    let (code, severity) = match reason.code.as_str() {
+        "BOT-6252" => ("BOT-6252", Severity::Error),
+        "BOT-6253" => ("BOT-6253", Severity::Error),
+        _ => ("BOT-6251", Severity::Warning),
     };
     let help = "see the report: `botops monitor --html monitor.html`";
-    Finding { code: reason.code.clone(), ..Finding::new("", severity, &*reason.message, help) }
+    Finding::new(code, severity, reason.message.clone(), help)
 }
