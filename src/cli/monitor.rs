@@ -13,7 +13,7 @@ use botops_findings::{Fault, Finding, Result};
 use botops_models::IntentModel;
 use botops_monitoring::{
     Evaluated, MonitorLog, MonitorReport, MonitorSpec, MonitorState, Monitored, MonitoredModel,
-    Webhooks, Window, end_schedule, evaluate,
+    Webhooks, Window, end_schedule, evaluate, text_drift::Actions,
 };
 use botops_registry::{CHAMPION, Reference, Registry, Version, parse_time};
 use botops_report as report;
@@ -63,6 +63,9 @@ struct Judged {
     report: MonitorReport,
     /// Words of the window that the reference lacks, with their counts. They are not stored.
     new_words: Vec<(String, u64)>,
+    /// The terms that moved, and candidates for new intents, if the texts drifted. They are not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    texts: Option<Actions>,
     /// The number of the entry in the log; `None` in a dry run.
     entry: Option<u64>,
     /// Whether this call wrote the entry; if not, it says the same already.
@@ -217,7 +220,7 @@ impl Once {
         let mut judged = Vec::new();
         for window in windows {
             let done = evaluate(store, &self.monitored, *window, &self.spec, self.now).await?;
-            let Evaluated { report, new_words, findings: found } = done;
+            let Evaluated { report, new_words, texts, findings: found } = done;
             let recorded = match self.dry_run {
                 true => None,
                 false => Some(log.record(&report).await?),
@@ -231,6 +234,7 @@ impl Once {
             judged.push(Judged {
                 report,
                 new_words,
+                texts,
                 entry: recorded.as_ref().map(|it| it.number),
                 recorded: recorded.is_some_and(|it| it.is_new),
             });

@@ -9,10 +9,14 @@ use crate::{
     report::{
         MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, ReferenceSide, Unjudged,
     },
+    text_drift::{Actions, TextComparison, check_texts},
+    text_sample::TextSample,
     window::Window,
     window_counts::WindowCounts,
 };
-use botops_drift::{DriftReport, DriftSpec, compare_profiles};
+use botops_drift::{
+    DriftCheck, DriftReport, DriftSpec, DriftVerdict, NotJudged, NotJudgedWhy, compare_profiles,
+};
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::IntentModel;
 use botops_predictions::{HourKey, hours};
@@ -115,6 +119,8 @@ pub struct Evaluated {
     pub report: MonitorReport,
     /// Words of the window that the reference lacks, with their counts. They are not stored.
     pub new_words: Vec<(String, u64)>,
+    /// The terms that moved, and candidates for new intents, if the texts drifted. They are not stored.
+    pub texts: Option<Actions>,
     /// The problems of the log, and the reasons of the state.
     pub findings: Vec<Finding>,
 }
@@ -150,18 +156,27 @@ pub async fn evaluate(
     let mut current = WindowCounts::read(log, window, named, &judgements).await?;
     findings.append(&mut current.findings);
     findings.extend(skew(store, environment, now).await?);
-    let reference = match (stored, spec.reference_window) {
-        (Some(profile), _) => {
-            let side = ReferenceSide::Profile { n: profile.columns.n_rows() };
-            Some(("reference profile".to_owned(), side, profile))
-        }
-        (None, Some(length)) => {
+    let earlier = match spec.reference_window {
+        Some(length) => {
             let earlier = window.before(length)?;
             let none = Judgements::default();
             let mut counts = WindowCounts::read(log, earlier, named, &none).await?;
             findings.append(&mut counts.findings);
-            let side = ReferenceSide::Window { window: earlier, n: counts.volume.records };
-            Some((earlier.to_string(), side, counts.profile))
+            Some((earlier, counts))
+        }
+        None => None,
+    };
+    let reference = match (stored, earlier) {
+        (Some(profile), earlier) => {
+            let side = ReferenceSide::Profile { n: profile.columns.n_rows() };
+            let texts = earlier.map(|(_, counts)| counts.texts.into_texts()).unwrap_or_default();
+            Some(Reference { name: "reference profile".to_owned(), side, profile, texts })
+        }
+        (None, Some((earlier, counts))) => {
+            let WindowCounts { profile, texts, volume, .. } = counts;
+            let side = ReferenceSide::Window { window: earlier, n: volume.records };
+            let (name, texts) = (earlier.to_string(), texts.into_texts());
+            Some(Reference { name, side, profile, texts })
         }
         (None, None) => None,
     };
@@ -184,14 +199,23 @@ pub async fn evaluate(
     };
     conclude(&mut report, spec);
     findings.extend(report.reasons.iter().map(crate::conclusion::finding));
-    Ok(Evaluated { report, new_words: done.new_words, findings })
+    Ok(Evaluated { report, new_words: done.new_words, texts: done.texts, findings })
+}
+
+/// The side that a window is compared with.
+struct Reference {
+    name: String,
+    side: ReferenceSide,
+    profile: ReferenceProfile,
+    /// Texts of an earlier window; none if none was read.
+    texts: Vec<String>,
 }
 
 /// A window and its reference, read.
 struct Work {
     current: WindowCounts,
     judgements: Judgements,
-    reference: Option<(String, ReferenceSide, ReferenceProfile)>,
+    reference: Option<Reference>,
     window: Window,
     spec: MonitorSpec,
 }
@@ -200,12 +224,14 @@ struct Work {
 struct Parts {
     report: MonitorReport,
     new_words: Vec<(String, u64)>,
+    texts: Option<Actions>,
 }
 
 impl Work {
     /// Computes accuracies, the estimate and the comparison.
     fn judge(self) -> Result<Parts> {
-        let Self { current, judgements, reference, window, spec } = self;
+        let Self { mut current, judgements, reference, window, spec } = self;
+        let texts = std::mem::replace(&mut current.texts, TextSample::new(0)).into_texts();
         let mut not_judged = Vec::new();
         let mut unjudged = |name: &str, reason: String| {
             not_judged.push(Unjudged { name: name.to_owned(), reason });
@@ -213,7 +239,10 @@ impl Work {
         let accuracy = current.accuracy.finish(&judgements);
         let accuracy = (accuracy.all.labelled > 0).then_some(accuracy);
         let is_enough = current.volume.records >= spec.min_rows as u64;
+        let business = (current.volume.records + current.volume.other_models > 0)
+            .then(|| current.business.finish());
         let (mut drift, mut estimate, mut new_words) = (None, None, Vec::new());
+        let mut actions = None;
         match &reference {
             _ if !is_enough => unjudged(
                 "drift",
@@ -226,14 +255,17 @@ impl Work {
                 "drift",
                 "the model has no reference profile, and no earlier window is named".to_owned(),
             ),
-            Some((name, _, profile)) => {
+            Some(reference) => {
+                let profile = &reference.profile;
                 profile.check_comparable(&current.profile)?;
-                let (report, words) = compare(name, profile, &current, window, &spec)?;
-                new_words = words;
+                let (report, words) = compare(reference, &current, window, &spec)?;
+                let (report, moved) = with_texts(report, reference, &texts, &spec)?;
+                (new_words, actions) = (words, moved);
                 for item in &report.not_judged {
                     unjudged(&format!("drift.{}", item.name), item.reason.clone());
                 }
-                match estimated(profile, &current)? {
+                let is_new = actions.is_some();
+                match estimated(profile, &current, is_new)? {
                     Ok(value) => estimate = Some(value),
                     Err(reason) => unjudged("estimate", reason),
                 }
@@ -241,7 +273,8 @@ impl Work {
             }
         }
         let report = MonitorReport {
-            reference: reference.map(|(_, side, _)| side),
+            reference: reference.map(|reference| reference.side),
+            business,
             volume: current.volume,
             accuracy,
             estimate,
@@ -249,20 +282,19 @@ impl Work {
             not_judged,
             ..MonitorReport::empty(window)
         };
-        Ok(Parts { report, new_words })
+        Ok(Parts { report, new_words, texts: actions })
     }
 }
 
 /// Compares the window with the reference. Returns the words of the window that the reference lacks, too.
 fn compare(
-    name: &str,
-    profile: &ReferenceProfile,
+    Reference { name, profile, .. }: &Reference,
     current: &WindowCounts,
     window: Window,
     spec: &MonitorSpec,
 ) -> Result<(DriftReport, Vec<(String, u64)>)> {
     let now = window.to_string();
-    let sides = [(name, &profile.columns), (now.as_str(), &current.profile.columns)];
+    let sides = [(name.as_str(), &profile.columns), (now.as_str(), &current.profile.columns)];
     let mut report = compare_profiles(sides[0], sides[1], &spec.drift()?)?;
     report.new_words.clear();
     let known = profile.words.counts();
@@ -279,10 +311,44 @@ fn compare(
     Ok((report, words))
 }
 
+/// Adds the check of texts, if an earlier window has some. Returns the actions, too, if the texts drifted.
+fn with_texts(
+    report: DriftReport,
+    reference: &Reference,
+    texts: &[String],
+    spec: &MonitorSpec,
+) -> Result<(DriftReport, Option<Actions>)> {
+    if reference.texts.is_empty() || texts.is_empty() {
+        let reason = match texts.is_empty() {
+            true => "the log keeps no texts (`predictions.text`)",
+            false => "no earlier window with texts was named (`reference_window`)",
+        };
+        let why = NotJudgedWhy::NoValue;
+        let item = NotJudged { name: "text".to_owned(), why, reason: reason.to_owned() };
+        return Ok((report.with(Vec::new(), vec![item]), None));
+    }
+    let before: Vec<&str> = reference.texts.iter().map(String::as_str).collect();
+    let now: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let compared = TextComparison::new(&before, &now);
+    let report = match check_texts(&compared, &*spec.drift()?) {
+        Ok(check) => report.with(vec![check], Vec::new()),
+        Err(item) => report.with(Vec::new(), vec![item]),
+    };
+    let is_drift =
+        |check: &DriftCheck| check.name == "text" && check.verdict == DriftVerdict::Drift;
+    let known: Vec<&str> = reference.profile.labels.iter().map(String::as_str).collect();
+    let actions = match compared {
+        Ok(compared) if report.checks.iter().any(is_drift) => Some(compared.actions(&known)),
+        _ => None,
+    };
+    Ok((report, actions))
+}
+
 /// Estimates the accuracy of the champion; the inner error is the reason why there is none.
 fn estimated(
     profile: &ReferenceProfile,
     current: &WindowCounts,
+    is_new: bool,
 ) -> Result<std::result::Result<crate::AccuracyEstimate, String>> {
     if profile.judged.is_empty() {
         let reason = profile.not_judged.clone();
@@ -292,7 +358,9 @@ fn estimated(
     let reference =
         EstimateReference { intents: &profile.labels, judged: &profile.judged, declined: None };
     let spec = EstimateSpec::default();
-    match estimate_accuracy(&reference, &current.confidence, None, &spec) {
+    let new_input =
+        is_new.then_some("the texts of the window drifted from those of the window before");
+    match estimate_accuracy(&reference, &current.confidence, new_input, &spec) {
         Ok(estimate) => Ok(Ok(estimate)),
         Err(fault) if fault.code() == "BOT-2292" => Ok(Err(fault.message().to_owned())),
         Err(fault) => Err(fault),

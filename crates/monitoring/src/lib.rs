@@ -38,6 +38,7 @@ mod report;
 pub mod risk;
 mod schedule;
 pub mod text_drift;
+mod text_sample;
 mod watch;
 mod webhook;
 mod weights;

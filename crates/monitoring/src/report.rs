@@ -1,7 +1,8 @@
 //! The report of a window, as it is stored and printed: `botops.monitor/1`.
 
 use crate::{
-    accuracy::WindowAccuracy, estimate::AccuracyEstimate, window::Window, window_counts::PRIMARY,
+    accuracy::WindowAccuracy, business::Business, estimate::AccuracyEstimate, window::Window,
+    window_counts::PRIMARY,
 };
 use botops_digest::Digest;
 use botops_drift::{DriftReport, DriftVerdict};
@@ -140,6 +141,9 @@ pub struct MonitorReport {
     /// The accuracy of the champion estimated from its confidence; `None` if there is nothing to estimate it from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<AccuracyEstimate>,
+    /// Conversations, hand-offs, resolved ones and satisfaction; `None` for an empty window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business: Option<Business>,
     /// The least accuracy that is demanded, in [0, 1].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_accuracy: Option<f64>,
@@ -179,6 +183,7 @@ impl MonitorReport {
             volume: Volume::default(),
             accuracy: None,
             estimate: None,
+            business: None,
             min_accuracy: None,
             drift: None,
             not_judged: Vec::new(),

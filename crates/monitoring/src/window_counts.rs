@@ -1,9 +1,10 @@
 //! The records of a window, read once: counts, verdicts, confidences, and a profile of the model's records.
 
 use crate::{
-    accuracy_counts::AccuracyCounts, confidence_counts::ConfidenceCounts, judgements::Judgements,
-    reference::ReferenceProfile, reference::ReferenceSource, reference_rows::labels_of,
-    report::Volume, window::Window,
+    accuracy_counts::AccuracyCounts, business::BusinessCounts, confidence_counts::ConfidenceCounts,
+    judgements::Judgements, reference::ReferenceProfile, reference::ReferenceSource,
+    reference_rows::labels_of, report::Volume, text_drift::MOST_TEXTS, text_sample::TextSample,
+    window::Window,
 };
 use botops_findings::{Finding, Result};
 use botops_models::IntentModel;
@@ -24,6 +25,10 @@ pub(crate) struct WindowCounts {
     pub(crate) volume: Volume,
     /// Every record, by arm.
     pub(crate) accuracy: AccuracyCounts,
+    /// Every record, by arm.
+    pub(crate) business: BusinessCounts,
+    /// A sample of the texts of the model's records.
+    pub(crate) texts: TextSample,
     /// The records of the model.
     pub(crate) confidence: ConfidenceCounts,
     /// The records of the model.
@@ -51,6 +56,8 @@ impl WindowCounts {
         let mut counts = Self {
             volume: Volume::default(),
             accuracy: AccuracyCounts::default(),
+            business: BusinessCounts::default(),
+            texts: TextSample::new(MOST_TEXTS),
             confidence: ConfidenceCounts::default(),
             profile: ReferenceProfile::new(ReferenceSource::Log, labels),
             findings: Vec::new(),
@@ -58,6 +65,7 @@ impl WindowCounts {
         let mut conversations = HashSet::new();
         let findings = filter.records(store, environment, |record| {
             counts.accuracy.add(&record, judgements);
+            counts.business.add(&record, judgements);
             if !is_model.passes(&record) {
                 counts.volume.other_models += 1;
                 return;
@@ -70,6 +78,7 @@ impl WindowCounts {
             }
             counts.confidence.add(&record, judgements);
             counts.profile.add_record(&record, model);
+            counts.texts.add(&record);
         });
         counts.findings = findings.await?;
         counts.volume.refused_lines =

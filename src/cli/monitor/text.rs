@@ -131,6 +131,13 @@ fn in_full(judged: &Judged) -> String {
         text.push_str(&format!(", {} of other models", tables::count(volume.other_models)));
     }
     text.push('\n');
+    if let Some(business) = report.business.as_ref().filter(|it| it.all.conversations > 0) {
+        text.push_str(&format!(
+            "{} of the conversations resolved, {} handed off\n",
+            percent(business.all.resolved.value, 1),
+            percent(business.all.handed_off.value, 1)
+        ));
+    }
     text.push_str(&accuracies(report));
     if let Some(reference) = &report.reference {
         let side = match reference {
@@ -150,6 +157,14 @@ fn in_full(judged: &Judged) -> String {
         let mut shown = drift.clone();
         shown.new_words.clone_from(&judged.new_words);
         text.push_str(&format!("\n{}", drift::text::report(&shown)));
+    }
+    for candidate in judged.texts.iter().flat_map(|texts| &texts.candidates) {
+        text.push_str(&format!(
+            "new: perhaps an intent `{}`: {} ({})\n",
+            candidate.name,
+            tables::counted(candidate.n_texts, "text", "texts"),
+            candidate.terms.join(", ")
+        ));
     }
     let others = report.not_judged.iter().filter(|item| !item.name.starts_with("drift."));
     for item in others {
