@@ -119,7 +119,12 @@ fn a_debian_package_in_a_fresh_root_runs_the_main_job_and_goes_without_a_trace()
     let folder = Folder::empty();
     let root = Root(folder.path().join("root"));
     run(Command::new("mmdebstrap")
-        .args(["--quiet", "--variant=minbase", "--format=directory", "--include=adduser,ca-certificates"])
+        .args([
+            "--quiet",
+            "--variant=minbase",
+            "--format=directory",
+            "--include=adduser,ca-certificates",
+        ])
         .args(["bookworm"])
         .arg(&root.0));
     fs::copy(&package, root.0.join("botops.deb")).unwrap();
