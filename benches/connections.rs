@@ -91,6 +91,7 @@ async fn serve(folder: &Path) -> Outcome<()> {
             conversations: None,
             actions: None,
             predictions: None,
+            monitoring: None,
             listeners: ListenerSettings { limits, tls, ..ListenerSettings::default() },
         };
         let rows: Vec<(String, &str)> = ["invoice", "parcel", "login"]

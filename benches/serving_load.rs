@@ -71,6 +71,7 @@ fn run() -> Outcome<u64> {
         conversations: None,
         actions: None,
         predictions: None,
+        monitoring: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(threads)?)

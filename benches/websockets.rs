@@ -76,6 +76,7 @@ async fn serve() -> Outcome<()> {
         conversations: None,
         actions: None,
         predictions: None,
+        monitoring: None,
         listeners: ListenerSettings { limits, ..ListenerSettings::default() },
     };
     let rows: Vec<(String, &str)> = ["invoice", "parcel", "login"]

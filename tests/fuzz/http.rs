@@ -42,6 +42,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             conversations: None,
             actions: None,
             predictions: None,
+            monitoring: None,
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await
     });

@@ -50,6 +50,7 @@ fn settings(admin: bool) -> ServerSettings {
         conversations: None,
         actions: Some(crate::ActionSettings::default()),
         predictions: None,
+        monitoring: None,
     }
 }
 

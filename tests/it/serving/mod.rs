@@ -139,6 +139,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         conversations: None,
         actions: None,
         predictions: None,
+        monitoring: None,
     }
 }
 

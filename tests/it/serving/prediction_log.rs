@@ -19,7 +19,7 @@ fn logging(folder: &Path, store: &Store) -> ServerSettings {
         key: Arc::from(&b"key"[..]),
         name_of: Arc::new(|id| format!("name of {id}")),
     };
-    let predictions = Some(PredictionSettings { log, store: store.clone() });
+    let predictions = Some(PredictionSettings { log, store: store.clone(), retention: None });
     ServerSettings { predictions, ..settings(false) }
 }
 

@@ -195,6 +195,7 @@ impl Server {
             conversations: None,
             actions: Some(crate::ActionSettings::default()),
             predictions: None,
+            monitoring: None,
         };
         let app = new_app("m", &settings, clock, shadow::CAPACITY).unwrap();
         let versions = Arc::new(TwoVersions {
