@@ -76,8 +76,8 @@ pub(crate) fn run(args: &Args, _: &Context) -> Result<Outcome> {
         Ci::Github => CiSystem::Github,
         Ci::Gitlab => CiSystem::Gitlab,
     });
-    if ci.is_some() {
-        check_root_of_repository(root)?;
+    if let Some(ci) = args.ci {
+        check_root_of_repository(root, ci)?;
     }
     let data = match &args.data {
         Some(data) => Some(data.clone()),
@@ -132,33 +132,35 @@ pub(crate) fn run(args: &Args, _: &Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// `BOT-1173` (exit 2).
-fn check_root_of_repository(folder: &Path) -> Result<()> {
-    let Ok(whole) = std::path::absolute(folder) else { return Ok(()) };
+fn check_root_of_repository(folder: &Path, ci: Ci) -> Result<()> {
+    let whole = whole(folder);
     let root = whole.ancestors().find(|folder| folder.join(".git").exists());
     match root {
-        Some(root) if root != whole && root.canonicalize().ok() != whole.canonicalize().ok() => {
+        Some(root) if root != whole => {
+            let system = match ci {
+                Ci::Github => "github",
+                Ci::Gitlab => "gitlab",
+            };
             let message = format!(
                 "`--ci`: `{}` is a folder of the repository `{}`, whose workflows are at its root",
                 folder.display(),
                 root.display()
             );
+            let root = root.display().to_string();
+            let command = shell_line(["botops", "-C", &root, "init", "--ci", system]);
             Err(Fault::usage("BOT-1173", message)
                 .file(folder)
-                .hint(format!(
-                    "run `{}`",
-                    shell_line([
-                        "botops",
-                        "-C",
-                        &root.display().to_string(),
-                        "init",
-                        "--ci",
-                        "github"
-                    ])
-                ))
+                .hint(format!("run it in the root: `{command}`"))
                 .hint("or leave `--ci` out, and call botops from a workflow of your own"))
         }
         _ => Ok(()),
     }
+}
+
+/// Returns the whole path of `folder`, without links if it exists.
+fn whole(folder: &Path) -> PathBuf {
+    let whole = || std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    folder.canonicalize().unwrap_or_else(|_| whole())
 }
 
 /// Returns the data of the pipeline of an existing workspace.
@@ -190,7 +192,7 @@ fn model(root: &Path, data: Option<&Path>) -> Result<String> {
     });
     let folder = match of_data {
         Some(folder) => folder.to_owned(),
-        None => std::path::absolute(root).unwrap_or_else(|_| root.to_owned()),
+        None => whole(root),
     };
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     Ok(model_name(&name))

@@ -72,17 +72,35 @@ fn a_fork_without_secrets_gets_defaults_and_nothing_else() {
     assert_eq!(without_secrets("${{ secrets.AWS_ACCESS_KEY_ID }}"), "");
 }
 
-/// Runs both linters on `files`, and returns their output if either fails. Returns `None` if a linter is missing.
-fn lint(files: &[PathBuf]) -> Option<Result<(), String>> {
-    let schema = tool("BOTOPS_CHECK_JSONSCHEMA", "check-jsonschema")?;
+/// The linters that a test of workflows needs.
+pub(crate) const LINTERS: &str = "check-jsonschema, zizmor and actionlint (all from PyPI)";
+
+/// Runs the linters on the workflows `files`, and returns their output if one fails. Returns `None` if a linter is missing.
+pub(crate) fn lint(files: &[PathBuf]) -> Option<Result<(), String>> {
+    let syntax = tool("BOTOPS_ACTIONLINT", "actionlint")?;
+    let of_workflows = lint_by("vendor.github-workflows", files)?;
+    let mut command = Command::new(syntax);
+    // Expressions, contexts and types of workflows; calls of local actions with their inputs.
+    let (code, text) = terminal(command.args(files).env("NO_COLOR", "1"), Duration::from_secs(120));
+    Some(match (code, of_workflows) {
+        (Some(0), verdict) => verdict,
+        (_, Ok(())) => Err(text),
+        (_, Err(output)) => Err(output + &text),
+    })
+}
+
+/// As [`lint`], for files of the JSON schema `schema` that check-jsonschema contains, without actionlint, which knows
+/// workflows only.
+pub(crate) fn lint_by(schema: &str, files: &[PathBuf]) -> Option<Result<(), String>> {
+    let schemas = tool("BOTOPS_CHECK_JSONSCHEMA", "check-jsonschema")?;
     let security = tool("BOTOPS_ZIZMOR", "zizmor")?;
     let mut output = String::new();
-    for (program, arguments) in [
-        // The schema of GitHub workflows, which the linter contains.
-        (schema, &["--builtin-schema", "vendor.github-workflows"][..]),
+    let mut linters = vec![(schemas, vec!["--builtin-schema", schema])];
+    if schema.starts_with("vendor.github") {
         // Pins, permissions, stored credentials, expressions that could inject code.
-        (security, &["--offline", "--no-progress", "--persona", "pedantic"][..]),
-    ] {
+        linters.push((security, vec!["--offline", "--no-progress", "--persona", "pedantic"]));
+    }
+    for (program, arguments) in linters {
         let mut command = Command::new(program);
         let (code, text) = terminal(
             command.args(arguments).args(files).env("NO_COLOR", "1"),
@@ -98,10 +116,7 @@ fn lint(files: &[PathBuf]) -> Option<Result<(), String>> {
 #[test]
 fn the_workflows_satisfy_real_linters() {
     match lint(&NAMES.map(workflow)) {
-        None => report_skip(
-            "the_workflows_satisfy_real_linters",
-            "check-jsonschema and zizmor (both from PyPI)",
-        ),
+        None => report_skip("the_workflows_satisfy_real_linters", LINTERS),
         Some(verdict) => verdict.unwrap(),
     }
 }
@@ -124,14 +139,12 @@ fn the_linters_refuse_a_workflow_with_planted_mistakes() {
             "unpinned-uses",
         ),
         ("run: cargo fmt", "run: echo ${{ github.head_ref }} && cargo fmt", "template-injection"),
+        ("github.ref != 'refs/heads/main'", "github.branch != 'refs/heads/main'", "\"branch\""),
     ];
     for (from, to, named) in mistakes {
         match planted(from, to) {
             None => {
-                return report_skip(
-                    "the_linters_refuse_a_workflow_with_planted_mistakes",
-                    "check-jsonschema and zizmor",
-                );
+                return report_skip("the_linters_refuse_a_workflow_with_planted_mistakes", LINTERS);
             }
             Some(verdict) => {
                 let output = verdict.unwrap_err();

@@ -8,11 +8,16 @@
 //! - the workflows of a CI system hold no names of the data: they call botops with the pipeline
 
 mod ci_files;
+mod model_name;
 mod placement;
-mod starter_files;
+mod starter;
+mod starter_file;
 mod starting_data;
+mod yaml_string;
 
 pub use ci_files::CiSystem;
+pub use model_name::model_name;
 pub use placement::{PlacedFile, Placement};
-pub use starter_files::{Starter, StarterFile, model_name};
+pub use starter::Starter;
+pub use starter_file::StarterFile;
 pub use starting_data::{DataOrigin, StartingData};

@@ -1,6 +1,6 @@
 //! Files written where none exist: an existing file is kept as it is.
 
-use crate::starter_files::StarterFile;
+use crate::starter_file::StarterFile;
 use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use serde::Serialize;

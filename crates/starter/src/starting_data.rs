@@ -1,6 +1,6 @@
 //! The data of a new workspace: a file of the user, or the example set.
 
-use crate::starter_files::StarterFile;
+use crate::starter_file::StarterFile;
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
 use botops_findings::{Fault, Result};
 use botops_labels::OOS;
