@@ -41,6 +41,7 @@ fn a_new_workspace_runs_and_the_second_time_nothing_is_left_to_do() {
             ".github/workflows/botops-weekly.yml",
             ".gitignore",
             "botops.yaml",
+            "datasets/my-bot/behaviour.yaml",
             "datasets/my-bot/expectations.yaml",
             "datasets/my-bot/utterances.csv",
             "pipelines/rollout.yaml",
@@ -55,6 +56,7 @@ fn a_new_workspace_runs_and_the_second_time_nothing_is_left_to_do() {
     assert!(valid.starts_with("exit: 0\n") && valid.contains("0 errors, 0 warnings"), "{valid}");
     let first = there("run pipelines/weekly.yaml");
     assert!(first.starts_with("exit: 0\n") && first.contains("my-bot@1"), "{first}");
+    assert!(first.contains("behaviour: minimum"), "the behavioural tests ran: {first}");
     let promoted = there("promote --plan pipelines/rollout.yaml");
     assert!(promoted.contains("my-bot@1 is the first champion"), "{promoted}");
     let again = there("pipeline status");
@@ -91,6 +93,20 @@ fn expectations_and_the_pipeline_fit_the_data_at_hand() {
     let expectations =
         fs::read_to_string(terminal.path().join("bot/data/expectations.yaml")).unwrap();
     assert!(expectations.contains("intents: [account_help, order_status]"), "{expectations}");
+
+    let tests = fs::read_to_string(terminal.path().join("bot/data/behaviour.yaml")).unwrap();
+    assert!(
+        tests.contains("intent: order_status") && tests.contains("      - \"parcel "),
+        "{tests}"
+    );
+
+    // Data whose texts all hold personal data gives no tests, and a pipeline without them.
+    let personal = data.replace("parcel ", "a@b.example ").replace("password ", "c@d.example ");
+    terminal.write("elsewhere/personal.csv", personal);
+    let answer = terminal.stdout(&format!("init personal --data elsewhere/personal.csv {columns}"));
+    assert!(!answer.contains("behaviour.yaml"), "{answer}");
+    let pipeline = terminal.path().join("personal/pipelines/weekly.yaml");
+    assert!(!fs::read_to_string(pipeline).unwrap().contains("behaviour"));
 
     // One from outside is copied.
     let answer = terminal.stdout(&format!("init other --data \"elsewhere/my data.csv\" {columns}"));

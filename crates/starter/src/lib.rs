@@ -4,9 +4,11 @@
 //! those are written that do not exist yet. No existing file is changed.
 //!
 //! - with data: expectations that the data meets, and a pipeline that names the data where it lies
+//! - behavioural tests whose utterances are typical ones of the data
 //! - without data: a small example set, marked as such, to be replaced
 //! - the workflows of a CI system hold no names of the data: they call botops with the pipeline
 
+mod behaviour;
 mod ci_files;
 mod model_name;
 mod placement;

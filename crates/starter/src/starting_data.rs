@@ -1,6 +1,6 @@
 //! The data of a new workspace: a file of the user, or the example set.
 
-use crate::starter_file::StarterFile;
+use crate::{behaviour::behaviour, starter_file::StarterFile};
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
 use botops_findings::{Fault, Result};
 use botops_labels::OOS;
@@ -41,6 +41,8 @@ pub struct StartingData {
     pub(crate) file: Option<StarterFile>,
     /// The expectations, as YAML.
     pub(crate) expectations: String,
+    /// The behavioural tests, as YAML; `None` if no record fits.
+    pub(crate) behaviour: Option<String>,
 }
 
 impl StartingData {
@@ -55,6 +57,7 @@ impl StartingData {
             origin: DataOrigin::Example,
             n_records: data.records.len() as u64,
             intents: intents(&data),
+            behaviour: behaviour(&data),
             file: Some(StarterFile::new(&path, csv)),
             expectations: include_str!("templates/example-expectations.yaml").to_owned(),
             path,
@@ -101,6 +104,7 @@ impl StartingData {
             origin,
             n_records: records.records.len() as u64,
             intents,
+            behaviour: behaviour(&records),
             file,
             expectations: inferred.yaml,
         })
