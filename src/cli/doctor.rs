@@ -9,7 +9,8 @@ use crate::cli::{
     terminal::{faults::as_finding, tables},
 };
 use botops_experiments::{CodeState, Environment};
-use botops_findings::{Fault, FaultKind, Result, Severity};
+use botops_findings::{Fault, FaultKind, Finding, Result, Severity};
+use botops_monitoring::{Heartbeat, heartbeats};
 use botops_store::Store;
 use botops_workspace::{Origin, PublicAccess, SecretSource, Tls, Workspace};
 use serde::Serialize;
@@ -94,6 +95,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             said: answer(found),
         });
     }
+    checks.extend(schedules(context, workspace, &mut findings)?);
     if let Some(url) = &workspace.admin_url.value {
         let found = context.wait(server(url, context, workspace))?;
         if let Err(fault) = &found {
@@ -181,6 +183,31 @@ async fn store(store: Result<Store>, folder: &str, probe: bool) -> Result<String
     ))
 }
 
+/// Lists the schedules with their last and next runs. The check of the registry says if the store cannot be read.
+fn schedules(
+    context: &Context,
+    workspace: &Workspace,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<Check>> {
+    let now = provenance::now()?;
+    let Ok(store) = context.store(&workspace.registry.value) else { return Ok(Vec::new()) };
+    let Ok(found) = context.wait(heartbeats(&store, &workspace.environment.value, now))? else {
+        return Ok(Vec::new());
+    };
+    let check = |heartbeat: &Heartbeat| {
+        let overdue = heartbeat.overdue(now);
+        let (last, next) = (tables::time(&heartbeat.at), tables::time(&heartbeat.next_due));
+        let said = match &overdue {
+            None => format!("{}: last run {last}, next due {next}", heartbeat.name),
+            Some(_) => format!("{}: overdue since {next}, last run {last}", heartbeat.name),
+        };
+        let ok = overdue.is_none();
+        findings.extend(overdue);
+        Check { name: "schedule", location: heartbeat.name.clone(), ok, said }
+    };
+    Ok(found.iter().map(check).collect())
+}
+
 /// Requests the rollout from the admin server; a server without a rollout passes, too.
 async fn server(url: &str, context: &Context, workspace: &Workspace) -> Result<String> {
     let client = context.admin_client(url)?;
@@ -216,6 +243,19 @@ fn webhooks(workspace: &Workspace) -> Option<String> {
         1 => Some("1 receiver".to_owned()),
         n => Some(format!("{n} receivers")),
     }
+}
+
+/// Returns how servers monitor the environment; `None` if they do not.
+fn monitoring(workspace: &Workspace) -> Option<String> {
+    let block = &workspace.monitoring.value;
+    let every = block.every.as_ref()?;
+    let window = block.window.as_deref().unwrap_or("7d");
+    let receivers = match block.webhooks.len() {
+        0 => String::new(),
+        1 => ", 1 receiver".to_owned(),
+        n => format!(", {n} receivers"),
+    };
+    Some(format!("every {every}, windows of {window}{receivers}"))
 }
 
 /// Returns who may call the public API; `None` if nobody decided.
@@ -445,6 +485,7 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
             Some(workspace.predictions_folder.value.clone()),
             &workspace.predictions_folder.origin,
         ),
+        shown("monitoring", monitoring(workspace), &workspace.monitoring.origin),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
     ];
     settings.extend(protection(workspace));

@@ -201,7 +201,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Exit::from(&fault)
         }
     };
+    say_overdue(&context, exit);
     ExitCode::from(exit.code())
+}
+
+/// Says in one line which scheduled run is overdue, if the verb has used the store. One that cannot be reached is not asked.
+fn say_overdue(context: &Context, exit: Exit) {
+    if matches!(exit, Exit::Unreachable | Exit::Interrupted | Exit::Terminated) {
+        return;
+    }
+    let overdue = context.overdue_runs();
+    let Some(first) = overdue.first() else { return };
+    let more = match overdue.len() - 1 {
+        0 => String::new(),
+        n => format!(" (and {n} more: `botops doctor`)"),
+    };
+    context
+        .printer
+        .say(&format!("warning: {}: {}{more}; {}", first.code, first.message, first.help));
 }
 
 /// Prints the place of a panic; [`main`] prints the fault.

@@ -14,7 +14,7 @@ use crate::cli::{
     session::{
         context::{Context, current_folder},
         interruption::interrupted,
-        outputs,
+        outputs, provenance,
         services::with_services,
     },
     terminal::{
@@ -100,6 +100,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         })?
     })?;
     screen.clear();
+    leave_heartbeat(&plan, &summary, context);
     let root = &context.workspace()?.root;
     if let Some(note) = step_summary::append(&summary, root)? {
         context.printer.say(&note);
@@ -119,6 +120,20 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let list = runs_list(root, &current_folder()?);
     Ok(outcome(args, summary, text, list))
+}
+
+/// Leaves the heartbeat of a pipeline with a schedule. One that cannot be stored is said, and does not fail the run.
+fn leave_heartbeat(plan: &Plan, summary: &RunSummary, context: &Context) {
+    let leave = || -> Result<()> {
+        let Some(heartbeat) = plan.heartbeat(provenance::now()?)? else { return Ok(()) };
+        let registry = context.registry()?;
+        let outcome = if summary.fault.is_none() { "done" } else { "failed" };
+        context.wait(heartbeat.leave(registry.store(), registry.environment_name(), outcome))?
+    };
+    if let Err(fault) = leave() {
+        let (code, message) = (fault.code(), fault.message());
+        context.printer.say(&format!("warning: {code}: the heartbeat is not stored: {message}"));
+    }
 }
 
 /// Checks that the reports can be written, before any stage runs.

@@ -13,6 +13,7 @@ pub mod tune_block;
 
 mod annotations;
 mod drift_input;
+mod due_runs;
 mod events;
 mod graph;
 mod input_files;

@@ -68,6 +68,7 @@ impl Plan {
             add_baseline(&mut stages, &spec, file)?;
         }
         let stages = sorted(stages, file)?;
+        spec.checked_schedule(file)?;
         spec.stages.iter().try_for_each(|stage| check_settings(stage, file))?;
         spec.stages.iter().try_for_each(|stage| check_sources(stage, &spec, file))?;
         Ok(Self { file: file.to_owned(), spec, model, stages })
@@ -350,6 +351,7 @@ mod tests {
             tune: None,
             stages,
             share: false,
+            schedule: None,
         };
         Ok(Plan::check(spec, Path::new("p.yaml"), None)?
             .stages

@@ -10,6 +10,7 @@ use botops_drift::DriftSpec;
 use botops_evaluation::GateSpec;
 use botops_findings::{Fault, Place, Result};
 use botops_models::ModelSpec;
+use botops_monitoring::ScheduleSpec;
 use botops_rollout::RolloutSpec;
 use botops_spec::{self as spec, Spec as _};
 use botops_splits::{LockedSplitSpec, SplitSpec};
@@ -40,6 +41,9 @@ pub struct PipelineSpec {
     /// Whether results of stages are shared through the store of runs; default: no.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub share: bool,
+    /// When runs are due, so that a missing one is noticed; it starts nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleSpec>,
 }
 
 /// One stage, by its kind.

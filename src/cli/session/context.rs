@@ -8,9 +8,10 @@ use crate::cli::{
 use botops_access::Identity;
 use botops_experiments::Experiments;
 use botops_features::Hub;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result};
 use botops_http::PlainHttp;
 use botops_models::ModelSpec;
+use botops_monitoring::heartbeats;
 use botops_pipelines::{Encoders, Equipment};
 use botops_registry::{Act, Registry, check_author};
 use botops_serving::AdminClient;
@@ -19,7 +20,7 @@ use botops_spec::Spec as _;
 use botops_store::Store;
 use botops_workspace::{Origin, Overrides, Workspace};
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     collections::BTreeMap,
     future::Future,
     path::{Path, PathBuf},
@@ -28,6 +29,8 @@ use std::{
 
 /// The time that work in the background has to end when the program ends.
 const END: Duration = Duration::from_secs(1);
+/// The longest time that a verb spends on looking for overdue runs.
+const OVERDUE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Everything that a verb needs besides its own arguments; each part is made on first use.
 pub(crate) struct Context {
@@ -35,11 +38,19 @@ pub(crate) struct Context {
     pub(crate) printer: Printer,
     workspace: OnceCell<Workspace>,
     runtime: OnceCell<tokio::runtime::Runtime>,
+    /// Whether the verb opened the store of the registry.
+    has_store: Cell<bool>,
 }
 
 impl Context {
     pub(crate) fn new(global: Global, printer: Printer) -> Self {
-        Self { global, printer, workspace: OnceCell::new(), runtime: OnceCell::new() }
+        Self {
+            global,
+            printer,
+            workspace: OnceCell::new(),
+            runtime: OnceCell::new(),
+            has_store: Cell::new(false),
+        }
     }
 
     /// Returns the settings in force.
@@ -99,7 +110,27 @@ impl Context {
         let is_for_stores =
             |name: &str| name.starts_with("AWS_") || ["HOME", "USERPROFILE"].contains(&name);
         environment.retain(|name, value| is_for_stores(name) && !value.is_empty());
+        if self.workspace.get().is_some_and(|it| it.registry.value == location) {
+            self.has_store.set(true);
+        }
         Store::open(location, &environment)
+    }
+
+    /// Returns the warnings of scheduled runs that are overdue, if the verb opened the store of the registry. A store that
+    /// does not answer at once is not waited for.
+    pub(crate) fn overdue_runs(&self) -> Vec<Finding> {
+        let found = || {
+            let workspace = self.workspace.get().filter(|_| self.has_store.get())?;
+            let store = self.store(&workspace.registry.value).ok()?;
+            let now = provenance::now().ok()?;
+            let listed = async {
+                let listing = heartbeats(&store, &workspace.environment.value, now);
+                tokio::time::timeout(OVERDUE_PATIENCE, listing).await
+            };
+            let listed = self.wait(listed).ok()?.ok()?.ok()?;
+            Some(listed.iter().filter_map(|heartbeat| heartbeat.overdue(now)).collect())
+        };
+        found().unwrap_or_default()
     }
 
     /// Returns the servers to which a secret may be sent over `http://`.
