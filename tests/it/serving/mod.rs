@@ -9,6 +9,7 @@ mod interfaces;
 mod oidc;
 mod openapi;
 mod prediction_log;
+mod prediction_loss;
 mod public;
 mod rehearsal;
 mod rollback;
