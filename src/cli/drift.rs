@@ -1,5 +1,6 @@
 //! `botops drift`.
 
+mod actions;
 mod answer;
 mod arguments;
 pub(super) mod profiles;
@@ -14,11 +15,15 @@ use crate::cli::{
     session::context::Context,
     terminal::tables,
 };
-use answer::Answer;
+use answer::{Answer, Shares};
 use botops_datasets::{Presence, ReadOptions};
-use botops_drift::{self as drift, DriftSpec, DriftVerdict};
+use botops_drift::{self as drift, DriftReport, DriftSpec, DriftVerdict, Role, Row};
 use botops_findings::{Finding, Result};
 use botops_models::IntentModel;
+use botops_monitoring::{
+    model_drift::{with_embeddings, with_label_shift, with_texts},
+    text_drift::Actions,
+};
 use botops_pipelines::FoldModels;
 use botops_registry::CHAMPION;
 use botops_report as report;
@@ -31,8 +36,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         alpha: args.alpha,
         min_psi: args.min_psi,
         min_ks: args.min_ks,
-        min_auc: DriftSpec::default().min_auc,
         min_rows: args.min_rows,
+        min_auc: args.min_auc,
         columns: (!args.columns.is_empty())
             .then(|| args.columns.iter().map(|name| name.trim().to_owned()).collect()),
     };
@@ -42,7 +47,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let model = args.model.as_deref().map(Path::new);
     let inputs = [Some(args.reference.as_path()), Some(now), model];
-    args.page.check(&inputs)?;
+    args.files.check(&inputs)?;
     // A model needs texts. Without one, tables of other columns can be compared, too.
     let text = if model.is_some() { Presence::Required } else { Presence::Optional };
     let options = ReadOptions { text, ..args.data.options(Presence::Optional) };
@@ -68,7 +73,30 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         &current.of_rows(&current_rows),
         &spec,
     )?;
-    let html = args.page.write(|| report::drift_html(&report))?;
+    let texts = sides.map(Side::only_texts);
+    let (report, compared) = with_texts(report, &columns_of_texts(sides), &texts[0], &texts[1]);
+    let report = match (&compared, model.and_then(IntentModel::encoder)) {
+        (Some(compared), Some(encoder)) => with_embeddings(report, compared, encoder),
+        _ => report,
+    };
+    // A model that was trained on the reference makes fewer mistakes there than elsewhere.
+    let is_held_out = learned[0].is_none() || is_retrained;
+    let rows = [&reference_rows, &current_rows].map(Vec::as_slice);
+    let (report, intents) = match model.filter(|_| is_held_out) {
+        Some(model) => with_shares(report, model, &reference, rows),
+        None => (report, None),
+    };
+    let actions = match (&compared, report.verdict) {
+        (Some(compared), DriftVerdict::Drift) => Some(compared.actions(&known_intents(sides))),
+        (Some(compared), _) if args.files.out.is_some() => {
+            Some(compared.actions(&known_intents(sides)))
+        }
+        _ => None,
+    };
+    let none = Actions::default();
+    let labels =
+        args.files.write(actions.as_ref().unwrap_or(&none), |new| current.is_unlabelled(new.at))?;
+    let html = args.files.page().write(|| report::drift_html(&report))?;
     let answer = Answer {
         n_reference: reference.n_rows,
         n_current: current.n_rows,
@@ -76,6 +104,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         trained_on_reference,
         trained_on_current,
         html,
+        intents,
+        actions,
+        labels,
         report: &report,
     };
     let text = match context.printer.is_markdown() {
@@ -92,7 +123,46 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         DriftVerdict::Insufficient => None,
         _ => next((args, now), context, found.as_ref())?,
     };
-    Ok(next.into_iter().fold(outcome, Outcome::next))
+    let merge =
+        answer.labels.as_ref().filter(|labels| labels.is_written && labels.n_utterances > 0);
+    let merge = merge.filter(|_| reference.data().is_some()).map(|labels| {
+        let base = args.reference.display().to_string();
+        let words = ["botops", "data", "merge", &base, &labels.file, "--new-intents"];
+        args.data.line(words.into_iter().chain(["--out", "merged.csv"]))
+    });
+    Ok(merge.into_iter().chain(next).fold(outcome, Outcome::next))
+}
+
+/// Adds the check of the shares of the intents, if the reference has intents.
+fn with_shares(
+    report: DriftReport,
+    model: &IntentModel,
+    reference: &Side,
+    [before, now]: [&[Row<'_>]; 2],
+) -> (DriftReport, Option<Shares>) {
+    let Some(data) = reference.data() else { return (report, None) };
+    let spec = &model.lineage().spec;
+    let pairs =
+        data.records.iter().zip(before).filter_map(|(record, row)| {
+            Some((spec.intent_of(record.intent.as_deref()?), row.intent?))
+        });
+    let (report, shares) = with_label_shift(report, pairs, now.iter().filter_map(|row| row.intent));
+    (report, shares.map(|(names, shares)| Shares { names, shares }))
+}
+
+/// Returns the names of the columns of the texts.
+fn columns_of_texts(sides: [&Side; 2]) -> Vec<&str> {
+    let columns = sides.into_iter().flat_map(|side| side.columns.get());
+    columns.filter(|column| column.role() == Role::Text).map(drift::Column::name).collect()
+}
+
+/// Returns the intents of both sides, which no candidate is called by.
+fn known_intents(sides: [&Side; 2]) -> Vec<&str> {
+    let records = sides.into_iter().filter_map(Side::data).flat_map(|data| &data.records);
+    let mut names: Vec<&str> = records.filter_map(|record| record.intent.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Suggests to add the workspace's champion or a report page, whichever was not requested yet.
@@ -108,11 +178,11 @@ fn next(
     words.extend([before, now]);
     words.extend(settings(args));
     let added: &[&str] = match (found, &champion) {
-        (Some(found), _) if args.page.html.is_none() => {
+        (Some(found), _) if args.files.html.is_none() => {
             &["--model", &found.name, "--html", "drift.html"]
         }
         (None, Some(champion)) => &["--model", champion],
-        (None, None) if args.page.html.is_none() => &["--html", "drift.html"],
+        (None, None) if args.files.html.is_none() => &["--html", "drift.html"],
         _ => return Ok(None),
     };
     let words = words.iter().map(String::as_str).chain(added.iter().copied());
@@ -124,6 +194,7 @@ fn settings(args: &Args) -> Vec<String> {
     let default = DriftSpec::default();
     let numbers = [
         ("--alpha", args.alpha, default.alpha),
+        ("--min-auc", args.min_auc, default.min_auc),
         ("--min-psi", args.min_psi, default.min_psi),
         ("--min-ks", args.min_ks, default.min_ks),
     ];

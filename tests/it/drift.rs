@@ -312,3 +312,105 @@ fn a_pipeline_compares_the_columns_without_a_role() {
     assert!(text.contains("exit: 0") && text.contains("drift     warned"), "{text}");
     assert!(text.contains("nothing can be compared: latency_ms (only in the reference)"), "{text}");
 }
+
+/// Utterances of three intents in turn, and of a new product for each of the last `n_new`.
+fn messages(n: usize, n_new: usize, shift: usize, with_intent: bool) -> String {
+    const OLD: [(&str, [&str; 4]); 3] = [
+        (
+            "order_status",
+            ["where is my order", "my parcel is late", "track my delivery", "when does it arrive"],
+        ),
+        (
+            "refund",
+            [
+                "i want my money back",
+                "refund me please",
+                "you charged me twice",
+                "return this item",
+            ],
+        ),
+        (
+            "account",
+            ["i cannot log in", "reset my password", "change my email", "my account is locked"],
+        ),
+    ];
+    const NEW: [&str; 4] = [
+        "scooter battery is empty",
+        "the scooter does not brake",
+        "how far does the scooter ride",
+        "scooter helmet size",
+    ];
+    const ENDS: [&str; 7] =
+        ["today", "thanks", "hello", "quickly now", "as i said", "for my sister", "since monday"];
+    let mut out = if with_intent { "text,intent\n".to_owned() } else { "text\n".to_owned() };
+    for i in 0..n {
+        let at = i * 31 + shift;
+        let (intent, texts) = &OLD[i % 3];
+        let text = if i + n_new < n { texts[at / 3 % 4] } else { NEW[at / 2 % 4] };
+        let (first, second) = (ENDS[at / 5 % 7], ENDS[at / 11 % 7]);
+        match with_intent {
+            true => writeln!(out, "{first} {text} {second} {},{intent}", at % 13),
+            false => writeln!(out, "{first} {text} {second} {}", at % 13),
+        }
+        .unwrap();
+    }
+    out
+}
+
+#[test]
+fn new_utterances_are_written_to_be_labelled_and_merged() {
+    let terminal = Terminal::new();
+    terminal.write("a.csv", messages(600, 0, 0, true)).write("b.csv", messages(600, 150, 7, false));
+    let (code, data) = drift(&terminal, "drift a.csv b.csv --columns text --out new.csv");
+    assert_eq!(code, Some(3), "{data:#}");
+    assert!(checks(&data).contains(&"text*".to_owned()), "{data:#}");
+    let check = data["checks"].as_array().unwrap().iter().find(|c| c["name"] == "text").unwrap();
+    let score = &check["scores"][0];
+    assert_eq!(score["name"], "auc");
+    for key in ["value", "noise95", "detectable", "least"] {
+        assert!(score[key].as_f64().unwrap() > 0.5, "{score}");
+    }
+    let actions = &data["actions"];
+    assert!(
+        actions["terms"].as_array().unwrap().iter().any(|t| t["term"] == "scooter"),
+        "{actions:#}"
+    );
+    let name = actions["candidates"][0]["name"].as_str().unwrap().to_owned();
+    assert!(name.contains("scooter"), "{name}");
+    let n = data["labels"]["n_utterances"].as_u64().unwrap();
+    assert!(n >= 20, "{n}");
+
+    let csv = std::fs::read_to_string(terminal.path().join("new.csv")).unwrap();
+    assert!(
+        csv.starts_with("id,text,suggested_intent,confidence,intent,count,worth,reason\n"),
+        "{csv}"
+    );
+    let mostly = csv.lines().skip(1).filter(|line| line.contains("scooter")).count();
+    assert!(mostly as u64 * 10 >= n * 8, "{mostly} of {n}");
+    // A person accepts the proposed names; the labels must not be overwritten.
+    let labelled: String = csv
+        .lines()
+        .map(|line| match line.split(',').collect::<Vec<&str>>()[..] {
+            [id, text, suggested, confidence, "", count, worth, reason]
+                if !suggested.is_empty() =>
+            {
+                format!("{id},{text},{suggested},{confidence},scooter,{count},{worth},{reason}\n")
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    terminal.write("new.csv", labelled);
+    let again = terminal.run("drift a.csv b.csv --columns text --out new.csv");
+    assert!(again.contains("--force"), "{again}");
+    let merged = terminal.run("data merge a.csv new.csv --new-intents --out merged.csv");
+    assert!(merged.starts_with("exit: 0"), "{merged}");
+    let records = std::fs::read_to_string(terminal.path().join("merged.csv")).unwrap();
+    assert!(records.lines().filter(|line| line.ends_with(",scooter")).count() >= 20, "{merged}");
+
+    // Nothing changed: no alarm, and nothing to label is written in a dry run.
+    terminal.write("c.csv", messages(600, 0, 7, false));
+    let (code, data) =
+        drift(&terminal, "drift a.csv c.csv --columns text --out none.csv --dry-run");
+    assert_eq!(code, Some(0), "{data:#}");
+    assert!(!terminal.path().join("none.csv").exists());
+}

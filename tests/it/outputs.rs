@@ -19,7 +19,7 @@ const fn writer(output: &'static str, line: &'static str) -> Writer {
     Writer { output, line, is_run: true }
 }
 
-const WRITERS: [Writer; 32] = [
+const WRITERS: [Writer; 33] = [
     writer("validate --quarantine", "validate broken.csv --quarantine OUT"),
     writer("validate --baseline", "validate broken.csv --baseline OUT --write-baseline"),
     writer("validate --html", "validate broken.csv --html OUT"),
@@ -32,6 +32,7 @@ const WRITERS: [Writer; 32] = [
     writer("gate --out", "gate model.botops data.csv --min accuracy=0.1 --out OUT"),
     writer("predict --out", "predict model.botops --data data.csv --out OUT"),
     writer("drift --html", "drift data.csv data.csv --html OUT"),
+    writer("drift --out", "drift data.csv data.csv --out OUT"),
     Writer { output: "run --report", line: "run search.yaml --report sarif=OUT", is_run: false },
     Writer { output: "monitor --html", line: "monitor --model bot --html OUT", is_run: false },
     Writer { output: "promote --html", line: "promote bot@1 --html OUT", is_run: false },

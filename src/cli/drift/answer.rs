@@ -1,8 +1,9 @@
 //! The answer of `botops drift`.
 
-use super::text;
+use super::{actions, text};
 use crate::cli::terminal::tables;
 use botops_drift::DriftReport;
+use botops_monitoring::{label_shift::Priors, text_drift::Actions};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -17,6 +18,23 @@ pub(super) struct Answer<'a> {
     /// Whether the model was trained on the current data; then each text was judged by a model trained without it.
     pub(super) trained_on_current: bool,
     pub(super) html: Option<String>,
+    /// The estimated shares of the intents, if they could be corrected for the mistakes of the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) intents: Option<Shares>,
+    /// The actions, if the report drifts or a file of utterances was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) actions: Option<Actions>,
+    /// The file of utterances to label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) labels: Option<actions::Labels>,
+}
+
+/// The shares of the intents.
+#[derive(Serialize)]
+pub(super) struct Shares {
+    pub(super) names: Vec<String>,
+    #[serde(flatten)]
+    pub(super) shares: Priors,
 }
 
 impl Answer<'_> {
@@ -49,6 +67,14 @@ impl Answer<'_> {
                 "the model was trained on {learned}: each text was judged by a model of the same spec, trained \
                  without it\n"
             ));
+        }
+        text.push_str(&self.actions.as_ref().map_or_else(String::new, actions::text));
+        if let Some(labels) = &self.labels {
+            let n = tables::counted(labels.n_utterances, "utterance", "utterances");
+            text.push_str(&match labels.is_written {
+                true => format!("wrote {}: {n}; fill in the column `intent`\n", labels.file),
+                false => format!("{n} to label, not written (dry run)\n"),
+            });
         }
         if let Some(file) = &self.html {
             text.push_str(&format!("wrote {file}\n"));

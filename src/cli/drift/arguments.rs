@@ -1,6 +1,7 @@
 //! The arguments of `botops drift`.
 
-use crate::cli::arguments::{data_args::DataArgs, output_args::PageArgs};
+use super::actions::FileArgs;
+use crate::cli::arguments::data_args::DataArgs;
 use botops_drift::DriftSpec;
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ pub(crate) struct Args {
     /// Also compare the predictions of this model: intents, confidence, unseen words
     #[arg(long, short, value_name = "MODEL")]
     pub(super) model: Option<String>,
-    /// False discovery rate over all checks
+    /// Largest share of comparisons without any change that report drift; over all checks
     #[arg(long, value_name = "RATE", default_value_t = DriftSpec::default().alpha)]
     pub(super) alpha: f64,
     /// Smallest PSI that counts as drift, in addition to significance
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// Smallest Kolmogorov-Smirnov distance that counts as drift, in addition to significance
     #[arg(long, value_name = "DISTANCE", default_value_t = DriftSpec::default().min_ks)]
     pub(super) min_ks: f64,
+    /// Smallest area under the ROC curve of the classifier of the texts that counts as drift, in addition to significance
+    #[arg(long, value_name = "AUC", default_value_t = DriftSpec::default().min_auc)]
+    pub(super) min_auc: f64,
     /// Fewest rows on each side
     #[arg(long, value_name = "N", default_value_t = DriftSpec::default().min_rows)]
     pub(super) min_rows: usize,
@@ -32,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(super) columns: Vec<String>,
     #[command(flatten)]
-    pub(super) page: PageArgs,
+    pub(super) files: FileArgs,
     #[command(flatten)]
     pub(super) data: DataArgs,
 }

@@ -53,7 +53,14 @@ pub(super) fn run(args: &Args, context: &Context, spec: &Checked<DriftSpec>) -> 
         None => (None, args.reference.as_path()),
     };
     let model = args.model.as_deref().map(Path::new);
-    args.page.check(&[before, Some(now), model])?;
+    args.files.check(&[before, Some(now), model])?;
+    if args.files.out.is_some() {
+        return Err(Fault::usage(
+            "BOT-2275",
+            "a profile holds no texts to compare, so no utterance is known to be new",
+        )
+        .hint("leave out `--out`, or compare two files with texts"));
+    }
     let found = match &args.model {
         Some(name) => Some(model_arg::load(context, name)?),
         None => None,
@@ -75,7 +82,7 @@ pub(super) fn run(args: &Args, context: &Context, spec: &Checked<DriftSpec>) -> 
     let findings: Vec<Finding> =
         [&reference, &current].into_iter().filter_map(|side| side.warning.clone()).collect();
     let report = compare([&reference, &current], found.as_ref(), spec)?;
-    let html = args.page.write(|| report::drift_html(&report))?;
+    let html = args.files.page().write(|| report::drift_html(&report))?;
     let answer = Answer {
         n_reference: reference.profile.columns.n_rows(),
         n_current: current.profile.columns.n_rows(),
@@ -84,6 +91,9 @@ pub(super) fn run(args: &Args, context: &Context, spec: &Checked<DriftSpec>) -> 
         trained_on_current: false,
         html,
         report: &report,
+        intents: None,
+        actions: None,
+        labels: None,
     };
     let text = match context.printer.is_markdown() {
         true => report::drift_markdown(&report),

@@ -133,6 +133,16 @@ impl Side {
         }
     }
 
+    /// Returns the utterances.
+    pub(super) fn only_texts(&self) -> Vec<&str> {
+        self.texts().into_iter().map(|(text, _)| text).collect()
+    }
+
+    /// Returns whether utterance `at` has no intent.
+    pub(super) fn is_unlabelled(&self, at: usize) -> bool {
+        self.data().is_none_or(|data| data.records[at].intent.is_none())
+    }
+
     /// Returns the records; `None` for recorded traffic.
     pub(super) fn data(&self) -> Option<&Dataset> {
         match &self.content {

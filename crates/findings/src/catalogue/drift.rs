@@ -42,4 +42,10 @@ pub(super) const DATA: &[Entry] = &[
         title: "others decide about windows at the same time",
         explanation: "Each window of an environment has one decision, which is an entry of a log in the store. Other processes wrote entries each time that this one tried. Run the command again; a window that was decided meanwhile keeps its decision.",
     },
+    Entry {
+        code: "BOT-2275",
+        kind: Some(FaultKind::Usage),
+        title: "a profile has no texts to label",
+        explanation: "`botops drift --out` writes the utterances that are surest to be new. A profile holds counts of columns and words, and no texts, so nothing can be written. Compare two files with texts, or leave out `--out`.",
+    },
 ];

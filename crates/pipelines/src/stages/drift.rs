@@ -15,8 +15,10 @@ use botops_datasets::{
     self as datasets, Presence, ReadOptions,
     table::{Row as TableRow, Shape},
 };
-use botops_drift::{self as drift, DriftReport, DriftSide, DriftVerdict, Row};
+use botops_drift::{self as drift, Column, DriftReport, DriftSide, DriftVerdict, Role, Row};
 use botops_findings::{Finding, Result, Severity};
+use botops_models::IntentModel;
+use botops_monitoring::model_drift::{with_embeddings, with_texts};
 use botops_report as report;
 use botops_spec::Spec as _;
 use botops_text as text;
@@ -63,6 +65,19 @@ pub(super) fn drift(
         &DriftSide { name: &name, rows: &current_rows, columns: current_columns.get() },
         &stage.rules.clone().check()?,
     )?;
+    let [before, now] = [&reference, &current]
+        .map(|side| side.iter().map(|(text, _)| text.as_str()).collect::<Vec<&str>>());
+    let names: Vec<&str> = [columns.get(), current_columns.get()]
+        .into_iter()
+        .flatten()
+        .filter(|column| column.role() == Role::Text)
+        .map(Column::name)
+        .collect();
+    let (report, compared) = with_texts(report, &names, &before, &now);
+    let report = match (&compared, model.as_ref().and_then(IntentModel::encoder)) {
+        (Some(compared), Some(encoder)) => with_embeddings(report, compared, encoder),
+        _ => report,
+    };
     write_json(made, "drift.json", &report)?;
     write_text(made, "drift.html", &report::drift_html(&report))?;
     write_text(made, "drift.md", &report::drift_markdown(&report))?;
@@ -150,7 +165,15 @@ fn outcome(report: &DriftReport, n_rows: [usize; 2]) -> (StageVerdict, String) {
         .filter(|check| check.verdict == DriftVerdict::Drift)
         .map(|check| {
             let name = text::display(&check.name, 40);
-            format!("{name} (PSI {:.3}, noise {:.3})", check.psi, check.psi_noise95)
+            match check.deciding() {
+                Some(score) if check.kind == "sample" => {
+                    format!(
+                        "{name} ({} {:.3}, noise {:.3})",
+                        score.name, score.value, score.noise95
+                    )
+                }
+                _ => format!("{name} (PSI {:.3}, noise {:.3})", check.psi, check.psi_noise95),
+            }
         })
         .collect();
     let (verdict, mut summary) = match report.verdict {
@@ -189,7 +212,7 @@ fn uncompared(report: &DriftReport) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use botops_drift::{Column, DriftSpec, Role};
+    use botops_drift::DriftSpec;
 
     #[test]
     fn a_chosen_column_of_one_side_is_the_reason() {
