@@ -165,7 +165,10 @@ fn upstream(plan: &Plan, stage: &str) -> Plan {
         let needs = plan.stage(name).map_or(&[][..], |stage| stage.needs.as_slice());
         open.extend(needs.iter().map(String::as_str).filter(|need| wanted.insert(need)));
     }
-    let stages: Vec<Stage> =
-        plan.stages.iter().filter(|stage| wanted.contains(stage.name.as_str())).cloned().collect();
+    // A search changes nothing outside its folder, so it does not compact the prediction log.
+    let is_wanted = |stage: &&Stage| {
+        wanted.contains(stage.name.as_str()) && !matches!(stage.spec, Some(StageSpec::Compact(_)))
+    };
+    let stages: Vec<Stage> = plan.stages.iter().filter(is_wanted).cloned().collect();
     Plan { stages, ..plan.clone() }
 }
