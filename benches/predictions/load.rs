@@ -204,6 +204,7 @@ pub(crate) fn serve(has_log: bool) -> Outcome<bool> {
         conversations: None,
         actions: None,
         predictions: has_log.then(|| PredictionSettings { log, store, retention: None }),
+        monitoring: None,
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
