@@ -1,8 +1,8 @@
 //! `botops man`: the manual pages, as the definitions of the verbs say.
 
-use super::{Cli, Outcome};
+use super::Outcome;
 use botops_findings::{Fault, Result};
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 
 /// Write the manual page
 #[derive(Debug, clap::Args)]
@@ -14,10 +14,11 @@ pub(crate) struct Args {
     list: bool,
 }
 
+/// Writes a page of the command line `root`.
+///
 /// # Errors
 /// `BOT-1003` (exit 2): there is no such verb.
-pub(crate) fn run(args: &Args) -> Result<Outcome> {
-    let mut root = Cli::command();
+pub(crate) fn run(args: &Args, mut root: Command) -> Result<Outcome> {
     root.build();
     if args.list {
         let mut names = Vec::new();

@@ -298,7 +298,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
             clap_complete::generate(shell, &mut Cli::command(), "botops", &mut out);
             Ok(Outcome::done(&(), String::from_utf8_lossy(&out)))
         }
-        Verb::Man(args) => man::run(&args),
+        Verb::Man(args) => man::run(&args, Cli::command()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `botops monitor`.
 
+mod champion;
 mod repeated;
 pub(crate) mod settings;
 mod text;
@@ -10,17 +11,18 @@ use crate::cli::{
     session::{context::Context, provenance},
 };
 use botops_findings::{Fault, Finding, Result};
-use botops_models::IntentModel;
 use botops_monitoring::{
-    Evaluated, MonitorLog, MonitorReport, MonitorSpec, MonitorState, Monitored, MonitoredModel,
-    Webhooks, Window, end_schedule, evaluate, text_drift::Actions,
+    Evaluated, MonitorLog, MonitorSpec, MonitorState, Monitored, Webhooks, Window, end_schedule,
+    evaluate,
 };
-use botops_registry::{CHAMPION, Reference, Registry, Version, parse_time};
+use botops_registry::{CHAMPION, Reference, Registry, parse_time};
 use botops_report as report;
+use champion::champion;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use settings::Flags;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
+use text::{Answer, Judged};
 
 /// Judge the traffic of the champion: accuracy, drift, volume
 #[derive(Debug, clap::Args)]
@@ -54,29 +56,6 @@ pub(crate) struct Args {
     end_schedule: Option<String>,
     #[command(flatten)]
     page: PageArgs,
-}
-
-/// A window that was judged, and the entry that says so.
-#[derive(Serialize)]
-struct Judged {
-    #[serde(flatten)]
-    report: MonitorReport,
-    /// Words of the window that the reference lacks, with their counts. They are not stored.
-    new_words: Vec<(String, u64)>,
-    /// The terms that moved, and candidates for new intents, if the texts drifted. They are not stored.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    texts: Option<Actions>,
-    /// The number of the entry in the log; `None` in a dry run.
-    entry: Option<u64>,
-    /// Whether this call wrote the entry; if not, it says the same already.
-    recorded: bool,
-}
-
-#[derive(Serialize)]
-struct Answer {
-    windows: Vec<Judged>,
-    html: Option<String>,
-    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -176,26 +155,6 @@ fn time_or_age(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
         Some(time) => Ok(time),
         None => parse_time(text),
     }
-}
-
-/// Loads the version that is judged.
-///
-/// # Errors
-/// `BOT-5019` the version has no model file; those of the store and of the file.
-async fn champion(registry: &Registry, version: &Version) -> Result<Monitored> {
-    let digest = version.model_digest().ok_or_else(|| {
-        Fault::internal("BOT-5019", format!("`{}` has no model file", version.reference()))
-    })?;
-    let bytes = registry.file(version, "model.botops").await?;
-    Ok(Monitored {
-        environment: registry.environment_name().to_owned(),
-        model: MonitoredModel {
-            name: version.model.clone(),
-            version: version.number,
-            digest: digest.to_string(),
-        },
-        loaded: Some(Arc::new(IntentModel::from_bytes(&bytes)?)),
-    })
 }
 
 /// An evaluation of some windows, each once.

@@ -13,7 +13,7 @@ use std::{
 
 /// The base of the runtime stage, as the Dockerfile names it.
 const BASE: &str = "gcr.io/distroless/cc-debian12:nonroot";
-/// What the packages of that base come from.
+/// The packages of that base.
 const PACKAGES: &str = "--include=libc6,libgcc-s1,ca-certificates,tzdata";
 /// The certificates of authorities, which the configuration of their package joins to one file.
 const CERTIFICATES: [&str; 2] =

@@ -232,7 +232,7 @@ fn a_pipeline_diff_shows_the_data_the_metrics_and_the_changed_predictions() {
     let json = terminal.run(&format!("{line} --format json"));
     assert!(json.contains("botops.pipeline.diff/1") && json.contains("\"comparison\""), "{json}");
 
-    // Rows in the test side that the model before had learned are left out, and said to be.
+    // Rows in the test side that the model before had learned are left out, and the answer says so.
     assert!(terminal.path().join("before/.botops/pipelines/weekly/train").is_dir());
     assert!(!terminal.path().join("before/registry").exists(), "no registry is written");
 }

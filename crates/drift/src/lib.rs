@@ -6,6 +6,7 @@
 //! large: with enough rows every difference is significant, and with few rows a large difference may be
 //! chance.
 
+mod check_scores;
 mod checks;
 mod column;
 mod comparison;

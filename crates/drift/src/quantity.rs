@@ -1,8 +1,9 @@
 //! The comparison of one quantity: effect size, noise, a test, and the largest changes.
 
 use crate::{
+    check_scores::numeric_scores,
     report::{DriftCheck, DriftVerdict},
-    score::{BinSizes, NOISE_ALPHA, bin_scores, chi2_score, evenly, numeric_scores},
+    score::{BinSizes, NOISE_ALPHA, bin_scores, chi2_score, evenly},
     spec::DriftSpec,
 };
 use botops_stats::{

@@ -45,9 +45,9 @@ pub struct BehaviourFailure {
     /// The variant, or the utterance after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<String>,
-    /// What the test expects: an intent, `oos`, or `p(complaint) rises`.
+    /// The expectation of the test: an intent, `oos`, or `p(complaint) rises`.
     pub expected: String,
-    /// What the model did, in the same words.
+    /// The answer of the model, in the same words.
     pub found: String,
     /// The confidence of the prediction; of a direction the probability after the change.
     pub confidence: f64,

@@ -101,7 +101,7 @@ pub struct Selection {
     pub weighted: bool,
     /// The share of the records in strata without a label, for which no labelled record stands.
     pub uncovered: f64,
-    /// What this means, in a sentence.
+    /// The meaning of this, in a sentence.
     pub note: String,
 }
 

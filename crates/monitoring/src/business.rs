@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// The most conversations that are followed one by one.
 const MOST_CONVERSATIONS: usize = 1 << 18;
 
-/// What users got from the bot in a window.
+/// The service that users got from the bot in a window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Business {
     /// All records.

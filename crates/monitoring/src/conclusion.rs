@@ -1,7 +1,7 @@
 //! The state that follows from the parts of a report, its reasons, and the commands to go on with.
 
 use crate::{
-    evaluate::MonitorSpec,
+    monitor_spec::MonitorSpec,
     report::{MonitorReport, MonitorState, Reason, Unjudged},
 };
 use botops_drift::DriftVerdict;

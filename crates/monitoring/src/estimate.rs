@@ -5,7 +5,7 @@ use botops_drift::Category;
 use botops_evaluation::Metric;
 use serde::{Deserialize, Serialize};
 
-/// What the estimate assumes, which no data without labels can show.
+/// The assumption of the estimate, which no data without labels can show.
 pub const ASSUMPTION: &str = "the estimate assumes that messages of one intent are as they were in the reference, and that only the shares of the intents moved; if the meaning of messages changed (concept drift), it is wrong, and nothing but labels shows it";
 
 /// The part of a reference that an estimate needs.
@@ -90,7 +90,7 @@ pub struct AccuracyEstimate {
     pub reliable: bool,
     /// Everything that speaks against it.
     pub reasons: Vec<Unreliable>,
-    /// What is assumed: [`ASSUMPTION`].
+    /// The assumption: [`ASSUMPTION`].
     pub assumption: String,
 }
 
@@ -136,7 +136,7 @@ pub struct RealisedAccuracy {
 pub struct Unreliable {
     /// Its kind.
     pub reason: UnreliableReason,
-    /// What was found, in a sentence.
+    /// The observation, in a sentence.
     pub text: String,
 }
 

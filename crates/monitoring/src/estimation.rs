@@ -64,7 +64,7 @@ struct Model {
     n_intents: usize,
 }
 
-/// What one draw gives.
+/// The result of one draw.
 #[derive(Clone, Copy, Default)]
 struct Draw {
     accuracy: f64,

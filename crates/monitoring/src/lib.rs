@@ -25,13 +25,12 @@ mod judgements;
 mod label_sample;
 pub mod label_shift;
 pub mod model_drift;
+mod monitor_spec;
 mod names;
 mod reference;
 mod reference_moments;
 mod reference_rows;
 mod reference_search;
-#[cfg(test)]
-mod reference_tests;
 mod reference_training;
 mod reference_words;
 mod report;
@@ -57,10 +56,11 @@ pub use estimate::{
     RealisedAccuracy, Unreliable, UnreliableReason,
 };
 pub use estimation::estimate_accuracy;
-pub use evaluate::{Evaluated, MonitorSpec, Monitored, evaluate};
+pub use evaluate::{Evaluated, Monitored, evaluate};
 pub use heartbeat::{Heartbeat, MONITOR_RUNS, end_schedule, heartbeats, pipeline_runs};
 pub use history::{MonitorLog, Recorded};
 pub use judgements::{Judgements, Label};
+pub use monitor_spec::MonitorSpec;
 pub use reference::{
     Judged, MOST_JUDGED, MOST_PARTIAL_BYTES, MOST_REFERENCE_BYTES, REFERENCE_SCHEMA,
     ReferenceProfile, ReferenceSource,
@@ -84,5 +84,7 @@ mod accuracy_tests;
 mod estimation_tests;
 #[cfg(test)]
 mod evaluate_tests;
+#[cfg(test)]
+mod reference_tests;
 #[cfg(test)]
 mod webhook_tests;

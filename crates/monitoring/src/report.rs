@@ -2,7 +2,6 @@
 
 use crate::{
     accuracy::WindowAccuracy, business::Business, estimate::AccuracyEstimate, window::Window,
-    window_counts::PRIMARY,
 };
 use botops_digest::Digest;
 use botops_drift::{DriftReport, DriftVerdict};
@@ -11,6 +10,9 @@ use botops_findings::{Fault, Result};
 use botops_store::newer_payload;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+/// The arm of the champion.
+pub(crate) const PRIMARY: &str = "primary";
 
 /// The schema of a report.
 pub const MONITOR_SCHEMA: &str = "botops.monitor/1";

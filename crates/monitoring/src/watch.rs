@@ -2,9 +2,10 @@
 
 use crate::{
     claim::Claim,
-    evaluate::{Evaluated, MonitorSpec, Monitored, evaluate},
+    evaluate::{Evaluated, Monitored, evaluate},
     heartbeat::{Heartbeat, MONITOR_RUNS, heartbeats},
     history::MonitorLog,
+    monitor_spec::MonitorSpec,
     report::MonitorReport,
     webhook::Webhooks,
     window::Window,

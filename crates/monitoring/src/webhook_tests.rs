@@ -29,7 +29,7 @@ enum Answer {
     Hang,
 }
 
-/// A receiver on this machine: it answers as it is told, the last answer for ever, and keeps the requests.
+/// A receiver on this machine: it gives the answers of a list, the last one for ever, and keeps the requests.
 struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<String>>>,

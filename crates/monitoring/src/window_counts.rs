@@ -17,8 +17,6 @@ use std::{
 
 /// The code of a line that is no record.
 const REFUSED: &str = "BOT-6200";
-/// The arm on which the champion answers.
-pub(crate) const PRIMARY: &str = "primary";
 
 /// The records of one window, in counts whose size does not grow with them.
 pub(crate) struct WindowCounts {

@@ -28,7 +28,7 @@ mod run;
 mod schedule;
 mod selection;
 mod services;
-mod shared;
+mod shared_results;
 pub mod spec;
 mod stage_validations;
 mod stages;

@@ -7,7 +7,7 @@ use super::{
     preflight, record, schedule,
     selection::{RunOptions, Selection},
     services::Services,
-    shared,
+    shared_results,
     spec::StageSpec,
     stages::{self, work::Work},
     state::{Folder, StageRecord},
@@ -248,7 +248,7 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
         }
         Freshness::Stale(reason) => reason,
     };
-    if let Some(record) = shared::take(work, stage, &inputs).await {
+    if let Some(record) = shared_results::take(work, stage, &inputs).await {
         let text = format!("shared: {} ({})", record.result().short(), record.summary);
         return Ok((StageOutcome::Skipped, text, Vec::new()));
     }
@@ -277,7 +277,7 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
         summary,
     };
     let record = work.folder.publish(&staging, record)?;
-    shared::offer(work, stage, &inputs, &record).await;
+    shared_results::offer(work, stage, &inputs, &record).await;
     if verdict.goes_on() {
         stages::settle(work, stage).await?;
     }

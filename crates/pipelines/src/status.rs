@@ -7,7 +7,7 @@ use super::{
     services::Services,
     spec::{ShellStage, StageSpec, ValidateStage, WindowStage},
     stages::{
-        INSUFFICIENT, SHELL_OUTPUTS, compaction_due, promoted_over, read_json_in, shell_outputs,
+        INSUFFICIENT, SHELL_OUTPUTS, compact, promoted_over, read_json_in, shell_outputs,
         work::{Work, expectations_path, is_champion, pushed},
     },
     state::{Folder, StageRecord},
@@ -322,7 +322,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
         Some(StageSpec::Window(spec)) => {
             window_inputs(work, spec, &mut inputs, &mut settings).await?;
         }
-        Some(StageSpec::Compact(spec)) => due = compaction_due(work, spec).await?,
+        Some(StageSpec::Compact(spec)) => due = compact::due(work, spec).await?,
         Some(StageSpec::Shell(spec)) => shell_inputs(work, stage, spec, &mut inputs)?,
     }
     Ok(Inputs { settled, data, due, ..Inputs::of(inputs, &settings) })

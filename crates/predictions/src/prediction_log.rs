@@ -100,7 +100,7 @@ struct Counters {
     waiting_bytes: AtomicU64,
 }
 
-/// What waits for the writing thread.
+/// The work that waits for the writing thread.
 #[derive(Default)]
 struct Waiting {
     #[expect(

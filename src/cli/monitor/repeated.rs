@@ -1,6 +1,6 @@
 //! `botops monitor --every`: an evaluation every so often, until a signal.
 
-use super::champion;
+use super::champion::champion;
 use crate::cli::{
     Outcome, Printer,
     session::{context::Context, interruption::interrupted, provenance},

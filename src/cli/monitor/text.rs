@@ -1,13 +1,37 @@
-//! The answers of `botops monitor` for people.
+//! The answer of `botops monitor`, for programs and for people.
 
-use super::{Answer, Judged};
 use crate::cli::{drift, terminal::tables};
-use botops_monitoring::{MonitorReport, MonitorState, ReferenceSide};
+use botops_monitoring::{MonitorReport, MonitorState, ReferenceSide, text_drift::Actions};
 use botops_text::percent;
+use serde::Serialize;
 
 /// The most windows that are shown in full; of more, there is one line each.
 const IN_FULL: usize = 1;
 
+/// A window that was judged, and the entry that says so.
+#[derive(Serialize)]
+pub(super) struct Judged {
+    #[serde(flatten)]
+    pub(super) report: MonitorReport,
+    /// Words of the window that the reference lacks, with their counts. They are not stored.
+    pub(super) new_words: Vec<(String, u64)>,
+    /// The terms that moved, and candidates for new intents, if the texts drifted. They are not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) texts: Option<Actions>,
+    /// The number of the entry in the log; `None` in a dry run.
+    pub(super) entry: Option<u64>,
+    /// Whether this call wrote the entry; if not, it says the same already.
+    pub(super) recorded: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct Answer {
+    pub(super) windows: Vec<Judged>,
+    pub(super) html: Option<String>,
+    pub(super) dry_run: bool,
+}
+
+/// Renders the answer.
 pub(super) fn answer(answer: &Answer) -> String {
     let mut text = String::new();
     if answer.windows.len() > IN_FULL {

@@ -3,7 +3,7 @@
 pub(crate) mod last_run;
 pub(crate) mod work;
 
-mod compact;
+pub(crate) mod compact;
 mod dialogue_test;
 mod drift;
 mod files;
@@ -13,7 +13,6 @@ mod versions;
 mod window;
 mod window_labels;
 
-pub(crate) use compact::due as compaction_due;
 pub(crate) use files::{INSUFFICIENT, read_json_in, read_output};
 pub(crate) use shell::{SHELL_OUTPUTS, shell_outputs};
 pub(crate) use versions::{promoted_over, settle};

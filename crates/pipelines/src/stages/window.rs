@@ -31,7 +31,7 @@ const MOST_CANDIDATES: usize = 200;
 /// The most messages of the test side that are proposed for labelling.
 const MOST_TEST_CANDIDATES: usize = 50;
 
-/// What a window stage found, in `window.json`.
+/// The findings of a window stage, in `window.json`.
 #[derive(Debug, Serialize)]
 struct WindowReport {
     /// `botops.window/1`.
