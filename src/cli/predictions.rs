@@ -173,7 +173,7 @@ fn tail(args: &TailArgs, context: &Context) -> Result<Outcome> {
         return Err(nothing(environment));
     }
     let answer = Tail { environment, records: newest.into() };
-    let text = text::tail(&answer);
+    let text = text::with_findings(text::tail(&answer), &findings);
     Ok(Outcome::done(&answer, text).findings(findings))
 }
 
@@ -218,10 +218,10 @@ fn query(args: &QueryArgs, context: &Context) -> Result<Outcome> {
         unknown_verdicts: answered.unknown_verdicts,
         rows: rows.collect(),
     };
-    let text = text::counted(&answer);
     let Verdicts { mut findings, .. } = verdicts;
     findings.extend(answered.findings);
     findings.extend(clocks);
+    let text = text::with_findings(text::counted(&answer), &findings);
     Ok(Outcome::done(&answer, text).findings(findings))
 }
 
@@ -236,7 +236,7 @@ fn feedback(args: &FeedbackArgs, context: &Context) -> Result<Outcome> {
         }
         Ok::<_, Fault>(unknown)
     })??;
-    let finding = unknown.first().map(|(id, index)| {
+    let findings: Vec<Finding> = unknown.first().into_iter().map(|(id, index)| {
         let shown = botops_text::display(id, 60);
         let message = format!(
             "{} of the messages are not in the log of `{environment}`, such as the text {index} of the request `{shown}`",
@@ -245,12 +245,12 @@ fn feedback(args: &FeedbackArgs, context: &Context) -> Result<Outcome> {
         let help = "they are recorded, and count once their records are in the store";
         let place = Place { file: Some(args.file.display().to_string()), ..Place::default() };
         Finding::new("BOT-6215", Severity::Warning, message, help).at(place)
-    });
+    }).collect();
     let (verdicts, unknown) = (verdicts.len(), unknown.len());
     let answer = Recorded { environment, verdicts, unknown, dry_run: args.dry_run };
-    let text = text::recorded(&answer);
+    let text = text::with_findings(text::recorded(&answer), &findings);
     let query = shell_line(["botops", "predictions", "query", "--by", "intent"]);
-    Ok(Outcome::done(&answer, text).findings(finding.into_iter().collect()).next(query))
+    Ok(Outcome::done(&answer, text).findings(findings).next(query))
 }
 
 fn forgetting(args: &ForgetArgs, context: &Context) -> Result<Outcome> {

@@ -86,7 +86,7 @@ pub(super) fn run(args: &CompactArgs, context: &Context) -> Result<Outcome> {
         let (hours, done) = (hours.join(", "), answer.hours.len());
         return Err(fault.hint(format!("left as it was: {hours}; other hours compacted: {done}")));
     }
-    let text = text::compacted(&answer);
+    let text = text::with_findings(text::compacted(&answer), &findings);
     Ok(Outcome::done(&answer, text).findings(findings))
 }
 

@@ -4,6 +4,7 @@ use super::{
     answers::Exported,
     filter_args::FilterArgs,
     log::{log, nothing},
+    text,
 };
 use crate::cli::{
     Outcome,
@@ -79,5 +80,6 @@ pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<Outcome> {
     let verb = if args.dry_run { "would write" } else { "wrote" };
     let text =
         format!("{}: {verb} {}\n", answer.out, tables::counted(records, "record", "records"));
+    let text = text::with_findings(text, &findings);
     Ok::<_, Fault>(Outcome::done(&answer, text).findings(findings))
 }

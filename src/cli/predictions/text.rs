@@ -2,12 +2,21 @@
 
 use super::answers::{Compacted, Counted, Forgotten, Recorded, Tail};
 use crate::cli::terminal::tables;
+use botops_findings::Finding;
 use botops_predictions::{LabelDelay, Record};
 use botops_text::{display, percent};
 use std::time::Duration;
 
 /// The longest text that is shown.
 const LONGEST: usize = 60;
+/// The findings of each kind that are shown.
+const SAMPLES: usize = 5;
+
+/// Adds what was wrong with the log to a text.
+pub(super) fn with_findings(mut text: String, findings: &[Finding]) -> String {
+    text.push_str(&tables::findings(findings, SAMPLES));
+    text
+}
 
 pub(super) fn tail(answer: &Tail<'_>) -> String {
     let row = |record: &Record| {
