@@ -138,6 +138,24 @@ fn records_are_counted_compacted_and_judged() {
         data(&terminal, "predictions query --by endpoint --accuracy-of reviewers,agents,users");
     assert_eq!((&judged["rows"][0]["judged"], &judged["rows"][0]["right"]), (&json!(2), &json!(2)));
     assert_eq!((&judged["rows"][0]["accuracy"], &judged["contradicted"]), (&json!(1.0), &json!(1)));
+    assert_eq!((&judged["label_delay"]["n"], &judged["unknown_verdicts"]), (&json!(2), &json!(0)));
+    terminal.write(
+        "late.jsonl",
+        "{\"request_id\":\"r2\",\"intent\":\"order_status\",\"satisfaction\":4,\"time\":\"2026-05-27T03:20:00Z\"}\n\
+         {\"request_id\":\"r3\",\"satisfaction\":2}\n\
+         {\"request_id\":\"r99\",\"intent\":\"complaint\"}\n",
+    );
+    let late = show(&terminal, "predictions feedback late.jsonl");
+    assert!(late.starts_with("exit: 0\n") && late.contains("BOT-6215"), "{late}");
+    assert!(late.contains("1 of the messages") && late.contains("`r99`"), "{late}");
+    let told = show(&terminal, "predictions query --by endpoint");
+    assert!(told.contains("1 message has a verdict, but no record in the log"), "{told}");
+    assert!(told.contains("label delay: median "), "{told}");
+    let one = data(&terminal, "predictions query --request-id r2");
+    assert_eq!(one["label_delay"], json!({"n": 1, "median_ms": 7_200_000, "p95_ms": 7_200_000}));
+    terminal.write("bad.jsonl", "{\"request_id\":\"r0\",\"satisfaction\":6}\n");
+    let bad = show(&terminal, "predictions feedback bad.jsonl");
+    assert!(bad.starts_with("exit: 3\n") && bad.contains("from 1 to 5"), "{bad}");
     terminal.write("bad.jsonl", "{\"request_id\":\"r0\",\"intent\":\"a\"}\n{\"request_id\":7}\n");
     let bad = show(&terminal, "predictions feedback bad.jsonl");
     assert!(
@@ -149,6 +167,42 @@ fn records_are_counted_compacted_and_judged() {
     let old = show(&terminal, "predictions compact --all --retention 1s");
     assert!(old.contains("2 hours past the retention removed"), "{old}");
     assert!(files(&terminal, "").is_empty());
+}
+
+/// Every damage of a log in one hour each: what concerns an hour alone does not keep the others from being compacted.
+#[test]
+fn damaged_hours_are_named_and_the_others_are_compacted() {
+    let terminal = Terminal::new();
+    logged(&terminal, 24);
+    let hour = |number: u32| {
+        let day = terminal.path().join("registry/predictions/production/date=2026-05-27");
+        day.join(format!("hour={number:02}"))
+    };
+    // A segment that is cut: the whole groups count, and it is kept.
+    let cut = fs::read_dir(hour(1)).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(&cut).unwrap();
+    fs::write(&cut, [&bytes, &bytes[..30]].concat()).unwrap();
+    let query = show(&terminal, "predictions query --by hour");
+    assert!(query.starts_with("exit: 0\n") && query.contains("BOT-6203"), "{query}");
+    // A compacted file that is no Parquet: its hour is left as it is.
+    show(&terminal, "predictions compact --all");
+    assert!(cut.exists(), "a damaged segment is kept");
+    let mut files = fs::read_dir(hour(2)).unwrap().map(|it| it.unwrap().path());
+    let parquet = files.find(|it| it.extension().is_some_and(|it| it == "parquet")).unwrap();
+    fs::write(&parquet, "PAR1 or not").unwrap();
+    fs::write(hour(4).join("compaction-00000000.json"), "{").unwrap();
+    logged(&terminal, 25);
+    let done = show(&terminal, "predictions compact --all");
+    assert!(done.starts_with("exit: 3\n") && done.contains("BOT-6207"), "{done}");
+    let left = "left as it was: `date=2026-05-27/hour=02`, `date=2026-05-27/hour=04`";
+    assert!(done.contains(&format!("{left}; other hours compacted: 3")), "{done}");
+    assert_eq!(fs::read(&parquet).unwrap(), b"PAR1 or not");
+    let query = show(&terminal, "predictions query --by hour");
+    assert!(query.starts_with("exit: 3\n") && query.contains("BOT-6200"), "{query}");
+    let query = show(&terminal, "predictions query --by hour --until 2026-05-27T04:00Z");
+    assert!(query.starts_with("exit: 3\n") && query.contains("BOT-6207"), "{query}");
+    let rest = "predictions query --by hour --since 2026-05-27T03:00Z --until 2026-05-27T04:00Z";
+    assert_eq!(data(&terminal, rest)["n"], 6);
 }
 
 #[test]
@@ -186,31 +240,84 @@ fn records_are_exported_and_a_conversation_is_forgotten() {
     assert!(entries.iter().all(|it| it.contains("\"predictions\":3") && it.contains("she asked")));
 }
 
-#[test]
-fn duckdb_reads_compacted_files_as_they_are() {
-    let Some(mut python) = python_with("duckdb") else { return };
+/// What each Python library says about the records of [`logged`]: compacted files of all hours, and an exported file.
+const EXPECTED: [&str; 4] = [
+    "complaint 1 2 1779843600000 0.5 True",
+    "complaint 2 2 1779847200000 0.5 False",
+    "order_status 1 4 1779844200000 0.5 True",
+    "order_status 2 4 1779847800000 0.5 True",
+];
+
+/// Compacts and exports the log of twelve records, and runs a script of a library, which gets the pattern of the compacted files and
+/// the path of the exported one.
+fn read_by(module: &str, script: &str) {
+    let Some(mut python) = python_with(module) else { return };
     let terminal = Terminal::new();
     logged(&terminal, 12);
     show(&terminal, "predictions compact --all");
+    show(&terminal, "predictions export --out all.parquet");
     let files = terminal.path().join("registry/predictions/production/*/*/*.parquet");
-    let script = format!(
-        "import duckdb\n\
-         rows = duckdb.sql(\"select intent, hour, count(*), epoch_ms(min(time)), avg(confidence), bool_or(fallback) \
-         from read_parquet('{}', hive_partitioning=true) group by all order by all\").fetchall()\n\
-         for row in rows: print(*row)",
-        files.display()
-    );
-    let output = python.args(["-c", &script]).env("TZ", "UTC").output().unwrap();
+    let output = python
+        .args(["-c", script])
+        .args([files, terminal.path().join("all.parquet")])
+        .env("TZ", "UTC")
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let rows = String::from_utf8(output.stdout).unwrap();
-    let expected = [
-        "complaint 1 2 1779843600000 0.5 True",
-        "complaint 2 2 1779847200000 0.5 False",
-        "order_status 1 4 1779844200000 0.5 True",
-        "order_status 2 4 1779847800000 0.5 True",
-    ];
     let rows: Vec<String> =
         rows.lines().map(|row| row.replace(" 01 ", " 1 ").replace(" 02 ", " 2 ")).collect();
-    assert_eq!(rows, expected);
+    assert_eq!(rows[..4], EXPECTED);
+    assert_eq!(rows[4..], ["12 message 0 of 0 False"], "the exported file");
+}
+
+#[test]
+fn duckdb_reads_compacted_and_exported_files_as_they_are() {
+    read_by(
+        "duckdb",
+        r#"
+import duckdb, sys
+rows = duckdb.sql(f"""select intent, hour, count(*), epoch_ms(min(time)), avg(confidence), bool_or(fallback)
+    from read_parquet('{sys.argv[1]}', hive_partitioning=true) group by all order by all""").fetchall()
+for row in rows: print(*row)
+all = duckdb.sql(f"select count(*), min(text)[:12], sum(handed_off::int), bool_or(unresolved) from '{sys.argv[2]}'").fetchall()[0]
+print(*all)
+"#,
+    );
+}
+
+#[test]
+fn polars_reads_compacted_and_exported_files_as_they_are() {
+    read_by(
+        "polars",
+        r#"
+import polars as pl, sys
+c = pl.col
+rows = pl.scan_parquet(sys.argv[1], hive_partitioning=True).group_by("intent", "hour").agg(
+    pl.len(), c("time").dt.timestamp("ms").min(), c("confidence").mean(), c("fallback").any()).sort("intent", "hour").collect()
+for row in rows.iter_rows(): print(*row)
+all = pl.read_parquet(sys.argv[2])
+print(len(all), all["text"].min()[:12], all["handed_off"].sum(), all["unresolved"].any())
+"#,
+    );
+}
+
+#[test]
+fn pandas_reads_compacted_and_exported_files_as_they_are() {
+    read_by(
+        "pandas, pyarrow",
+        r#"
+import glob, re, sys
+import pandas as pd
+files = sorted(glob.glob(sys.argv[1]))
+parts = [pd.read_parquet(file).assign(hour=int(re.search(r"hour=(\d\d)", file)[1])) for file in files]
+table = pd.concat(parts)
+assert str(table["time"].dtype) == "datetime64[ms, UTC]", table["time"].dtype
+for (intent, hour), rows in table.groupby(["intent", "hour"]):
+    print(intent, hour, len(rows), int(rows["time"].min().timestamp() * 1000), rows["confidence"].mean(), rows["fallback"].any())
+all = pd.read_parquet(sys.argv[2])
+print(len(all), all["text"].min()[:12], all["handed_off"].sum(), all["unresolved"].any())
+"#,
+    );
 }
