@@ -1,9 +1,10 @@
 //! Windows of made-up weeks: healthy, drifted, inaccurate, empty and damaged ones.
 
 use crate::{
-    evaluate::{Evaluated, MonitorSpec, Monitored, evaluate},
+    evaluate::{Evaluated, Monitored, evaluate},
     heartbeat::MONITOR_RUNS,
     history::MonitorLog,
+    monitor_spec::MonitorSpec,
     report::{MonitorReport, MonitorState, MonitoredModel},
     watch::{Observed, WatchHost, WatchSettings, turn},
     webhook::{WebhookPace, Webhooks},
