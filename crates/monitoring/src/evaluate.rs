@@ -130,6 +130,7 @@ pub async fn evaluate(
         state: MonitorState::Insufficient,
         reasons: Vec::new(),
         min_accuracy: spec.min_accuracy,
+        false_alarms_a_year: Some(spec.level() * 365.0 * 86_400.0 / spec.window.as_secs_f64()),
         actions: Vec::new(),
         ..done.report
     };

@@ -7,6 +7,11 @@ use botops_spec::{Checked, Spec as _};
 use chrono::{DateTime, TimeDelta};
 use std::time::Duration;
 
+/// A year of windows.
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+/// The largest level of a window, however long it is.
+const MOST_LEVEL: f64 = 0.05;
+
 /// How windows are judged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MonitorSpec {
@@ -18,8 +23,9 @@ pub struct MonitorSpec {
     pub min_rows: usize,
     /// The least accuracy that is demanded, in [0, 1].
     pub min_accuracy: Option<f64>,
-    /// The false discovery rate over the checks of a window.
-    pub alpha: f64,
+    /// The expected number of false alarms in a year of windows one after the other without any change, above 0. Windows that
+    /// overlap, such as those of 7 days that a server judges each day, repeat an alarm.
+    pub false_alarms_a_year: f64,
     /// The smallest PSI that counts as drift.
     pub min_psi: f64,
     /// The smallest Kolmogorov-Smirnov distance that counts as drift.
@@ -28,13 +34,13 @@ pub struct MonitorSpec {
 
 impl Default for MonitorSpec {
     fn default() -> Self {
-        let DriftSpec { alpha, min_psi, min_ks, min_rows, .. } = DriftSpec::default();
+        let DriftSpec { min_psi, min_ks, min_rows, .. } = DriftSpec::default();
         Self {
             window: Duration::from_secs(7 * 86_400),
             reference_window: None,
             min_rows,
             min_accuracy: None,
-            alpha,
+            false_alarms_a_year: 0.5,
             min_psi,
             min_ks,
         }
@@ -58,10 +64,18 @@ impl MonitorSpec {
         self.drift().map(drop)
     }
 
+    /// Returns the significance level of a window, over all its checks: the share of a year that it is, times
+    /// `false_alarms_a_year`; at most 0.05.
+    #[must_use]
+    pub fn level(&self) -> f64 {
+        let share = self.window.as_secs_f64() / YEAR.as_secs_f64();
+        (self.false_alarms_a_year * share).min(MOST_LEVEL)
+    }
+
     /// Returns the thresholds of a comparison.
     pub(crate) fn drift(&self) -> Result<Checked<DriftSpec>> {
         DriftSpec {
-            alpha: self.alpha,
+            alpha: self.level(),
             min_psi: self.min_psi,
             min_ks: self.min_ks,
             min_rows: self.min_rows,

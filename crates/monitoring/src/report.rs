@@ -149,6 +149,10 @@ pub struct MonitorReport {
     /// The least accuracy that is demanded, in [0, 1].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_accuracy: Option<f64>,
+    /// The expected number of false alarms of drift in a year of such windows without any change; `None` in a report of an
+    /// older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_alarms_a_year: Option<f64>,
     /// The comparison with the reference; its `new_words` are empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftReport>,
@@ -187,6 +191,7 @@ impl MonitorReport {
             estimate: None,
             business: None,
             min_accuracy: None,
+            false_alarms_a_year: None,
             drift: None,
             not_judged: Vec::new(),
             actions: Vec::new(),

@@ -181,6 +181,11 @@ fn in_full(judged: &Judged) -> String {
         let mut shown = drift.clone();
         shown.new_words.clone_from(&judged.new_words);
         text.push_str(&format!("\n{}", drift::text::report(&shown)));
+        if let Some(alarms) = report.false_alarms_a_year {
+            text.push_str(&format!(
+                "without any change, such windows alarm {alarms:.1} times a year\n"
+            ));
+        }
     }
     for candidate in judged.texts.iter().flat_map(|texts| &texts.candidates) {
         text.push_str(&format!(
