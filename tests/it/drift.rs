@@ -63,7 +63,7 @@ fn columns_without_a_role_are_compared_by_their_type() {
     assert_eq!(code, Some(3), "{data:#}");
     let wanted = ["intent", "length_words", "length_chars", "confidence*", "latency_ms", "channel"];
     assert_eq!(checks(&data), wanted);
-    assert_eq!(not_judged(&data), ["created_at: times", "order_id: ids"]);
+    assert_eq!(not_judged(&data), ["created_at: times", "order_id: ids", "text: too_few"]);
     let confidence = &data["checks"][3];
     assert_eq!(confidence["test"], "ks_2samp");
     // The confidences lie evenly in [0, 0.5), whose standard deviation is 0.5 / sqrt(12).
@@ -334,11 +334,16 @@ fn messages(n: usize, n_new: usize, shift: usize, with_intent: bool) -> String {
             ["i cannot log in", "reset my password", "change my email", "my account is locked"],
         ),
     ];
-    const NEW: [&str; 4] = [
-        "scooter battery is empty",
-        "the scooter does not brake",
-        "how far does the scooter ride",
-        "scooter helmet size",
+    const PARTS: [&str; 9] =
+        ["battery", "brake", "helmet", "wheel", "charger", "light", "bell", "tyre", "handlebar"];
+    const TROUBLES: [&str; 7] = [
+        "is empty after an hour",
+        "makes strange noises",
+        "came loose on the road",
+        "does not fit anymore",
+        "needs to be replaced soon",
+        "was stolen at night",
+        "smells burnt and gets hot",
     ];
     const ENDS: [&str; 7] =
         ["today", "thanks", "hello", "quickly now", "as i said", "for my sister", "since monday"];
@@ -346,7 +351,8 @@ fn messages(n: usize, n_new: usize, shift: usize, with_intent: bool) -> String {
     for i in 0..n {
         let at = i * 31 + shift;
         let (intent, texts) = &OLD[i % 3];
-        let text = if i + n_new < n { texts[at / 3 % 4] } else { NEW[at / 2 % 4] };
+        let new = format!("scooter {} {}", PARTS[at % 9], TROUBLES[at / 9 % 7]);
+        let text = if i + n_new < n { texts[at / 3 % 4] } else { &new };
         let (first, second) = (ENDS[at / 5 % 7], ENDS[at / 11 % 7]);
         match with_intent {
             true => writeln!(out, "{first} {text} {second} {},{intent}", at % 13),

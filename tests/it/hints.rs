@@ -189,6 +189,13 @@ fn every_command_in_a_hint_can_be_pasted() {
 
 /// Returns the verbs whose hints a source file writes, if it writes those of one verb only.
 fn owners<'a>(program: &'a Command, path: &Path) -> Option<Vec<&'a Command>> {
+    // Only `run` chooses stages.
+    if ["selection.rs", "preflight.rs"]
+        .iter()
+        .any(|file| path == Path::new("crates/pipelines/src").join(file))
+    {
+        return Some(vec![program.find_subcommand("run")?]);
+    }
     // A pipeline runs under two verbs, which have no flag for a stage.
     if path.starts_with("crates/pipelines") {
         return Some(vec![program.find_subcommand("run")?, program.find_subcommand("pipeline")?]);

@@ -66,9 +66,10 @@ fn windows_are_judged_recorded_once_and_shown_on_a_page() {
     assert!(empty.starts_with("exit: 4\n") && empty.contains("BOT-6251"), "{empty}");
     log(&terminal, &digest, (0, 300), Some("account_help"));
     log(&terminal, &digest, (-1, 300), None);
-    let dry = terminal.run("monitor --reference-window 7d --dry-run");
+    let dry = terminal.run("monitor --reference-window 7d --min-rows 50 --dry-run");
     assert!(dry.starts_with("exit: 3\n") && dry.contains("nothing was recorded"), "{dry}");
-    let drifted = terminal.run("monitor --reference-window 7d --html page.html --format json");
+    let drifted =
+        terminal.run("monitor --reference-window 7d --min-rows 50 --html page.html --format json");
     assert!(drifted.starts_with("exit: 3\n"), "{drifted}");
     let answer = data(&drifted);
     let window = &answer["data"]["windows"][0];
@@ -78,7 +79,7 @@ fn windows_are_judged_recorded_once_and_shown_on_a_page() {
     let codes: Vec<&Value> =
         answer["findings"].as_array().unwrap().iter().map(|it| &it["code"]).collect();
     assert!(codes.contains(&&Value::from("BOT-6253")), "{codes:?}");
-    let again = data(&terminal.run("monitor --reference-window 7d --format json"));
+    let again = data(&terminal.run("monitor --reference-window 7d --min-rows 50 --format json"));
     assert_eq!(again["data"]["windows"][0]["recorded"], false, "the same is not written again");
     let page = fs::read_to_string(terminal.path().join("page.html")).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.contains("2026-05-21 to 2026-05-28"));

@@ -224,6 +224,7 @@ fn beginning(output: &str) -> &'static [u8] {
         | "gate --out"
         | "conversations export --out"
         | "predictions export --out" => b"{",
+        "drift --out" => b"id,text,suggested_intent,confidence,intent,",
         "predict --out" => b"record,text,truth,intent,",
         "data import --out" | "data export --out" | "data merge --out" => b"text,intent",
         "data import --terms" => b"version:",

@@ -141,7 +141,7 @@ fn a_debian_package_in_a_fresh_root_runs_the_main_job_and_goes_without_a_trace()
     let as_service = ["--userspec=botops:botops"];
     let mut command = Command::new("chroot");
     command.args(as_service).arg(&root.0).args(&job);
-    run(command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8"));
+    run(command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8"));
 
     // A changed setting outlives the package, and the state of the service its removal.
     fs::write(root.0.join("var/lib/botops/state"), "kept").unwrap();

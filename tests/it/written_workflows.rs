@@ -173,8 +173,11 @@ fn the_written_workflows_have_the_least_rights_and_pins() {
     let folder = scratch("github");
     let weekly = yaml(&folder.path().join(WEEKLY));
     let pull_request = yaml(&folder.path().join(PULL_REQUEST));
+    let pinned = Regex::new("^[\\w-]+/[\\w/-]+@[0-9a-f]{40}$").unwrap();
     for workflow in [&weekly, &pull_request] {
         assert_eq!(workflow["permissions"], serde_json::json!({}));
+        // Only a shell that is named has `pipefail`: without it, a failure before `| tee` is none.
+        assert_eq!(workflow["defaults"]["run"]["shell"], "bash");
         assert!(workflow["concurrency"]["group"].is_string());
         for (name, job) in workflow["jobs"].as_object().unwrap() {
             assert!(job["timeout-minutes"].is_u64(), "{name} has no time limit");
@@ -189,7 +192,6 @@ fn the_written_workflows_have_the_least_rights_and_pins() {
             let uses =
                 job["steps"].as_array().unwrap().iter().filter_map(|step| step["uses"].as_str());
             for action in uses {
-                let pinned = Regex::new("^[\\w-]+/[\\w/-]+@[0-9a-f]{40}$").unwrap();
                 assert!(
                     pinned.is_match(action) || action == "$/.github/actions/botops",
                     "{action}"

@@ -85,9 +85,8 @@ impl OutcomePairs {
             for &(count, from, to) in &known {
                 let total: f64 = (from..to).map(|i| shares[self.truths[i]] * given[i]).sum();
                 if total > 0.0 {
-                    for i in from..to {
-                        let truth = self.truths[i];
-                        next[truth] += count * shares[truth] * given[i] / total;
+                    for (&truth, given) in self.truths[from..to].iter().zip(&given[from..to]) {
+                        next[truth] += count * shares[truth] * given / total;
                     }
                 }
             }

@@ -154,7 +154,8 @@ fn parts_of_a_log_merge_to_the_bytes_of_one_pass() {
         merged.merge(&read).unwrap();
     }
     assert_eq!(merged.to_bytes().unwrap(), whole.to_bytes().unwrap());
-    (merged.finish(), whole.finish());
+    merged.finish();
+    whole.finish();
     assert_eq!(merged.to_bytes().unwrap(), whole.to_bytes().unwrap());
     assert!(whole.words.counts().contains_key("parcel"));
     assert!(!String::from_utf8(whole.to_bytes().unwrap()).unwrap().contains("own4x"));

@@ -1,6 +1,10 @@
 //! Records as a file for other tools.
 
-use crate::{columns::COLUMNS, parquet::ParquetWriter, record::Record};
+use crate::{
+    columns::{COLUMNS, Column},
+    parquet::ParquetWriter,
+    record::Record,
+};
 use botops_findings::Result;
 
 /// The format of a file.
@@ -8,7 +12,7 @@ use botops_findings::Result;
 pub enum ExportFormat {
     /// One JSON object a line, as in a segment.
     Jsonl,
-    /// A table with a header; times are in RFC 3339.
+    /// A table with a header; times are in RFC 3339, and the predicted intent is called `predicted`.
     Csv,
     /// Parquet, as compaction writes it.
     Parquet,
@@ -41,7 +45,12 @@ impl RecordExport {
         let sink = match format {
             ExportFormat::Jsonl => Sink::Lines(Vec::new()),
             ExportFormat::Csv => {
-                let names: Vec<&str> = COLUMNS.iter().map(|column| column.name()).collect();
+                // Verbs that read tables take a column `intent` for the true one.
+                let name = |column: &Column| match column {
+                    Column::Intent => "predicted",
+                    other => other.name(),
+                };
+                let names: Vec<&str> = COLUMNS.iter().map(name).collect();
                 Sink::Csv(format!("{}\n", names.join(",")).into_bytes())
             }
             ExportFormat::Parquet => Sink::Parquet(Box::new(ParquetWriter::new()?)),

@@ -172,7 +172,7 @@ fn named(path: &Path, data: &Path) -> Result<String> {
         .collect();
     let is_plain =
         |part: &&str| !part.contains(['*', '?', '[', ']']) && !part.contains(char::is_control);
-    match parts.filter(|parts| parts.iter().all(|part| is_plain(&part))) {
+    match parts.filter(|parts| parts.iter().all(is_plain)) {
         Some(parts) => Ok(parts.join("/")),
         None => {
             let message = format!("a pipeline cannot name `{}`", data.display());

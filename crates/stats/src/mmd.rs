@@ -39,7 +39,10 @@ pub fn mmd2_test(
     seed: u64,
 ) -> Option<Discrepancy> {
     assert!(width > 0, "a vector has a coordinate");
-    assert!(x.len() % width == 0 && y.len() % width == 0, "a sample is made of whole rows");
+    assert!(
+        x.len().is_multiple_of(width) && y.len().is_multiple_of(width),
+        "a sample is made of whole rows"
+    );
     let (n, m) = (x.len() / width, y.len() / width);
     if n < 2 || m < 2 || x.iter().chain(y).any(|value| !value.is_finite()) {
         return None;

@@ -46,7 +46,8 @@ pub(super) fn ask(context: &Context, url: &str) -> Result<Ready> {
     let shown = server.as_str().trim_end_matches('/').to_owned();
     let request =
         botops_http::client(&SPEC)?.get(question).header(header::ACCEPT, "application/json");
-    let why = match context.wait(request.send())? {
+    // The time-outs of a request begin inside the runtime.
+    let why = match context.wait(async move { request.send().await })? {
         Ok(answer) if answer.status() == StatusCode::OK => {
             return Ok(Ready { url: shown, ready: true });
         }

@@ -130,8 +130,8 @@ fn csv(actions: &Actions, chosen: &[&NewUtterance]) -> Vec<u8> {
     spreadsheet_csv(&rows)
 }
 
-/// Renders the actions.
-pub(super) fn text(actions: &Actions) -> String {
+/// Renders the actions; `labels` is the file of utterances, if one was asked for.
+pub(super) fn text(actions: &Actions, labels: Option<&Labels>) -> String {
     let mut text = String::new();
     if !actions.terms.is_empty() {
         let rows = actions.terms.iter().take(MOST_TERMS).map(|moved| {
@@ -164,10 +164,16 @@ pub(super) fn text(actions: &Actions) -> String {
         ));
     }
     if !actions.new.is_empty() {
-        text.push_str(&format!(
-            "\n{} unlike the reference; `--out new.csv` writes those to label\n",
-            tables::counted(actions.new.len() as u64, "utterance", "utterances")
-        ));
+        let n = tables::counted(actions.new.len() as u64, "utterance", "utterances");
+        text.push_str(&match labels {
+            None => format!("\n{n} unlike the reference; `--out new.csv` writes those to label\n"),
+            Some(labels) if labels.n_utterances == 0 => {
+                format!("\n{n} unlike the reference; each has an intent already\n")
+            }
+            Some(_) => {
+                format!("\n{n} unlike the reference; `--limit` bounds those that are written\n")
+            }
+        });
     }
     text
 }

@@ -68,7 +68,12 @@ impl Answer<'_> {
                  without it\n"
             ));
         }
-        text.push_str(&self.actions.as_ref().map_or_else(String::new, actions::text));
+        text.push_str(
+            &self
+                .actions
+                .as_ref()
+                .map_or_else(String::new, |it| actions::text(it, self.labels.as_ref())),
+        );
         if let Some(labels) = &self.labels {
             let n = tables::counted(labels.n_utterances, "utterance", "utterances");
             text.push_str(&match labels.is_written {

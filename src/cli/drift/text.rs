@@ -26,6 +26,7 @@ pub(in crate::cli) fn report(report: &DriftReport) -> String {
 fn checks(report: &DriftReport) -> String {
     let rows = report.checks.iter().map(|check| {
         let score = check.deciding();
+        let is_binned = check.kind == "categorical" || check.psi > 0.0;
         let of = |value: fn(&Score) -> Option<f64>| {
             score.and_then(value).map_or_else(String::new, decimal)
         };
@@ -35,8 +36,9 @@ fn checks(report: &DriftReport) -> String {
             of(|score| Some(score.value)),
             of(|score| Some(score.noise95)),
             of(|score| score.detectable),
-            format!("{:.3}", check.psi),
-            format!("{:.3}", check.js_distance),
+            // A check without bins has neither.
+            if is_binned { format!("{:.3}", check.psi) } else { String::new() },
+            if is_binned { format!("{:.3}", check.js_distance) } else { String::new() },
             check.wasserstein_sd.map_or_else(String::new, decimal),
             tables::p_value(check.p_adjusted),
             verdict_name(check.verdict).to_owned(),

@@ -14,5 +14,6 @@ pub(super) fn log(context: &Context) -> Result<(Store, &str)> {
 pub(super) fn nothing(environment: &str) -> Fault {
     let message = format!("no prediction of `{environment}` passes the filters");
     Fault::insufficient("BOT-6212", message)
-        .hint("`botops predictions query --by hour` shows what there is")
+        .hint("a server moves its records to the store about once a minute: try again")
+        .hint("or see what there is without a filter: `botops predictions query --by hour`")
 }
