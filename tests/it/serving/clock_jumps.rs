@@ -190,7 +190,8 @@ async fn a_wall_clock_that_jumps_ahead_promotes_nothing() {
         server.set_clock(offset);
         let paused = server.wait_for_pause().await;
         assert!(
-            paused.decision.reason.contains("the wall clock jumped"),
+            paused.decision.reason.contains("the wall clock of server `")
+                && paused.decision.reason.contains(" jumped "),
             "{}",
             paused.decision.reason
         );
