@@ -52,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with_all = ["until", "windows", "html", "dry_run"])]
     every: Option<Duration>,
     /// End the schedule with this name: a missing run of it is no longer reported
-    #[arg(long, value_name = "NAME", exclusive = true)]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["window", "reference_window", "until", "min_rows", "min_accuracy", "model", "every", "html", "dry_run"])]
     end_schedule: Option<String>,
     #[command(flatten)]
     page: PageArgs,
@@ -102,8 +102,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let state = judged.last().map_or(MonitorState::Insufficient, |judged| judged.report.state);
     let next = judged.last().map(|judged| judged.report.actions.clone()).unwrap_or_default();
     let answer = Answer { windows: judged, html, dry_run: args.page.dry_run };
-    let outcome =
-        Outcome::done(&answer, text::answer(&answer)).findings(findings).exit(exit(state));
+    let outcome = Outcome::done(&answer, text::answer(&answer, &findings))
+        .findings(findings)
+        .exit(exit(state));
     Ok(next.into_iter().fold(outcome, Outcome::next))
 }
 

@@ -45,9 +45,10 @@ impl RecordExport {
         let sink = match format {
             ExportFormat::Jsonl => Sink::Lines(Vec::new()),
             ExportFormat::Csv => {
-                // Verbs that read tables take a column `intent` for the true one.
+                // Verbs that read tables take a column `intent` for the true one, and `entities` for spans.
                 let name = |column: &Column| match column {
                     Column::Intent => "predicted",
+                    Column::Entities => "entity_types",
                     other => other.name(),
                 };
                 let names: Vec<&str> = COLUMNS.iter().map(name).collect();

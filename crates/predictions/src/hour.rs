@@ -194,8 +194,10 @@ impl Hour {
     /// Calls `read` with each record of the hour, each once: first those of the compacted file, of which only `columns` are
     /// read, then those of the segments, whole. Returns what was wrong with the segments.
     ///
-    /// Memory: one compacted file as it is stored, one group of its rows, one segment, and about 20 bytes for each record of the
-    /// hour if there are segments.
+    /// All segments are fetched before the first record is read: a compaction that removes one is noticed while nothing was read.
+    ///
+    /// Memory: one compacted file as it is stored, one group of its rows, the segments of the hour as they are stored, and about
+    /// 20 bytes for each record of the hour if there are segments.
     ///
     /// # Errors
     /// `BOT-6207` the compacted file is damaged, `BOT-6201` a newer botops wrote the log, `BOT-6209` (exit 5) a compaction
@@ -208,6 +210,10 @@ impl Hour {
     ) -> Result<Vec<Finding>> {
         let mut seen = Ids::default();
         let has_segments = !self.segments.is_empty();
+        let mut segments = Vec::with_capacity(self.segments.len());
+        for name in &self.segments {
+            segments.push((name, self.bytes(store, name).await?));
+        }
         for name in &self.parquet {
             let reader = ParquetReader::open(self.bytes(store, name).await?, &self.path(name))?;
             let mut columns = columns.to_vec();
@@ -226,8 +232,7 @@ impl Hour {
             }
         }
         let mut findings = Vec::new();
-        for name in &self.segments {
-            let bytes = self.bytes(store, name).await?;
+        for (name, bytes) in segments {
             let segment = each_record(&bytes, &self.path(name), |record| {
                 if seen.insert(&record.request_id, record.index) {
                     read(record);

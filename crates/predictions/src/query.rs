@@ -13,6 +13,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 
+/// The code of a file that a compaction replaced.
+const REPLACED: &str = "BOT-6209";
+/// How often an hour is listed again while compactions replace its files.
+const TRIES: usize = 10;
+
 /// Which records a question is about: those that pass every part that is set.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -392,8 +397,35 @@ impl Filter {
         // The hour of `until` itself has records before it, unless it begins then.
         let until = self.until.map(|until| HourKey::of_millis(until.timestamp_millis() - 1).next());
         let mut findings = Vec::new();
-        for hour in hours(store, environment, since, until).await? {
-            findings.extend(hour.each(store, columns, &mut read).await?);
+        for mut hour in hours(store, environment, since, until).await? {
+            let mut tries = 0;
+            loop {
+                let mut is_read = false;
+                let found = hour
+                    .each(store, columns, |record| {
+                        is_read = true;
+                        read(record);
+                    })
+                    .await;
+                match found {
+                    Ok(found) => {
+                        findings.extend(found);
+                        break;
+                    }
+                    // A compaction replaced the files while they were to be read: the new ones have the same records.
+                    Err(fault) if fault.code() == REPLACED && !is_read && tries < TRIES => {
+                        tries += 1;
+                        let mut again =
+                            hours(store, environment, Some(hour.key), Some(hour.key.next()))
+                                .await?;
+                        match again.pop() {
+                            Some(now) => hour = now,
+                            None => break,
+                        }
+                    }
+                    Err(fault) => return Err(fault),
+                }
+            }
         }
         Ok(findings)
     }

@@ -1,12 +1,15 @@
 //! The answer of `botops monitor`, for programs and for people.
 
 use crate::cli::{drift, terminal::tables};
+use botops_findings::Finding;
 use botops_monitoring::{MonitorReport, MonitorState, ReferenceSide, text_drift::Actions};
 use botops_text::percent;
 use serde::Serialize;
 
 /// The most windows that are shown in full; of more, there is one line each.
 const IN_FULL: usize = 1;
+/// The findings of one code that are shown.
+const SAMPLES: usize = 3;
 
 /// A window that was judged, and the entry that says so.
 #[derive(Serialize)]
@@ -32,7 +35,7 @@ pub(super) struct Answer {
 }
 
 /// Renders the answer.
-pub(super) fn answer(answer: &Answer) -> String {
+pub(super) fn answer(answer: &Answer, findings: &[Finding]) -> String {
     let mut text = String::new();
     if answer.windows.len() > IN_FULL {
         text.push_str(&lines(&answer.windows));
@@ -49,6 +52,12 @@ pub(super) fn answer(answer: &Answer) -> String {
     if let Some(file) = &answer.html {
         text.push_str(&format!("wrote {file}\n"));
     }
+    // The reasons of the state stand above.
+    let shown = answer.windows.iter().flat_map(|judged| &judged.report.reasons);
+    let shown: Vec<&str> = shown.map(|reason| reason.code.as_str()).collect();
+    let others: Vec<Finding> =
+        findings.iter().filter(|it| !shown.contains(&it.code.as_ref())).cloned().collect();
+    text.push_str(&tables::findings(&others, SAMPLES));
     text
 }
 

@@ -2,7 +2,7 @@
 
 use botops_findings::{Fault, Place, Result};
 use botops_predictions::{SourceClass, Verdict};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use std::{
     fs::File,
@@ -12,6 +12,8 @@ use std::{
 
 /// The most bytes of a line.
 const MOST_LINE_BYTES: u64 = 16 << 10;
+/// The lead of another clock over ours that is no mistake.
+const SKEW: TimeDelta = TimeDelta::minutes(5);
 /// The most verdicts of a file.
 const MOST_VERDICTS: usize = 1_000_000;
 
@@ -61,10 +63,16 @@ pub(super) fn read(path: &Path, now: DateTime<Utc>) -> Result<Vec<Verdict>> {
                 "a verdict is a line such as {\"request_id\": \"…\", \"intent\": \"order_status\"}",
             )
         };
+        if line.len() as u64 == MOST_LINE_BYTES && !line.ends_with(b"\n") {
+            return Err(refused(format!("a line has more than {MOST_LINE_BYTES} bytes")));
+        }
         let it: Line = serde_json::from_slice(&line)
             .map_err(|error| refused(format!("a verdict cannot be read: {error}")))?;
         if it.request_id.is_empty() {
             return Err(refused("`request_id` must not be empty".to_owned()));
+        }
+        if it.time.is_some_and(|time| time > now + SKEW) {
+            return Err(refused("`time` is in the future".to_owned()));
         }
         if verdicts.len() == MOST_VERDICTS {
             return Err(refused(format!("a file has at most {MOST_VERDICTS} verdicts")));

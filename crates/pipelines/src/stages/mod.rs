@@ -355,21 +355,40 @@ fn unused(plan: &Plan, stage: &str, model: &ModelSpec) -> Result<Vec<Finding>> {
     Ok(model.unused_below(&outline, &plan.file.display().to_string(), &root))
 }
 
+/// The code of data without a record.
+const NO_RECORD: &str = "BOT-2102";
+
+/// Ends an evaluation that had too little to measure, as the stage allows.
+fn not_evaluated(work: &mut Work<'_>, made: &Path, why: &str) -> Result<Ended> {
+    write_json(made, INSUFFICIENT, &serde_json::json!({ "reason": why }))?;
+    if work.findings.is_empty() {
+        let help = "let reviewers label messages of the window: its `candidates.jsonl` lists them";
+        work.findings.push(Finding::new("BOT-3001", Severity::Warning, why, help));
+    }
+    Ok((StageVerdict::Warned, format!("not evaluated: {why}")))
+}
+
 async fn evaluate(work: &mut Work<'_>, stage: &EvaluateStage, made: &Path) -> Result<Ended> {
     let tests = match &stage.behaviour {
         Some(path) => Some((read_behaviour(&work.services.root, path)?, path)),
         None => None,
     };
     let (model, digest) = read_model(work, &stage.model)?;
-    let data = read_output(work, &stage.on, "test.csv")?;
+    let data = match read_output(work, &stage.on, "test.csv") {
+        // A window in which nobody labelled a message of the test side.
+        Err(fault)
+            if fault.code() == NO_RECORD && stage.on_insufficient == OnInsufficient::Warn =>
+        {
+            return not_evaluated(work, made, "there is no record to evaluate on");
+        }
+        data => data?,
+    };
     let mut report = match evaluation::evaluate(&model, digest, &data) {
         Err(fault)
             if fault.code() == "BOT-3001" && stage.on_insufficient == OnInsufficient::Warn =>
         {
-            let why = fault.message().to_owned();
-            write_json(made, INSUFFICIENT, &serde_json::json!({ "reason": why }))?;
             work.findings.push(Finding { severity: Severity::Warning, ..fault.as_finding() });
-            return Ok((StageVerdict::Warned, format!("not evaluated: {why}")));
+            return not_evaluated(work, made, fault.message());
         }
         report => report?,
     };
