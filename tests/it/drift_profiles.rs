@@ -26,7 +26,7 @@ fn trained() -> Terminal {
     let data = Regex::new(r" (\d+),")
         .unwrap()
         .replace_all(&two_intents(320), |found: &Captures<'_>| {
-            format!(" {},", found[1].parse::<usize>().unwrap() % 24)
+            format!(" {},", found[1].parse::<usize>().unwrap() % 12)
         })
         .into_owned();
     let (header, records) = data.split_once('\n').unwrap();
