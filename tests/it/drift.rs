@@ -4,6 +4,7 @@ use crate::{
     support,
     terminal::{Terminal, two_intents},
 };
+use botops_stats::random::Random;
 use serde_json::Value;
 use std::{fmt::Write as _, time::Duration};
 
@@ -314,7 +315,7 @@ fn a_pipeline_compares_the_columns_without_a_role() {
 }
 
 /// Utterances of three intents in turn, and of a new product for each of the last `n_new`.
-fn messages(n: usize, n_new: usize, shift: usize, with_intent: bool) -> String {
+fn messages(n: usize, n_new: usize, seed: u64, with_intent: bool) -> String {
     const OLD: [(&str, [&str; 4]); 3] = [
         (
             "order_status",
@@ -334,29 +335,74 @@ fn messages(n: usize, n_new: usize, shift: usize, with_intent: bool) -> String {
             ["i cannot log in", "reset my password", "change my email", "my account is locked"],
         ),
     ];
-    const PARTS: [&str; 9] =
-        ["battery", "brake", "helmet", "wheel", "charger", "light", "bell", "tyre", "handlebar"];
-    const TROUBLES: [&str; 7] = [
-        "is empty after an hour",
-        "makes strange noises",
-        "came loose on the road",
-        "does not fit anymore",
-        "needs to be replaced soon",
-        "was stolen at night",
-        "smells burnt and gets hot",
+    const NEW: [&str; 30] = [
+        "battery",
+        "brake",
+        "helmet",
+        "wheel",
+        "charger",
+        "light",
+        "bell",
+        "tyre",
+        "handlebar",
+        "empty",
+        "loose",
+        "stolen",
+        "burnt",
+        "noisy",
+        "broken",
+        "spare",
+        "rental",
+        "parking",
+        "insurance",
+        "licence",
+        "speed",
+        "hill",
+        "rain",
+        "folding",
+        "weight",
+        "child",
+        "basket",
+        "lock",
+        "colour",
+        "warranty",
     ];
-    const ENDS: [&str; 7] =
-        ["today", "thanks", "hello", "quickly now", "as i said", "for my sister", "since monday"];
+    const MORE: [&str; 20] = [
+        "shop",
+        "website",
+        "yesterday",
+        "evening",
+        "monday",
+        "paris",
+        "app",
+        "phone",
+        "blue",
+        "red",
+        "large",
+        "shoes",
+        "jacket",
+        "gift",
+        "friend",
+        "sister",
+        "urgent",
+        "again",
+        "twice",
+        "label",
+    ];
+    let mut random = Random::new(seed);
     let mut out = if with_intent { "text,intent\n".to_owned() } else { "text\n".to_owned() };
     for i in 0..n {
-        let at = i * 31 + shift;
         let (intent, texts) = &OLD[i % 3];
-        let new = format!("scooter {} {}", PARTS[at % 9], TROUBLES[at / 9 % 7]);
-        let text = if i + n_new < n { texts[at / 3 % 4] } else { &new };
-        let (first, second) = (ENDS[at / 5 % 7], ENDS[at / 11 % 7]);
+        let mut words = |of: &[&str], n: usize| -> String {
+            (0..n).map(|_| format!(" {}", of[random.below(of.len())])).collect()
+        };
+        let text = match i + n_new < n {
+            true => format!("{}{}", texts[i / 3 % 4], words(&MORE, 3)),
+            false => format!("scooter{}", words(&NEW, 5)),
+        };
         match with_intent {
-            true => writeln!(out, "{first} {text} {second} {},{intent}", at % 13),
-            false => writeln!(out, "{first} {text} {second} {}", at % 13),
+            true => writeln!(out, "{text},{intent}"),
+            false => writeln!(out, "{text}"),
         }
         .unwrap();
     }

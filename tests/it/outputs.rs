@@ -223,7 +223,8 @@ fn beginning(output: &str) -> &'static [u8] {
         "validate --report"
         | "gate --out"
         | "conversations export --out"
-        | "predictions export --out" => b"{",
+        | "predictions export --out"
+        | "data profile --out" => b"{",
         "drift --out" => b"id,text,suggested_intent,confidence,intent,",
         "predict --out" => b"record,text,truth,intent,",
         "data import --out" | "data export --out" | "data merge --out" => b"text,intent",

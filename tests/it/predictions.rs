@@ -240,7 +240,7 @@ fn records_are_exported_and_a_conversation_is_forgotten() {
     assert!(entries.iter().all(|it| it.contains("\"predictions\":3") && it.contains("she asked")));
 }
 
-/// What each Python library says about the records of [`logged`]: compacted files of all hours, and an exported file.
+/// The facts that each Python library says about the records of [`logged`]: compacted files of all hours, and an exported file.
 const EXPECTED: [&str; 4] = [
     "complaint 1 2 1779843600000 0.5 True",
     "complaint 2 2 1779847200000 0.5 False",
