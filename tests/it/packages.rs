@@ -1,6 +1,6 @@
 //! The packages, made from the release build that is already there: installed where nothing else is, they run the main job.
 
-use crate::support::{Folder, copy_repository, program, report_skip, repository, terminal, tool};
+use crate::support::{Folder, copy_repository, report_skip, repository, terminal, tool};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -27,49 +27,28 @@ fn is_release(name: &str) -> bool {
     !cfg!(debug_assertions)
 }
 
-/// Returns a build folder that shares the files of the release build: maturin moves the program away for a moment, and other
-/// tests run it.
-fn linked_build() -> PathBuf {
-    let release = program().parent().unwrap();
-    let build = release.parent().unwrap().join("package/wheel");
-    let _ = fs::remove_dir_all(&build);
-    fs::create_dir_all(build.join("release")).unwrap();
-    let parts = ["deps", "build", ".fingerprint", "botops"].map(|part| release.join(part));
-    run(Command::new("cp").arg("-al").args(parts).arg(build.join("release")));
-    let _ = fs::copy(release.with_file_name(".rustc_info.json"), build.join(".rustc_info.json"));
-    build
-}
-
 #[test]
 fn a_wheel_in_a_fresh_environment_runs_the_main_job() {
     let name = "a_wheel_in_a_fresh_environment_runs_the_main_job";
-    let Some(maturin) = tool("BOTOPS_MATURIN", "maturin") else {
-        return report_skip(name, "maturin (from PyPI)");
-    };
     let Some(python) = tool("BOTOPS_PYTHON", "python3") else {
-        return report_skip(name, "python3 with venv");
+        return report_skip(name, "python3 with venv and the package wheel (from PyPI)");
     };
     if !is_release(name) {
         return;
     }
-    let folder = Folder::empty();
-    let made = folder.path().join("wheel");
-    let build = linked_build();
-    run(Command::new(maturin)
-        .args(["build", "--release", "--locked", "--quiet", "--out"])
-        .arg(&made)
-        .env("CARGO_TARGET_DIR", &build)
-        .current_dir(repository()));
-    fs::remove_dir_all(build).unwrap();
+    run(Command::new(repository().join("deploy/wheel/package")).arg(&python));
+    let made = fs::read_dir(repository().join("target/package/wheel")).unwrap();
+    let made = made.map(|entry| entry.unwrap().path());
     let wheel: Vec<PathBuf> =
-        fs::read_dir(made).unwrap().map(|entry| entry.unwrap().path()).collect();
+        made.filter(|path| path.extension().is_some_and(|it| it == "whl")).collect();
     let [wheel] = &wheel[..] else { panic!("one wheel: {wheel:?}") };
     let file = wheel.file_name().unwrap().to_str().unwrap();
     assert!(
-        file.starts_with(concat!("botops-", env!("CARGO_PKG_VERSION"), "-py3-none-")),
+        file.starts_with(concat!("botops-", env!("CARGO_PKG_VERSION"), "-py3-none-manylinux_")),
         "{file}"
     );
 
+    let folder = Folder::empty();
     let fresh = folder.path().join("fresh");
     run(Command::new(python).args(["-m", "venv"]).arg(&fresh));
     let pip = ["-m", "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check"];
