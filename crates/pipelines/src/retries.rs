@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn only_faults_that_may_pass_are_retried_and_the_wait_doubles() {
         let retries = RetrySpec { max: 3, backoff: "20m".into() };
-        let gone = Fault::unreachable("BOT-5001", "no answer");
+        let gone = Fault::unreachable("BOT-5003", "no answer");
         let waits: Vec<Option<u64>> =
             (1..=4).map(|failed| retries.wait(failed, &gone).map(|wait| wait.as_secs())).collect();
         assert_eq!(waits, [Some(1_200), Some(2_400), Some(3_600), None]);
