@@ -338,3 +338,24 @@ pub(super) fn redacted(location: &str) -> String {
         None => format!("{scheme}://{rest}{query}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_shown_without_its_secrets() {
+        assert_eq!(redacted("registry"), "registry");
+        assert_eq!(redacted("/home/a@b/registry"), "/home/a@b/registry");
+        assert_eq!(redacted("s3://bucket/pre@fix"), "s3://bucket/pre@fix");
+        assert_eq!(redacted("s3://key:secret@bucket/prefix"), "s3://[redacted]@bucket/prefix");
+        assert_eq!(redacted("https://a:b@c@host"), "https://[redacted]@host");
+        assert_eq!(redacted("http://host/path?token=abc"), "http://host/path?[redacted]");
+    }
+
+    #[test]
+    fn an_origin_names_the_place_of_the_setting() {
+        assert_eq!(origin_words(&Origin::File("botops.yaml:3".to_owned())), "botops.yaml:3");
+        assert_eq!(origin_words(&Origin::Environment("BOTOPS_MODEL".to_owned())), "$BOTOPS_MODEL");
+    }
+}
