@@ -116,16 +116,33 @@ fn every_command_of_the_readme_runs_and_prints_what_it_shows() {
     check_page("README.md");
 }
 
+/// Returns the pages in `folder`, with or without those in folders below it, in the order of their names.
+fn pages(folder: &str, below: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(repository().join(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(below.then(|| pages(&name, below)).into_iter().flatten());
+        } else if name.ends_with(".md") {
+            found.push(name);
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "there is a page in {folder}");
+    found
+}
+
 #[test]
 fn every_command_of_the_guides_runs_and_prints_what_it_shows() {
-    let guides = fs::read_dir(repository().join("docs")).unwrap();
-    let mut guides: Vec<String> = guides
-        .map(|entry| format!("docs/{}", entry.unwrap().file_name().to_string_lossy()))
-        .filter(|name| name.ends_with(".md"))
-        .collect();
-    guides.sort();
-    assert!(!guides.is_empty(), "there is a guide");
-    for guide in guides {
+    for guide in pages("docs", false) {
+        check_page(&guide);
+    }
+}
+
+#[test]
+fn every_command_for_operators_runs_and_prints_what_it_shows() {
+    for guide in pages("docs/operations", true) {
         check_page(&guide);
     }
 }
