@@ -2,10 +2,11 @@
 
 mod ready;
 mod settings;
+mod strict;
 
 use super::{Exit, Outcome};
 use crate::cli::{
-    serve::checks,
+    serve::{checks, flags},
     session::{context::Context, provenance},
     terminal::{faults::as_finding, tables},
 };
@@ -16,16 +17,10 @@ use botops_store::Store;
 use botops_workspace::Workspace;
 use serde::Serialize;
 use settings::{Setting, redacted, settings};
-use std::{
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
-    path::Path,
-};
+use std::{net::SocketAddr, path::Path};
 
 /// The path of the object that a probe writes; every probe writes the same content, and the object is not removed.
 const PROBE: &str = "probes/put-if-absent";
-
-/// The address of a server without the flag `--listen`.
-const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080));
 
 /// The findings of one code that are shown.
 const SAMPLES: usize = 10;
@@ -39,6 +34,12 @@ pub(crate) struct Args {
     /// Only ask a server whether it is ready, such as `http://127.0.0.1:8080`; exit code 7 if not
     #[arg(long, value_name = "URL", conflicts_with = "probe")]
     ready: Option<String>,
+    /// Also fail on warnings, and on protections that a server which others can reach lacks
+    #[arg(long, conflicts_with = "ready")]
+    strict: bool,
+    /// Check the settings as a server that listens there
+    #[arg(long, value_name = "ADDR", default_value = flags::LISTEN, env = "BOTOPS_LISTEN", value_parser = |text: &str| flags::address(text, flags::LISTEN))]
+    listen: SocketAddr,
 }
 
 #[derive(Serialize)]
@@ -102,7 +103,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         });
     }
     let n_shown = findings.len();
-    for fault in checks::faults(workspace, LISTEN) {
+    for fault in checks::faults(workspace, args.listen) {
         // A secret that a server has may be missing on the machine of its operator.
         let severity = match fault.code() {
             "BOT-1021" => Severity::Warning,
@@ -121,6 +122,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
     }
     findings.extend(checks::warnings(workspace));
+    if args.strict {
+        findings.extend(strict::lacking(workspace, args.listen));
+        findings.iter_mut().for_each(|finding| finding.severity = Severity::Error);
+        if exit == Exit::Done && !findings.is_empty() {
+            exit = Exit::Usage;
+        }
+    }
     let token = workspace.admin_token.value.resolve();
     let answer = Answer {
         settings: settings(context, workspace, token.is_ok_and(|token| token.is_some())),

@@ -23,7 +23,7 @@ use std::{
 mod access;
 pub(crate) mod checks;
 mod conversations;
-mod flags;
+pub(crate) mod flags;
 pub(crate) mod identity_key;
 mod kept_key;
 mod listeners;

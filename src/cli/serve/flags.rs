@@ -7,13 +7,13 @@ use std::{
 };
 
 /// The default address of the public listener.
-const LISTEN: &str = "127.0.0.1:8080";
+pub(crate) const LISTEN: &str = "127.0.0.1:8080";
 /// The default address of the admin listener.
 const ADMIN_LISTEN: &str = "127.0.0.1:8081";
 
 /// Parses an address; an empty variable counts as unset. `localhost` is the loopback address: what other names stand for may
 /// change, and with it who reaches the server.
-fn address(text: &str, default: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address(text: &str, default: &str) -> Result<SocketAddr, String> {
     let text = if text.trim().is_empty() { default } else { text.trim() };
     if let Ok(address) = text.parse() {
         return Ok(address);

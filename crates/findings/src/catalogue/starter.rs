@@ -52,4 +52,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "test records that the model before had learned",
         explanation: "A text of the test side stood in the training data of the side before, so the model before knows its answer. Such records are left out of the comparison of both models. A split with a `lock` keeps every record on its side.",
     },
+    Entry {
+        code: "BOT-1195",
+        kind: Some(FaultKind::Usage),
+        title: "a server that others can reach lacks a protection",
+        explanation: "`botops doctor --strict` checks the settings for a server on a network: who may call is written down, TLS is on or a trusted proxy ends it, metrics are not open, a policy is enforced, the keys that servers share are set, one address cannot use up the server, and the model is monitored. It checks them for the address of `--listen` or `BOTOPS_LISTEN`; a server on a loopback address needs none. Write the setting that the message names. `docs/operations/configure.md` has files that pass.",
+    },
 ];
