@@ -24,6 +24,7 @@ mod drift;
 mod drift_profiles;
 mod encoder;
 mod entity_metrics;
+mod environments;
 mod evaluation;
 mod faulty;
 mod formats;

@@ -218,7 +218,7 @@ impl Moto {
             if moto.process.try_wait().unwrap().is_some() {
                 return None;
             }
-            if moto.make_bucket().is_some() {
+            if moto.make_bucket(BUCKET).is_some() {
                 return Some(moto);
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -226,12 +226,17 @@ impl Moto {
         None
     }
 
-    fn make_bucket(&self) -> Option<()> {
+    /// Makes the empty bucket `name`.
+    pub(crate) fn create_bucket(&self, name: &str) {
+        self.make_bucket(name).unwrap();
+    }
+
+    fn make_bucket(&self, name: &str) -> Option<()> {
         let mut socket = TcpStream::connect(self.address).ok()?;
         socket.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
         write!(
             socket,
-            "PUT /{BUCKET} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            "PUT /{name} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
             self.address
         )
         .ok()?;
