@@ -23,8 +23,8 @@ fn doctor(terminal: &Terminal, environment: &str, endpoint: &str) -> Command {
     let mut command =
         terminal.command(&format!("doctor --strict --listen {}", listen(environment)));
     command.envs(settings(endpoint)).envs([
-        ("BOTOPS_IDENTITY_KEY", "an identity key of forty characters, all".to_owned()),
-        ("BOTOPS_TOKEN_KEY", "a token key of at least forty characters".to_owned()),
+        ("BOTOPS_IDENTITY_KEY", "an-identity-key-of-more-than-forty-characters".to_owned()),
+        ("BOTOPS_TOKEN_KEY", "a-token-key-of-more-than-forty-characters".to_owned()),
         ("BOTOPS_DATA_KEY", format!("1:{}=", "a2tr".repeat(10) + "a2s")),
         ("BOTOPS_CONVERSATIONS", "postgres://bot:secret-of-the-database@db/bots".to_owned()),
         ("BOTOPS_LIMITS_SHARED", "redis://:secret-of-the-limits@limits:6379/0".to_owned()),
@@ -60,7 +60,7 @@ fn a_strict_doctor_names_each_missing_protection_and_fails() {
     assert!(local.starts_with("exit: 0\n"), "{local}");
     let strict = terminal.run("doctor --strict --listen 0.0.0.0:8080");
     assert!(strict.starts_with("exit: 2\n"), "{strict}");
-    for part in ["BOT-1195", "`access` is not set", "`policy` is not set", "6 errors"] {
+    for part in ["BOT-1195", "`access` is not set", "`policy` is not set", "lacks a protection: 6"] {
         assert!(strict.contains(part), "no `{part}` in {strict}");
     }
 }
