@@ -12,8 +12,8 @@ use crate::cli::{
 };
 use botops_findings::{Fault, Finding, Result};
 use botops_monitoring::{
-    Evaluated, MonitorLog, MonitorSpec, MonitorState, Monitored, Webhooks, Window, end_schedule,
-    evaluate,
+    Evaluated, MonitorLog, MonitorSpec, MonitorState, Monitored, Webhooks, Window,
+    alarms::decide_in_series, end_schedule, evaluate,
 };
 use botops_registry::{CHAMPION, Reference, Registry, parse_time};
 use botops_report as report;
@@ -180,7 +180,8 @@ impl Once {
         let mut judged = Vec::new();
         for window in windows {
             let done = evaluate(store, &self.monitored, *window, &self.spec, self.now).await?;
-            let Evaluated { report, new_words, texts, findings: found } = done;
+            let Evaluated { mut report, new_words, texts, findings: found } = done;
+            decide_in_series(store, &mut report, !self.dry_run).await?;
             let recorded = match self.dry_run {
                 true => None,
                 false => Some(log.record(&report).await?),

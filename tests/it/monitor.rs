@@ -76,6 +76,10 @@ fn windows_are_judged_recorded_once_and_shown_on_a_page() {
     assert_eq!(window["schema"], "botops.monitor/1");
     assert_eq!((&window["state"], &window["entry"]), (&"drift".into(), &2.into()));
     assert_eq!(window["volume"]["records"], 300);
+    // The first test of the series: an alarm, recorded once, and not by the dry run before.
+    assert_eq!((&window["series"]["alarm"], &window["series"]["week"]), (&true.into(), &1.into()));
+    let decisions = terminal.path().join("registry/monitoring/production/alarms");
+    assert_eq!(fs::read_dir(&decisions).unwrap().count(), 1);
     let codes: Vec<&Value> =
         answer["findings"].as_array().unwrap().iter().map(|it| &it["code"]).collect();
     assert!(codes.contains(&&Value::from("BOT-6253")), "{codes:?}");
@@ -83,6 +87,7 @@ fn windows_are_judged_recorded_once_and_shown_on_a_page() {
     assert_eq!(again["data"]["windows"][0]["recorded"], false, "the same is not written again");
     let page = fs::read_to_string(terminal.path().join("page.html")).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.contains("2026-05-21 to 2026-05-28"));
+    assert!(page.contains("series") && dry.contains("over all windows: drift (LORD++"), "{dry}");
     assert!(!page.contains("parcel"), "no word of a user is on the page");
     let entry = terminal.path().join("registry/monitoring/production/log");
     assert_eq!(fs::read_dir(&entry).unwrap().count(), 2);

@@ -1,16 +1,22 @@
-//! Alarms across weeks: the level of each week's report, so that false alarms stay rare over a year.
+//! Alarms across windows: the level of each report, so that false alarms stay rare over the years.
 //!
-//! A report at 5 % alarms falsely 2.6 times a year. Two rules give each week a level of its own:
+//! Two rules give each window a level of its own:
 //!
-//! - `weekly`, the default: every week has the same level, the stated number of false alarms a year / 52. The power is the
-//!   same in every week.
-//! - `lord`: LORD++, for which any alarm over all weeks without drift has a probability of at most the rate. Its level
-//!   falls as 1 / t until an alarm earns a new share, so in week 52 it finds large changes only.
+//! - a fixed level ([`AlarmRule::Weekly`] for weeks, [`crate::MonitorSpec::level`] for windows of any length): every window
+//!   has the same one, the stated number of false alarms a year times its share of a year. The power is the same in every
+//!   window. The state of a window follows it.
+//! - `lord`: LORD++, for which any alarm over all windows without drift has a probability of at most the rate, and at most
+//!   that share of all alarms is false. Its level falls as 1 / t until an alarm earns a new share, so in week 52 it finds large
+//!   changes only. It says which of the alarms hold over all windows together.
 //!
-//! The weeks of an environment are entries of a log in its store, each created once: a window has one decision, whoever
-//! made it.
+//! The decisions of an environment are entries of a log in its store, each created once: a window of a model has one decision,
+//! whoever made it. Only windows without a record in common are decided, because each decision is a test of its own.
 
-use crate::history::folder;
+use crate::{
+    history::folder,
+    report::{MonitorReport, Unjudged},
+    window::Window,
+};
 use botops_drift::{DriftReport, DriftVerdict};
 use botops_findings::{Fault, Result};
 use botops_stats::online::lord_level;
@@ -97,18 +103,20 @@ pub struct Decision {
     /// [`ALARM_SCHEMA`].
     #[serde(deserialize_with = "known_schema")]
     pub schema: String,
-    /// The window, such as `2026-11-23/2026-11-30`.
-    pub window: String,
-    /// The number of the week in this log, from 1.
+    /// The window.
+    pub window: Window,
+    /// The digest of the model whose records were compared.
+    pub model: String,
+    /// The number of the decision in this log, from 1.
     pub week: u64,
     /// The rule.
     #[serde(flatten)]
     pub rule: AlarmRule,
-    /// The level of this week.
+    /// The level of this decision.
     pub level: f64,
     /// The p-value of the report ([`DriftReport::p_value`]).
     pub p_value: f64,
-    /// Whether the week alarms: a check is large, and significant at the level after the correction.
+    /// Whether the window alarms: a check is large, and significant at the level after the correction.
     pub alarm: bool,
     /// The expected number of false alarms in a year without drift.
     pub false_alarms_a_year: f64,
@@ -150,46 +158,67 @@ impl Alarms {
         self.entries.iter().map(|entry| &entry.payload)
     }
 
-    /// Decides about `window` by `report`, and records the decision. Returns it with the report, judged at its level.
+    /// Returns what [`Self::decide`] would decide now, and records nothing.
     ///
-    /// A window that was decided keeps its decision and its level, also if its report has changed since. An insufficient
-    /// report is no test: it is judged at the level of the next week, spends nothing, and no decision is recorded.
+    /// # Errors
+    /// `BOT-2273` (exit 2) the rule.
+    pub fn preview(
+        &self,
+        (window, model): (Window, &str),
+        report: &DriftReport,
+        rule: AlarmRule,
+    ) -> Result<Series> {
+        rule.check()?;
+        let mut of_model = self.decisions().filter(|decision| decision.model == model);
+        if let Some(overlapped) = of_model.find(|decision| decision.window.overlaps(window)) {
+            return Ok(match overlapped.window == window {
+                true => Series::Decided(overlapped.clone()),
+                false => Series::Overlaps(overlapped.window),
+            });
+        }
+        let week = self.entries.len() as u64 + 1;
+        let alarms: Vec<u64> = self.decisions().filter(|d| d.alarm).map(|d| d.week).collect();
+        let level = rule.level(week, &alarms);
+        let judged = report.clone().at_level(level);
+        if judged.verdict == DriftVerdict::Insufficient {
+            return Ok(Series::Untested);
+        }
+        Ok(Series::Decided(Decision {
+            schema: ALARM_SCHEMA.to_owned(),
+            window,
+            model: model.to_owned(),
+            week,
+            rule,
+            level,
+            p_value: judged.p_value(),
+            alarm: judged.verdict == DriftVerdict::Drift,
+            false_alarms_a_year: rule.false_alarms_a_year(),
+        }))
+    }
+
+    /// Decides about a window of the model with this digest by `report`, and records the decision.
+    ///
+    /// A window that was decided keeps its decision and its level, also if its report has changed since. A window that
+    /// overlaps a decided one of the model waits. An insufficient report is no test: it spends nothing.
     ///
     /// # Errors
     /// `BOT-2273` (exit 2) the rule; `BOT-2274` (exit 5) others wrote each time; those of the log.
     pub async fn decide(
         &mut self,
-        window: &str,
-        report: DriftReport,
+        (window, model): (Window, &str),
+        report: &DriftReport,
         rule: AlarmRule,
-    ) -> Result<(DriftReport, Option<Decision>)> {
-        rule.check()?;
+    ) -> Result<Series> {
         for _ in 0..TRIES {
-            if let Some(known) = self.decisions().find(|decision| decision.window == window) {
-                let known = known.clone();
-                return Ok((report.at_level(known.level), Some(known)));
+            let series = self.preview((window, model), report, rule)?;
+            let Series::Decided(decision) = &series else { return Ok(series) };
+            if decision.week <= self.entries.len() as u64 {
+                return Ok(series);
             }
-            let week = self.entries.len() as u64 + 1;
-            let alarms: Vec<u64> = self.decisions().filter(|d| d.alarm).map(|d| d.week).collect();
-            let level = rule.level(week, &alarms);
-            let judged = report.clone().at_level(level);
-            if judged.verdict == DriftVerdict::Insufficient {
-                return Ok((judged, None));
-            }
-            let decision = Decision {
-                schema: ALARM_SCHEMA.to_owned(),
-                window: window.to_owned(),
-                week,
-                rule,
-                level,
-                p_value: judged.p_value(),
-                alarm: judged.verdict == DriftVerdict::Drift,
-                false_alarms_a_year: rule.false_alarms_a_year(),
-            };
             match self.log.append(self.entries.last(), decision.clone()).await? {
                 Appended::Written(entry) => {
                     self.entries.push(entry);
-                    return Ok((judged, Some(decision)));
+                    return Ok(series);
                 }
                 Appended::Conflict => {
                     let newer = self.log.poll(self.entries.last()).await?;
@@ -202,11 +231,50 @@ impl Alarms {
     }
 }
 
+/// What the series of windows says about one of them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Series {
+    /// It has its decision.
+    Decided(Decision),
+    /// It has records in common with this window, which was decided.
+    Overlaps(Window),
+    /// No check was judged.
+    Untested,
+}
+
+/// The rule of [`decide_in_series`]: at most 5 % of the alarms are false.
+pub const SERIES: AlarmRule = AlarmRule::Lord { rate: 0.05 };
+
+/// Adds the decision of the series to a report of an environment; without `keep` it is not recorded. A report without a
+/// comparison, or of a window that overlaps a decided one, gets none.
+///
+/// # Errors
+/// Those of [`Alarms::read`] and [`Alarms::decide`].
+pub async fn decide_in_series(store: &Store, report: &mut MonitorReport, keep: bool) -> Result<()> {
+    let Some(drift) = &report.drift else { return Ok(()) };
+    let mut alarms = Alarms::read(store, &report.environment).await?;
+    let subject = (report.window, report.model.digest.as_str());
+    let series = match keep {
+        true => alarms.decide(subject, drift, SERIES).await?,
+        false => alarms.preview(subject, drift, SERIES)?,
+    };
+    match series {
+        Series::Decided(decision) => report.series = Some(decision),
+        Series::Overlaps(window) => report.not_judged.push(Unjudged {
+            name: "series".to_owned(),
+            reason: format!("the window has records in common with {window}, which was decided"),
+        }),
+        Series::Untested => {}
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use botops_drift::{DriftCheck, DriftSide, DriftSpec, Score, compare, rows};
     use botops_spec::Spec as _;
+    use chrono::{DateTime, TimeDelta, Utc};
 
     fn report(p_value: f64) -> DriftReport {
         let rows = rows((0..200).map(|_| ("where is my order", None)), None);
@@ -218,28 +286,53 @@ mod tests {
         DriftReport { checks: Vec::new(), ..report }.with(vec![check], Vec::new())
     }
 
+    /// Week `n` after a Monday.
+    fn week(n: i64) -> Window {
+        let start: DateTime<Utc> = "2026-11-02T00:00:00Z".parse().unwrap();
+        let start = start + TimeDelta::days(7 * n);
+        Window { start, end: start + TimeDelta::days(7) }
+    }
+
+    fn decided(series: Series) -> Decision {
+        let Series::Decided(decision) = series else { panic!("{series:?}") };
+        decision
+    }
+
     #[tokio::test]
     async fn a_window_has_one_decision_and_alarms_earn_levels() {
         let store = Store::in_memory();
         let rule = AlarmRule::Lord { rate: 0.05 };
         let mut alarms = Alarms::read(&store, "production").await.unwrap();
-        let (judged, first) = alarms.decide("w1", report(1e-9), rule).await.unwrap();
-        let first = first.unwrap();
-        assert!(first.alarm && judged.verdict == DriftVerdict::Drift);
-        assert!((judged.spec.alpha - first.level).abs() < 1e-15);
+        let (first, second, third) = ((week(0), "a"), (week(1), "a"), (week(2), "a"));
+        let previewed = alarms.preview(first, &report(1e-9), rule).unwrap();
+        assert_eq!(alarms.decisions().len(), 0);
+        let one = decided(alarms.decide(first, &report(1e-9), rule).await.unwrap());
+        assert!(one.alarm && previewed == Series::Decided(one.clone()));
         // Another process, and another report of the window: the decision stands.
         let mut others = Alarms::read(&store, "production").await.unwrap();
-        let (_, again) = others.decide("w1", report(0.9), rule).await.unwrap();
-        assert_eq!(again.unwrap(), first);
-        let (quiet, second) = alarms.decide("w2", report(0.002), rule).await.unwrap();
-        let second = second.unwrap();
-        assert_eq!((second.week, second.alarm), (2, false));
-        assert_eq!(quiet.verdict, DriftVerdict::NoDrift);
-        assert!((second.level - lord_level(2, &[1], 0.05)).abs() < 1e-15);
-        // The other process reads what was written, instead of writing week 2 twice.
-        let (_, third) = others.decide("w3", report(0.5), rule).await.unwrap();
-        assert_eq!(third.unwrap().week, 3);
+        let again = others.decide(first, &report(0.9), rule).await.unwrap();
+        assert_eq!(decided(again), one);
+        let two = decided(alarms.decide(second, &report(0.002), rule).await.unwrap());
+        assert_eq!((two.week, two.alarm), (2, false));
+        assert!((two.level - lord_level(2, &[1], 0.05)).abs() < 1e-15);
+        // The other process reads what was written, instead of writing the second decision twice.
+        let three = decided(others.decide(third, &report(0.5), rule).await.unwrap());
+        assert_eq!(three.week, 3);
         assert_eq!(Alarms::read(&store, "staging").await.unwrap().decisions().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_window_with_records_of_a_decided_one_is_no_further_test() {
+        let store = Store::in_memory();
+        let mut alarms = Alarms::read(&store, "production").await.unwrap();
+        alarms.decide((week(0), "a"), &report(0.5), SERIES).await.unwrap();
+        let day = TimeDelta::days(1);
+        let moved = Window { start: week(0).start + day, end: week(0).end + day };
+        let waits = alarms.decide((moved, "a"), &report(1e-9), SERIES).await.unwrap();
+        assert_eq!((waits, alarms.decisions().len()), (Series::Overlaps(week(0)), 1));
+        // The records of another model are others.
+        let other = alarms.decide((moved, "b"), &report(1e-9), SERIES).await.unwrap();
+        assert_eq!((decided(other).week, alarms.decisions().len()), (2, 2));
     }
 
     #[test]

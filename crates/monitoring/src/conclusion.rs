@@ -3,6 +3,7 @@
 use crate::{
     monitor_spec::MonitorSpec,
     report::{MonitorReport, MonitorState, Reason, Unjudged},
+    risk::Risk,
 };
 use botops_drift::DriftVerdict;
 use botops_findings::{Finding, Severity};
@@ -21,6 +22,10 @@ pub(crate) fn conclude(report: &mut MonitorReport, spec: &MonitorSpec) {
     if let Accuracy::Low(message) = &accuracy {
         reasons.push(Reason { code: "BOT-6252".to_owned(), message: message.clone() });
     }
+    let harmful = report.risk.as_ref().filter(|risk| risk.is_harmful);
+    if let Some(risk) = harmful {
+        reasons.push(Reason { code: "BOT-6260".to_owned(), message: harm(risk) });
+    }
     if drift == Some(DriftVerdict::Drift) {
         let drifted = report.drift.iter().flat_map(|drift| &drift.checks);
         let names: Vec<&str> = drifted
@@ -31,6 +36,7 @@ pub(crate) fn conclude(report: &mut MonitorReport, spec: &MonitorSpec) {
         reasons.push(Reason { code: "BOT-6253".to_owned(), message });
     }
     report.state = match (&accuracy, drift) {
+        _ if harmful.is_some() => MonitorState::InaccurateModel,
         (Accuracy::Low(_), _) => MonitorState::InaccurateModel,
         (_, Some(DriftVerdict::Drift)) => MonitorState::Drift,
         (Accuracy::Fine, _) | (_, Some(DriftVerdict::NoDrift)) => MonitorState::Healthy,
@@ -41,6 +47,18 @@ pub(crate) fn conclude(report: &mut MonitorReport, spec: &MonitorSpec) {
     }
     report.reasons = reasons;
     report.actions = actions(report);
+}
+
+/// Says that the share of wrong answers exceeded the tolerated one.
+fn harm(risk: &Risk) -> String {
+    format!(
+        "{:.3} of the answers with a verdict are wrong, at least {:.3} with every verdict that may still come; {:.3} are tolerated (seen at verdict {} of {})",
+        risk.risk,
+        risk.lower,
+        risk.tolerated,
+        risk.since.unwrap_or(risk.n),
+        risk.n
+    )
 }
 
 /// The accuracy of the champion against its bound.
@@ -118,6 +136,7 @@ pub(crate) fn finding(reason: &Reason) -> Finding {
     let (code, severity) = match reason.code.as_str() {
         "BOT-6252" => ("BOT-6252", Severity::Error),
         "BOT-6253" => ("BOT-6253", Severity::Error),
+        "BOT-6260" => ("BOT-6260", Severity::Error),
         _ => ("BOT-6251", Severity::Warning),
     };
     let help = "see the report: `botops monitor --html monitor.html`";

@@ -175,6 +175,13 @@ impl Work {
         };
         let accuracy = current.accuracy.finish(&judgements);
         let accuracy = (accuracy.all.labelled > 0).then_some(accuracy);
+        let mut risk = None;
+        if let (Some(least), Some(accuracy)) = (spec.min_accuracy, &accuracy) {
+            match tolerated(least, accuracy.selection.weighted) {
+                Ok(tolerated) => risk = current.verdicts.risk(tolerated, spec.level()),
+                Err(reason) => unjudged("risk", reason.to_owned()),
+            }
+        }
         let is_enough = current.volume.records >= spec.min_rows as u64;
         let business = (current.volume.records + current.volume.other_models > 0)
             .then(|| current.business.finish());
@@ -217,9 +224,24 @@ impl Work {
             estimate,
             drift,
             not_judged,
+            risk,
             ..MonitorReport::empty(window)
         };
         Ok(Parts { report, new_words, texts: actions })
+    }
+}
+
+/// Returns the tolerated share of wrong answers; the error is the reason why there is no risk to judge.
+fn tolerated(min_accuracy: f64, weighted: bool) -> std::result::Result<f64, &'static str> {
+    if weighted {
+        return Err(
+            "the messages with verdicts differ from the others in confidence: their share of wrong answers is not that of the model",
+        );
+    }
+    let tolerated = 1.0 - min_accuracy;
+    match tolerated > 0.0 && tolerated < 1.0 {
+        true => Ok(tolerated),
+        false => Err("a bound of 0 or 1 leaves nothing to tolerate"),
     }
 }
 

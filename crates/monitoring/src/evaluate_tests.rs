@@ -1,6 +1,7 @@
 //! Windows of made-up weeks: healthy, drifted, inaccurate, empty and damaged ones.
 
 use crate::{
+    alarms::{Alarms, decide_in_series},
     evaluate::{Evaluated, Monitored, evaluate},
     heartbeat::MONITOR_RUNS,
     history::MonitorLog,
@@ -134,6 +135,14 @@ async fn a_week_like_the_one_before_is_healthy_and_one_of_another_intent_has_dri
     let stored = serde_json::to_string(&done.report).unwrap();
     assert!(!stored.contains("zebra"), "no word of a user is stored: {stored}");
     assert!(done.report.actions.iter().any(|line| line.contains("data suggest window.csv")));
+    let mut report = done.report;
+    decide_in_series(&store, &mut report, false).await.unwrap();
+    let previewed = report.series.take().unwrap();
+    assert!(previewed.alarm && previewed.level < spec().level(), "{previewed:?}");
+    let decided = || async { Alarms::read(&store, "production").await.unwrap().decisions().len() };
+    assert_eq!(decided().await, 0, "a preview is not recorded");
+    decide_in_series(&store, &mut report, true).await.unwrap();
+    assert_eq!((report.series, decided().await), (Some(previewed), 1));
 }
 
 #[tokio::test]
@@ -202,6 +211,60 @@ async fn verdicts_of_reviewers_below_the_bound_make_the_model_inaccurate() {
     assert_eq!((low.n_labelled(), low.median_delay_hours()), (200, Some(2.0)));
     let bound = MonitorSpec { min_accuracy: Some(0.4), ..spec };
     assert_eq!(report(&store, &bound).await.state, MonitorState::Healthy);
+}
+
+#[tokio::test]
+async fn a_harmful_risk_is_seen_before_there_are_enough_verdicts_for_an_accuracy() {
+    let store = Store::in_memory();
+    let records = week(0, 400, |record, _| record.confidence = 0.7);
+    log(&store, "a", &records).await;
+    // 60 verdicts, of which half are wrong: fewer than `min_rows`, and far above the 10 % that are tolerated.
+    let verdict = |(i, record): (usize, &Record)| Verdict {
+        at: record.at + 60_000 * i as i64,
+        request_id: record.request_id.clone(),
+        intent: Some(if i % 2 == 0 { record.intent.clone() } else { "refund".to_owned() }),
+        source: SourceClass::Reviewer,
+        index: 0,
+        satisfaction: None,
+    };
+    let verdicts: Vec<Verdict> = records.iter().take(60).enumerate().map(verdict).collect();
+    record_verdicts(&store, "production", &verdicts, now()).await.unwrap();
+    let bound = |least| MonitorSpec { min_accuracy: Some(least), reference_window: None, ..spec() };
+    let harmful = report(&store, &bound(0.9)).await;
+    let risk = harmful.risk.clone().unwrap();
+    assert_eq!((risk.n, risk.n_waiting, risk.risk), (60, 340, 0.5));
+    assert!(risk.lower > 0.1 && risk.since.unwrap() < 60, "{risk:?}");
+    assert!((risk.alpha - spec().level()).abs() < 1e-12);
+    assert_eq!(harmful.state, MonitorState::InaccurateModel);
+    assert_eq!(harmful.reasons[0].code, "BOT-6260");
+    assert!(harmful.not_judged.iter().any(|it| it.name == "accuracy"), "{:?}", harmful.not_judged);
+    // Half of the answers wrong is what a bound of 0.4 tolerates.
+    let tolerated = report(&store, &bound(0.4)).await;
+    assert!(!tolerated.risk.unwrap().is_harmful);
+    assert_eq!(tolerated.state, MonitorState::Insufficient);
+    assert!(report(&store, &spec()).await.risk.is_none(), "nothing is tolerated without a bound");
+}
+
+#[tokio::test]
+async fn verdicts_on_unsure_messages_only_are_no_risk_of_the_model() {
+    let store = Store::in_memory();
+    let records = week(0, 400, |record, i| record.confidence = if i < 100 { 0.3 } else { 0.97 });
+    log(&store, "a", &records).await;
+    let verdict = |record: &Record| Verdict {
+        at: record.at + 1,
+        request_id: record.request_id.clone(),
+        intent: Some("refund".to_owned()),
+        source: SourceClass::Reviewer,
+        index: 0,
+        satisfaction: None,
+    };
+    let verdicts: Vec<Verdict> = records.iter().take(60).map(verdict).collect();
+    record_verdicts(&store, "production", &verdicts, now()).await.unwrap();
+    let spec = MonitorSpec { min_accuracy: Some(0.9), reference_window: None, ..spec() };
+    let found = report(&store, &spec).await;
+    assert!(found.risk.is_none() && found.state == MonitorState::Insufficient);
+    let why = found.not_judged.iter().find(|it| it.name == "risk").unwrap();
+    assert!(why.reason.contains("differ from the others in confidence"), "{why:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The report of a window, as it is stored and printed: `botops.monitor/1`.
 
 use crate::{
-    accuracy::WindowAccuracy, business::Business, estimate::AccuracyEstimate, window::Window,
+    accuracy::WindowAccuracy, alarms::Decision, business::Business, estimate::AccuracyEstimate,
+    risk::Risk, window::Window,
 };
 use botops_digest::Digest;
 use botops_drift::{DriftReport, DriftVerdict};
@@ -160,6 +161,14 @@ pub struct MonitorReport {
     pub not_judged: Vec<Unjudged>,
     /// Commands that follow from the state.
     pub actions: Vec<String>,
+    /// The share of wrong answers of the champion against the tolerated one, 1 - `min_accuracy`; `None` without a bound,
+    /// without verdicts, or if they are not like the other records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
+    /// Whether the drift of the window holds over all windows of the environment together (LORD++); `None` if nothing was
+    /// compared, or the window overlaps one that was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<Decision>,
 }
 
 impl MonitoredModel {
@@ -195,6 +204,8 @@ impl MonitorReport {
             drift: None,
             not_judged: Vec::new(),
             actions: Vec::new(),
+            risk: None,
+            series: None,
         }
     }
 

@@ -5,8 +5,12 @@
 //! holds at all times at once: a betting confidence sequence, whose capital can only grow by a factor of 1 / alpha with
 //! probability alpha if the risk is tolerated. The interval that is shown is the asymptotic confidence sequence.
 
+use crate::judgements::Judgements;
+use botops_labels::OOS;
+use botops_predictions::Record;
 use botops_stats::sequence::{asymptotic_interval, betting_lower_bound};
 use serde::{Deserialize, Serialize};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// The risk, from all verdicts so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +67,39 @@ pub fn risk(is_wrong: &[bool], n_waiting: u64, tolerated: f64, alpha: f64) -> Op
         is_harmful: found.since.is_some(),
         since: found.since,
     })
+}
+
+/// The verdicts on the records of a window. 17 bytes each.
+#[derive(Debug, Default)]
+pub(crate) struct VerdictSequence {
+    /// The time of each verdict on a record in scope, a hash of its record, and whether the answer was wrong. The hash orders
+    /// verdicts of one millisecond without regard to the answer, which the bound demands.
+    verdicts: Vec<(i64, u64, bool)>,
+    n_waiting: u64,
+}
+
+impl VerdictSequence {
+    /// Adds a record, and its verdict if it has one. A verdict `oos` says nothing about the intents: it is left out, as from
+    /// every accuracy.
+    pub(crate) fn add(&mut self, record: &Record, judgements: &Judgements) {
+        let key = record.key();
+        let Some(label) = judgements.label(&key) else {
+            self.n_waiting += 1;
+            return;
+        };
+        if label.intent != OOS {
+            let mut hasher = DefaultHasher::new();
+            key.hash(&mut hasher);
+            self.verdicts.push((label.at, hasher.finish(), label.intent != record.intent));
+        }
+    }
+
+    /// Returns the risk; `None` without a verdict in scope.
+    pub(crate) fn risk(&mut self, tolerated: f64, alpha: f64) -> Option<Risk> {
+        self.verdicts.sort_unstable();
+        let is_wrong: Vec<bool> = self.verdicts.iter().map(|(.., wrong)| *wrong).collect();
+        risk(&is_wrong, self.n_waiting, tolerated, alpha)
+    }
 }
 
 #[cfg(test)]

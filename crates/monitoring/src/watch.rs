@@ -1,6 +1,7 @@
 //! Monitoring that goes on: an evaluation every so often, by one process of an environment at a time.
 
 use crate::{
+    alarms::decide_in_series,
     claim::Claim,
     evaluate::{Evaluated, Monitored, evaluate},
     heartbeat::{Heartbeat, MONITOR_RUNS, heartbeats},
@@ -134,7 +135,8 @@ async fn evaluation<H: WatchHost>(
     let Some(monitored) = host.monitored().await? else { return Ok(false) };
     let window = Window::last(settings.spec.window, now)?;
     let done = evaluate(store, &monitored, window, &settings.spec, now).await?;
-    let Evaluated { report, findings, .. } = done;
+    let Evaluated { mut report, findings, .. } = done;
+    decide_in_series(store, &mut report, true).await?;
     let recorded = log.record(&report).await?;
     if recorded.is_new {
         findings.iter().for_each(|finding| host.found(finding));

@@ -3,8 +3,8 @@
 use crate::{
     accuracy_counts::AccuracyCounts, business::BusinessCounts, confidence_counts::ConfidenceCounts,
     judgements::Judgements, reference::ReferenceProfile, reference::ReferenceSource,
-    reference_rows::labels_of, report::Volume, text_drift::MOST_TEXTS, text_sample::TextSample,
-    window::Window,
+    reference_rows::labels_of, report::Volume, risk::VerdictSequence, text_drift::MOST_TEXTS,
+    text_sample::TextSample, window::Window,
 };
 use botops_findings::{Finding, Result};
 use botops_models::IntentModel;
@@ -31,6 +31,8 @@ pub(crate) struct WindowCounts {
     pub(crate) confidence: ConfidenceCounts,
     /// The records of the model.
     pub(crate) profile: ReferenceProfile,
+    /// The verdicts on records of the model, in scope.
+    pub(crate) verdicts: VerdictSequence,
     /// The problems of the files.
     pub(crate) findings: Vec<Finding>,
 }
@@ -58,6 +60,7 @@ impl WindowCounts {
             texts: TextSample::new(MOST_TEXTS),
             confidence: ConfidenceCounts::default(),
             profile: ReferenceProfile::new(ReferenceSource::Log, labels),
+            verdicts: VerdictSequence::default(),
             findings: Vec::new(),
         };
         let mut conversations = HashSet::new();
@@ -75,6 +78,7 @@ impl WindowCounts {
                 conversations.insert(hash(conversation));
             }
             counts.confidence.add(&record, judgements);
+            counts.verdicts.add(&record, judgements);
             counts.profile.add_record(&record, model);
             counts.texts.add(&record);
         });

@@ -9,7 +9,7 @@ use super::{
     wording::{count, counted, number, percent},
 };
 use botops_drift::DriftVerdict;
-use botops_monitoring::{AccuracyEstimate, MonitorReport, MonitorState};
+use botops_monitoring::{AccuracyEstimate, MonitorReport, MonitorState, risk::Risk};
 use std::collections::BTreeSet;
 
 /// The most windows of the page: two years of weeks.
@@ -55,7 +55,9 @@ pub fn monitoring_html(weeks: &[&MonitorReport]) -> Option<String> {
          95 % interval. The estimate is made from the confidence of the model without verdicts (CBPE); one with a \
          question mark cannot be relied on, and the report of the window says why. The score of a check is its KS distance (numbers) or its PSI (shares) against the reference; \
          a check drifts if its p-value, adjusted over the checks of the window (Benjamini-Hochberg), and its score \
-         pass the thresholds of the settings.</p>",
+         pass the thresholds of the settings. The series says which drifts hold over all windows together (LORD++: at most 5 of \
+         100 are false). The share of wrong answers is shown with its lower bound, which holds at every look, and in red \
+         once the bound exceeded the tolerated share.</p>",
     );
     Some(page.render())
 }
@@ -96,6 +98,14 @@ fn windows(weeks: &[&MonitorReport]) -> String {
             count(week.n_labelled()),
             estimate.map_or_else(|| "–".to_owned(), estimated_share),
             estimate.map_or_else(String::new, |it| interval_on(it.expected, it.interval, scale)),
+            week.risk.as_ref().map_or_else(|| "–".to_owned(), risk),
+            week.series.as_ref().map_or_else(
+                || "–".to_owned(),
+                |it| match it.alarm {
+                    true => badge(Tone::Bad, "drift"),
+                    false => "no drift".to_owned(),
+                },
+            ),
             week.median_delay_hours().map_or_else(|| "–".to_owned(), |it| format!("{it:.1} h")),
         ]
     });
@@ -111,6 +121,8 @@ fn windows(weeks: &[&MonitorReport]) -> String {
         ("verdicts", Column::Number),
         ("estimate", Column::Number),
         ("interval", Column::Chart),
+        ("wrong (at least)", Column::Number),
+        ("series", Column::Plain),
         ("median delay", Column::Number),
     ];
     table("Windows", Narrow::Scroll, &columns, rows)
@@ -121,6 +133,15 @@ fn estimated_share(estimate: &AccuracyEstimate) -> String {
     match estimate.reliable {
         true => percent(estimate.expected),
         false => format!("<span class=\"quiet\">{} ?</span>", percent(estimate.expected)),
+    }
+}
+
+/// Returns the share of wrong answers with its lower bound, in color if the bound exceeded the tolerated share.
+fn risk(risk: &Risk) -> String {
+    let shown = format!("{} ({})", percent(risk.risk), percent(risk.lower));
+    match risk.is_harmful {
+        true => badge(Tone::Bad, &shown),
+        false => shown,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::cli::{drift, terminal::tables};
 use botops_findings::Finding;
-use botops_monitoring::{MonitorReport, MonitorState, ReferenceSide, text_drift::Actions};
+use botops_monitoring::{
+    MonitorReport, MonitorState, ReferenceSide, alarms::Decision, text_drift::Actions,
+};
 use botops_text::percent;
 use serde::Serialize;
 
@@ -127,6 +129,15 @@ fn accuracies(report: &MonitorReport) -> String {
             text.push_str(&format!("  {}\n", reason.text));
         }
     }
+    if let Some(it) = &report.risk {
+        text.push_str(&format!(
+            "wrong answers {}, at least {} at every look; {} are tolerated; {} for a verdict\n",
+            percent(it.risk, 1),
+            percent(it.lower, 1),
+            percent(it.tolerated, 1),
+            tables::counted(it.n_waiting, "message waits", "messages wait")
+        ));
+    }
     if let Some(delay) = report.accuracy.as_ref().and_then(|it| it.label_delay) {
         let hours = |ms: u64| ms as f64 / 3_600_000.0;
         text.push_str(&format!(
@@ -136,6 +147,15 @@ fn accuracies(report: &MonitorReport) -> String {
         ));
     }
     text
+}
+
+/// Says whether a drift holds over all windows together.
+fn in_series(series: &Decision) -> String {
+    let word = if series.alarm { "drift" } else { "no drift" };
+    format!(
+        "{word} (LORD++: p {:.2e} against a level of {:.2e}, test {})",
+        series.p_value, series.level, series.week
+    )
 }
 
 fn in_full(judged: &Judged) -> String {
@@ -195,6 +215,9 @@ fn in_full(judged: &Judged) -> String {
                 "without any change, such windows alarm {alarms:.1} times a year\n"
             ));
         }
+    }
+    if let Some(series) = &report.series {
+        text.push_str(&format!("over all windows: {}\n", in_series(series)));
     }
     for candidate in judged.texts.iter().flat_map(|texts| &texts.candidates) {
         text.push_str(&format!(

@@ -65,4 +65,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a webhook of monitoring was not delivered",
         explanation: "The receiver did not answer in time, refused the message, or answered with a redirect, which is not followed. The message was tried several times. It stays owed: the next evaluation tries again, with the same `webhook-id`.",
     },
+    Entry {
+        code: "BOT-6260",
+        kind: None,
+        title: "the champion answers wrongly more often than is tolerated",
+        explanation: "`min_accuracy` tolerates a share of wrong answers. The verdicts of reviewers on messages of the window are looked at in the order of their arrival, and the lower bound of the share of wrong answers, which holds at all times at once, exceeded the tolerated one. Inputs need not have drifted: the meaning of messages may have changed. The report has the bound and the number of messages that still wait for a verdict.",
+    },
+    Entry {
+        code: "BOT-6261",
+        kind: None,
+        title: "records name intents that the model does not know",
+        explanation: "The log has records of the champion's digest with a predicted intent that its reference profile does not list, so they cannot be predictions of this model as it is stored: a tool wrote them, or a record was changed. They count in the volume and in the accuracies from verdicts; drift and the estimated accuracy leave them out.",
+    },
 ];
