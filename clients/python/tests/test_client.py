@@ -202,6 +202,8 @@ class Requests(unittest.TestCase):
                 client.feedback("t")
             with self.assertRaises(ValueError):
                 client.feedback("t", intent="a", correct=True)
+            with self.assertRaises(ValueError):
+                client.feedback("t", satisfaction=6)
         with self.assertRaises(ValueError):
             Client("bot.example")
         self.assertEqual(script.requests, [])
@@ -235,6 +237,7 @@ class Server(unittest.TestCase):
             self.assertGreater(answer.confidence, 0.3)
             self.assertEqual(talk.judge(answer, correct=True).outcome, "noted")
             self.assertEqual(client.feedback("wrong", intent="greet").outcome, "unknown")
+            self.assertEqual(talk.judge(answer, satisfaction=4).outcome, "noted")
             first = talk.send("where is my parcel", message_id="m-1")
             again = talk.send("where is my parcel", message_id="m-1")
             self.assertEqual(first.request_id, again.request_id, "answered once")

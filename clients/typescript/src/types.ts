@@ -45,8 +45,14 @@ export interface Prediction {
   scores?: { intent: string; confidence: number }[];
 }
 
-/** A verdict on an answer: the true intent, or whether the answer was right. */
-export type Verdict = { intent: string } | { correct: boolean };
+/** How content a user was, from 1 (not at all) to 5. */
+export type Satisfaction = 1 | 2 | 3 | 4 | 5;
+
+/** A verdict on an answer: the true intent, or whether the answer was right; and the satisfaction with it, which may stand alone. */
+export type Verdict =
+  | { intent: string; satisfaction?: Satisfaction }
+  | { correct: boolean; satisfaction?: Satisfaction }
+  | { satisfaction: Satisfaction };
 
 export interface FieldError {
   /** A JSON pointer (RFC 6901). */

@@ -79,6 +79,7 @@ test("a conversation with a server", { skip: !url }, async () => {
   assert.deepEqual([answer.intent, answer.response, answer.language], ["greet", "Bonjour Zoé !", "fr"]);
   assert.equal(await talk.judge(answer, { correct: true }), "noted");
   assert.equal(await client.feedback("wrong", { intent: "greet" }), "unknown");
+  assert.equal(await talk.judge(answer, { satisfaction: 4 }), "noted");
   const first = await talk.send("where is my parcel", { messageId: "m-1" });
   assert.equal((await talk.send("where is my parcel", { messageId: "m-1" })).request_id, first.request_id);
   await assert.rejects(talk.send("another text", { messageId: "m-1" }), { status: 409, code: "BOT-6121" });

@@ -128,9 +128,14 @@ class AsyncClient:
         found = await self.predict(listed, batch_size=batch_size)
         return requests.frame(found, listed, frame)
 
-    async def feedback(self, token: str, *, intent: str | None = None, correct: bool | None = None) -> Feedback:
-        """Judges the answer behind ``token``: by the true intent, or by whether it was right."""
-        return requests.read_feedback(await self._ask(requests.feedback(token, intent, correct)))
+    async def feedback(
+        self, token: str, *, intent: str | None = None, correct: bool | None = None, satisfaction: int | None = None
+    ) -> Feedback:
+        """Judges the answer behind ``token``: by the true intent, or by whether it was right.
+
+        ``satisfaction``, from 1 (not at all) to 5, may stand beside the verdict or instead of it.
+        """
+        return requests.read_feedback(await self._ask(requests.feedback(token, intent, correct, satisfaction)))
 
     async def health(self) -> Health:
         """Returns whether the process is alive."""
@@ -163,8 +168,16 @@ class AsyncConversation:
             button=button,
         )
 
-    async def judge(self, answer: Answer, *, intent: str | None = None, correct: bool | None = None) -> Feedback:
-        """Judges an answer: by the true intent, or by whether it was right."""
+    async def judge(
+        self,
+        answer: Answer,
+        *,
+        intent: str | None = None,
+        correct: bool | None = None,
+        satisfaction: int | None = None,
+    ) -> Feedback:
+        """Judges an answer: by the true intent, by whether it was right, or by the satisfaction with it."""
         if answer.feedback_token is None:
             raise ValueError("the answer carries no feedback token")
-        return await self._client.feedback(answer.feedback_token, intent=intent, correct=correct)
+        token = answer.feedback_token
+        return await self._client.feedback(token, intent=intent, correct=correct, satisfaction=satisfaction)

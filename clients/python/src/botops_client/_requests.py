@@ -140,12 +140,17 @@ def as_texts(texts: Iterable[str]) -> list[str]:
     return found
 
 
-def feedback(token: str, intent: str | None, correct: bool | None) -> Request:
-    """Returns the request of a verdict: the true intent, or whether the answer was right."""
-    if (intent is None) == (correct is None):
+def feedback(token: str, intent: str | None, correct: bool | None, satisfaction: int | None) -> Request:
+    """Returns the request of a verdict: the true intent, or whether the answer was right; and the satisfaction with it."""
+    if intent is not None and correct is not None:
         raise ValueError("pass either intent or correct")
-    verdict: dict[str, Any] = {"intent": intent} if correct is None else {"correct": correct}
-    return Request("POST", "/v1/feedback", {"token": token, **verdict})
+    if intent is None and correct is None and satisfaction is None:
+        raise ValueError("pass intent, correct or satisfaction")
+    if satisfaction is not None and not 1 <= satisfaction <= 5:
+        raise ValueError("satisfaction is from 1 to 5")
+    verdict = {"intent": intent, "correct": correct, "satisfaction": satisfaction}
+    given = {key: value for key, value in verdict.items() if value is not None}
+    return Request("POST", "/v1/feedback", {"token": token, **given})
 
 
 def read_feedback(body: dict[str, Any]) -> Feedback:
