@@ -57,6 +57,7 @@ mod readme;
 mod reference;
 mod registry;
 mod registry_verbs;
+mod release;
 mod replicas;
 mod rollout_plan;
 mod runs;
