@@ -134,7 +134,7 @@ fn the_linters_refuse_a_workflow_with_planted_mistakes() {
     let mistakes = [
         ("runs-on:", "runs_on:", "runs_on"),
         (
-            "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0",
+            "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
             "actions/checkout@main",
             "unpinned-uses",
         ),
