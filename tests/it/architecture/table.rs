@@ -11,7 +11,7 @@ const fn room(floor: u8, name: &'static str) -> Room {
 }
 
 /// Every room. A room imports rooms on lower floors, and on its own floor only the pairs of [`BESIDE`].
-pub(crate) const HOUSE: [Room; 39] = [
+pub(crate) const HOUSE: [Room; 40] = [
     room(1, "findings"),
     room(1, "labels"),
     room(1, "text"),
@@ -35,6 +35,7 @@ pub(crate) const HOUSE: [Room; 39] = [
     room(3, "expectations"),
     room(3, "models"),
     room(3, "predictions"),
+    room(3, "telemetry"),
     room(4, "observation"),
     room(4, "profile"),
     room(4, "evaluation"),
@@ -118,7 +119,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 50] = [
     ("safetensors", &["models", "features"]),
     ("axum", &["connections", "serving"]),
     ("tower-http", &["serving"]),
-    ("prometheus-client", &["connections", "serving"]),
+    ("prometheus-client", &["connections", "serving", "telemetry"]),
     ("reqwest", &["http"]),
     ("ring", &["access", "conversations"]),
     ("base64", &["access", "console", "conversations", "http", "rollout", "serving"]),

@@ -23,6 +23,7 @@ mod rollout;
 mod starter;
 mod store;
 mod tagger;
+mod telemetry;
 mod turns;
 mod usage;
 mod weekly;
@@ -58,6 +59,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         interfaces::ENTRIES,
         predictions::ENTRIES,
         monitoring::ENTRIES,
+        telemetry::ENTRIES,
         model::ENTRIES,
         pipeline::ENTRIES,
         weekly::ENTRIES,
