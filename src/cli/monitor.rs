@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let registry = context.registry()?;
     let monitored = context.wait(async {
         let version = registry.resolve(&reference).await?;
-        champion(&registry, &version).await
+        champion(&registry, &version, None).await
     })??;
     let once = Once { monitored, registry, spec, webhooks, now, dry_run: args.page.dry_run };
     let mut findings = Vec::new();
@@ -180,7 +180,7 @@ impl Once {
         let mut judged = Vec::new();
         for window in windows {
             let done = evaluate(store, &self.monitored, *window, &self.spec, self.now).await?;
-            let Evaluated { mut report, new_words, texts, findings: found } = done;
+            let Evaluated { mut report, new_words, texts, findings: found, later_hours } = done;
             decide_in_series(store, &mut report, !self.dry_run).await?;
             let recorded = match self.dry_run {
                 true => None,
@@ -196,6 +196,7 @@ impl Once {
                 report,
                 new_words,
                 texts,
+                later_hours,
                 entry: recorded.as_ref().map(|it| it.number),
                 recorded: recorded.is_some_and(|it| it.is_new),
             });

@@ -1,9 +1,8 @@
 //! The evaluation of a window: the log is read, compared with a reference, and the state follows.
 
 use crate::{
+    canary::{Canary, canary_accuracy, estimated},
     conclusion::conclude,
-    estimate::{EstimateReference, EstimateSpec},
-    estimation::estimate_accuracy,
     judgements::Judgements,
     monitor_spec::MonitorSpec,
     reference::ReferenceProfile,
@@ -40,6 +39,8 @@ pub struct Monitored {
     /// The model itself, for its reference profile and the words that it knows. Without it, only an earlier window is a
     /// reference.
     pub loaded: Option<Arc<IntentModel>>,
+    /// The challenger of a rollout that is under way.
+    pub canary: Option<Canary>,
 }
 
 impl fmt::Debug for Monitored {
@@ -59,6 +60,8 @@ pub struct Evaluated {
     pub texts: Option<Actions>,
     /// The problems of the log, and the reasons of the state.
     pub findings: Vec<Finding>,
+    /// The hours with records that came after the window; they wait for a later one. They are not stored.
+    pub later_hours: usize,
 }
 
 /// Judges one window of the log in `store`. `now` is the time of the report.
@@ -79,14 +82,18 @@ pub async fn evaluate(
     now: DateTime<Utc>,
 ) -> Result<Evaluated> {
     spec.check()?;
-    let Monitored { environment, model, loaded } = monitored;
+    let Monitored { environment, model, loaded, canary } = monitored;
     let log = (store, environment.as_str());
     // First, because a wrong reference needs no reading of a week.
     let stored = match loaded {
         Some(loaded) => ReferenceProfile::of_model(loaded, model.parsed_digest()?)?,
         None => None,
     };
-    let named = (model.digest.as_str(), loaded.as_deref());
+    let of_canary = match canary {
+        Some(canary) => ReferenceProfile::of_model(&canary.loaded, canary.model.parsed_digest()?)?,
+        None => None,
+    };
+    let named = (model.digest.as_str(), loaded.as_deref(), canary.as_ref());
     let sources = Judgements::reviewers();
     let (judgements, mut findings) = Judgements::read(store, environment, &sources).await?;
     let mut current = WindowCounts::read(log, window, named, &judgements).await?;
@@ -96,6 +103,7 @@ pub async fn evaluate(
         Some(length) => {
             let earlier = window.before(length)?;
             let none = Judgements::default();
+            let named = (named.0, named.1, None);
             let mut counts = WindowCounts::read(log, earlier, named, &none).await?;
             findings.append(&mut counts.findings);
             Some((earlier, counts))
@@ -116,7 +124,8 @@ pub async fn evaluate(
         }
         (None, None) => None,
     };
-    let work = Work { current, judgements, reference, window, spec: spec.clone() };
+    let canary = canary.clone().map(|canary| (canary, of_canary));
+    let work = Work { current, judgements, reference, canary, window, spec: spec.clone() };
     // Bootstraps take seconds: the threads of the store go on meanwhile.
     let done = tokio::task::spawn_blocking(move || work.judge()).await.map_err(|error| {
         Fault::internal("BOT-9001", "the judgement of a window ended early").caused_by(error)
@@ -136,7 +145,10 @@ pub async fn evaluate(
     };
     conclude(&mut report, spec);
     findings.extend(report.reasons.iter().map(crate::conclusion::finding));
-    Ok(Evaluated { report, new_words: done.new_words, texts: done.texts, findings })
+    let later =
+        hours(store, environment, Some(HourKey::of(window.end)), Some(HourKey::of(now).next()));
+    let later_hours = later.await?.len();
+    Ok(Evaluated { report, new_words: done.new_words, texts: done.texts, findings, later_hours })
 }
 
 /// The side that a window is compared with.
@@ -153,6 +165,8 @@ struct Work {
     current: WindowCounts,
     judgements: Judgements,
     reference: Option<Reference>,
+    /// The canary with its reference profile.
+    canary: Option<(Canary, Option<ReferenceProfile>)>,
     window: Window,
     spec: MonitorSpec,
 }
@@ -167,7 +181,7 @@ struct Parts {
 impl Work {
     /// Computes accuracies, the estimate and the comparison.
     fn judge(self) -> Result<Parts> {
-        let Self { mut current, judgements, reference, window, spec } = self;
+        let Self { mut current, judgements, reference, canary, window, spec } = self;
         let texts = std::mem::replace(&mut current.texts, TextSample::new(0)).into_texts();
         let mut not_judged = Vec::new();
         let mut unjudged = |name: &str, reason: String| {
@@ -182,7 +196,14 @@ impl Work {
                 Err(reason) => unjudged("risk", reason.to_owned()),
             }
         }
-        let is_enough = current.volume.records >= spec.min_rows as u64;
+        let compared = current.volume.records - current.volume.unknown_intents;
+        let is_enough = compared >= spec.min_rows as u64;
+        let canary = match &canary {
+            Some((canary, profile)) if current.canary.n() > 0 => {
+                Some(canary_accuracy(canary, profile.as_ref(), &current.canary)?)
+            }
+            _ => None,
+        };
         let business = (current.volume.records + current.volume.other_models > 0)
             .then(|| current.business.finish());
         let (mut drift, mut estimate, mut new_words) = (None, None, Vec::new());
@@ -191,8 +212,8 @@ impl Work {
             _ if !is_enough => unjudged(
                 "drift",
                 format!(
-                    "{} predictions of the champion: at least {} are needed",
-                    current.volume.records, spec.min_rows
+                    "{compared} predictions of the champion: at least {} are needed",
+                    spec.min_rows
                 ),
             ),
             None => unjudged(
@@ -208,8 +229,10 @@ impl Work {
                 for item in &report.not_judged {
                     unjudged(&format!("drift.{}", item.name), item.reason.clone());
                 }
-                let is_new = actions.is_some();
-                match estimated(profile, &current, is_new)? {
+                let new_input = actions
+                    .is_some()
+                    .then_some("the texts of the window drifted from those of the window before");
+                match estimated(profile, &current.confidence, new_input)? {
                     Ok(value) => estimate = Some(value),
                     Err(reason) => unjudged("estimate", reason),
                 }
@@ -225,6 +248,7 @@ impl Work {
             drift,
             not_judged,
             risk,
+            canary,
             ..MonitorReport::empty(window)
         };
         Ok(Parts { report, new_words, texts: actions })
@@ -280,7 +304,9 @@ fn with_texts(
     if reference.texts.is_empty() || texts.is_empty() {
         let reason = match texts.is_empty() {
             true => "the log keeps no texts (`predictions.text`)",
-            false => "no earlier window with texts was named (`reference_window`)",
+            false => {
+                "the profile of the model keeps no texts, only their words: name an earlier window to compare them with (`reference_window: 28d` of `monitoring:`, or `--reference-window 28d`)"
+            }
         };
         let why = NotJudgedWhy::NoValue;
         let item = NotJudged { name: "text".to_owned(), why, reason: reason.to_owned() };
@@ -301,29 +327,6 @@ fn with_texts(
         _ => None,
     };
     Ok((report, actions))
-}
-
-/// Estimates the accuracy of the champion; the inner error is the reason why there is none.
-fn estimated(
-    profile: &ReferenceProfile,
-    current: &WindowCounts,
-    is_new: bool,
-) -> Result<std::result::Result<crate::AccuracyEstimate, String>> {
-    if profile.judged.is_empty() {
-        let reason = profile.not_judged.clone();
-        let reason = reason.unwrap_or_else(|| "the reference has no truths".to_owned());
-        return Ok(Err(reason));
-    }
-    let reference =
-        EstimateReference { intents: &profile.labels, judged: &profile.judged, declined: None };
-    let spec = EstimateSpec::default();
-    let new_input =
-        is_new.then_some("the texts of the window drifted from those of the window before");
-    match estimate_accuracy(&reference, &current.confidence, new_input, &spec) {
-        Ok(estimate) => Ok(Ok(estimate)),
-        Err(fault) if fault.code() == "BOT-2292" => Ok(Err(fault.message().to_owned())),
-        Err(fault) => Err(fault),
-    }
 }
 
 /// Returns a warning if the log has hours that have not begun: the clock of a server is ahead.

@@ -24,7 +24,7 @@ const DIGEST: &str = "sha256:abababababababababababababababababababababababababa
 const WEEK: i64 = 7 * 86_400_000;
 
 /// The begin of the judged week: a midnight.
-fn begin() -> DateTime<Utc> {
+pub(crate) fn begin() -> DateTime<Utc> {
     "2026-11-23T00:00:00Z".parse().unwrap()
 }
 
@@ -59,7 +59,7 @@ fn week(weeks: i64, n: i64, change: impl Fn(&mut Record, i64)) -> Vec<Record> {
 }
 
 /// Stores records as a server ships them, in the hour of each.
-async fn log(store: &Store, name: &str, records: &[Record]) {
+pub(crate) async fn ship(store: &Store, name: &str, records: &[Record]) {
     let mut hours = std::collections::BTreeMap::<HourKey, Vec<u8>>::new();
     for record in records {
         assert!(record.write_line(hours.entry(HourKey::of_millis(record.at)).or_default()));
@@ -83,7 +83,7 @@ async fn put(store: &Store, name: &str, hour: HourKey, bytes: &[u8]) {
 
 fn monitored() -> Monitored {
     let model = MonitoredModel { name: "bot".into(), version: 2, digest: DIGEST.into() };
-    Monitored { environment: "production".into(), model, loaded: None }
+    Monitored { environment: "production".into(), model, loaded: None, canary: None }
 }
 
 fn spec() -> MonitorSpec {
@@ -110,8 +110,8 @@ async fn report(store: &Store, spec: &MonitorSpec) -> MonitorReport {
 #[tokio::test]
 async fn a_week_like_the_one_before_is_healthy_and_one_of_another_intent_has_drifted() {
     let store = Store::in_memory();
-    log(&store, "a", &week(-1, 600, |_, _| {})).await;
-    log(&store, "a", &week(0, 500, |_, _| {})).await;
+    ship(&store, "a", &week(-1, 600, |_, _| {})).await;
+    ship(&store, "a", &week(0, 500, |_, _| {})).await;
     let healthy = report(&store, &spec()).await;
     assert_eq!(healthy.state, MonitorState::Healthy, "{:?}", healthy.reasons);
     assert_eq!((healthy.volume.records, healthy.volume.conversations), (500, 167));
@@ -119,14 +119,14 @@ async fn a_week_like_the_one_before_is_healthy_and_one_of_another_intent_has_dri
     assert!(healthy.not_judged.iter().any(|item| item.name == "accuracy"));
 
     let store = Store::in_memory();
-    log(&store, "a", &week(-1, 600, |_, _| {})).await;
+    ship(&store, "a", &week(-1, 600, |_, _| {})).await;
     let changed = week(0, 500, |record, i| {
         record.text = Some("zebra curtains please".to_owned());
         if i % 2 == 0 {
             record.intent = "refund".to_owned();
         }
     });
-    log(&store, "a", &changed).await;
+    ship(&store, "a", &changed).await;
     let done = judged_by(&store, &spec()).await.unwrap();
     assert_eq!(done.report.state, MonitorState::Drift);
     assert_eq!(done.report.reasons[0].code, "BOT-6253");
@@ -152,28 +152,28 @@ async fn an_empty_week_one_row_one_class_and_no_reference_are_insufficient() {
     assert_eq!(empty.report.state, MonitorState::Insufficient);
     assert_eq!(empty.report.reasons[0].code, "BOT-6251");
     assert!(empty.report.reasons[0].message.contains("0 predictions"), "{:?}", empty.report);
-    log(&store, "one", &week(0, 1, |_, _| {})).await;
+    ship(&store, "one", &week(0, 1, |_, _| {})).await;
     let one = report(&store, &spec()).await;
     assert_eq!((one.state, one.volume.records), (MonitorState::Insufficient, 1));
 
     // Another model had the traffic.
     let store = Store::in_memory();
     let others = week(0, 300, |record, _| record.digest = format!("sha256:{}", "cd".repeat(32)));
-    log(&store, "a", &others).await;
+    ship(&store, "a", &others).await;
     let other = report(&store, &spec()).await;
     assert_eq!((other.state, other.volume.other_models), (MonitorState::Insufficient, 300));
     assert!(other.reasons[0].message.contains("300 predictions are of other models"));
 
     let store = Store::in_memory();
     let single = |record: &mut Record, _| record.intent = "complaint".to_owned();
-    log(&store, "a", &week(0, 300, single)).await;
+    ship(&store, "a", &week(0, 300, single)).await;
     let alone = report(&store, &MonitorSpec { reference_window: None, ..spec() }).await;
     assert_eq!(alone.state, MonitorState::Insufficient);
     assert!(alone.reasons[0].message.contains("no reference profile"), "{:?}", alone.reasons);
     // The earlier window is empty.
     assert_eq!(report(&store, &spec()).await.state, MonitorState::Insufficient);
     // One class on both sides is compared by the other checks.
-    log(&store, "a", &week(-1, 300, single)).await;
+    ship(&store, "a", &week(-1, 300, single)).await;
     assert_eq!(report(&store, &spec()).await.state, MonitorState::Healthy);
 }
 
@@ -181,8 +181,8 @@ async fn an_empty_week_one_row_one_class_and_no_reference_are_insufficient() {
 async fn verdicts_of_reviewers_below_the_bound_make_the_model_inaccurate() {
     let store = Store::in_memory();
     let records = week(0, 400, |_, _| {});
-    log(&store, "a", &week(-1, 400, |_, _| {})).await;
-    log(&store, "a", &records).await;
+    ship(&store, "a", &week(-1, 400, |_, _| {})).await;
+    ship(&store, "a", &records).await;
     let verdict = |record: &Record, is_right: bool, source| Verdict {
         at: record.at + 7_200_000,
         request_id: record.request_id.clone(),
@@ -217,7 +217,7 @@ async fn verdicts_of_reviewers_below_the_bound_make_the_model_inaccurate() {
 async fn a_harmful_risk_is_seen_before_there_are_enough_verdicts_for_an_accuracy() {
     let store = Store::in_memory();
     let records = week(0, 400, |record, _| record.confidence = 0.7);
-    log(&store, "a", &records).await;
+    ship(&store, "a", &records).await;
     // 60 verdicts, of which half are wrong: fewer than `min_rows`, and far above the 10 % that are tolerated.
     let verdict = |(i, record): (usize, &Record)| Verdict {
         at: record.at + 60_000 * i as i64,
@@ -249,7 +249,7 @@ async fn a_harmful_risk_is_seen_before_there_are_enough_verdicts_for_an_accuracy
 async fn verdicts_on_unsure_messages_only_are_no_risk_of_the_model() {
     let store = Store::in_memory();
     let records = week(0, 400, |record, i| record.confidence = if i < 100 { 0.3 } else { 0.97 });
-    log(&store, "a", &records).await;
+    ship(&store, "a", &records).await;
     let verdict = |record: &Record| Verdict {
         at: record.at + 1,
         request_id: record.request_id.clone(),
@@ -270,11 +270,11 @@ async fn verdicts_on_unsure_messages_only_are_no_risk_of_the_model() {
 #[tokio::test]
 async fn damaged_newer_doubled_and_future_records_are_said_and_nothing_is_lost() {
     let store = Store::in_memory();
-    log(&store, "a", &week(-1, 400, |_, _| {})).await;
+    ship(&store, "a", &week(-1, 400, |_, _| {})).await;
     let records = week(0, 400, |_, _| {});
-    log(&store, "a", &records).await;
+    ship(&store, "a", &records).await;
     // Shipped twice.
-    log(&store, "b", &records[..200]).await;
+    ship(&store, "b", &records[..200]).await;
     let mut lines = Vec::new();
     record("x", begin().timestamp_millis(), 0).write_line(&mut lines);
     lines.extend_from_slice(b"{\"schema\":\"botops.prediction/1\",\"request_id\":\"no time\"}\n");
@@ -282,7 +282,7 @@ async fn damaged_newer_doubled_and_future_records_are_said_and_nothing_is_lost()
     let whole = packed(&lines);
     put(&store, "truncated", HourKey::of(begin()), &whole[..whole.len() - 9]).await;
     let ahead = now() + TimeDelta::days(3);
-    log(&store, "c", &[record("future", ahead.timestamp_millis(), 0)]).await;
+    ship(&store, "c", &[record("future", ahead.timestamp_millis(), 0)]).await;
     let done = judged_by(&store, &spec()).await.unwrap();
     assert_eq!(done.report.volume.records, 401);
     assert_eq!(done.report.volume.refused_lines, 1);
@@ -326,7 +326,7 @@ impl WatchHost for Host {
 #[tokio::test]
 async fn of_two_processes_one_evaluates_and_both_see_the_report() {
     let store = Store::in_memory();
-    log(&store, "a", &week(0, 20, |_, _| {})).await;
+    ship(&store, "a", &week(0, 20, |_, _| {})).await;
     let settings = WatchSettings {
         every: Duration::from_secs(3_600),
         spec: spec(),

@@ -12,6 +12,7 @@ mod accuracy;
 mod accuracy_counts;
 pub mod alarms;
 mod business;
+mod canary;
 mod claim;
 mod class_shares;
 mod conclusion;
@@ -50,6 +51,7 @@ pub use accuracy::{
 };
 pub use accuracy_counts::{AccuracyCounts, window_accuracy};
 pub use business::{Business, BusinessCounts, BusinessGroup};
+pub use canary::{Canary, CanaryAccuracy};
 pub use confidence_counts::{ConfidenceCounts, Told};
 pub use estimate::{
     ASSUMPTION, AccuracyEstimate, EstimateReference, EstimateSpec, MovedShare, OutOfScopeShare,
@@ -80,6 +82,8 @@ pub use window::Window;
 
 #[cfg(test)]
 mod accuracy_tests;
+#[cfg(test)]
+mod canary_tests;
 #[cfg(test)]
 mod estimation_tests;
 #[cfg(test)]

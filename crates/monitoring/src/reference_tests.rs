@@ -17,7 +17,7 @@ const OPENINGS: [&str; 8] =
     ["hello", "please help", "hi there", "good day", "i need help", "listen", "well", "excuse me"];
 
 /// Returns texts with intents; each has a word of its own.
-fn data(n: usize, seed: u64) -> Vec<(String, &'static str)> {
+pub(crate) fn data(n: usize, seed: u64) -> Vec<(String, &'static str)> {
     let mut random = Random::new(seed);
     (0..n)
         .map(|i| {
@@ -49,11 +49,11 @@ fn trained(data: &[(String, &'static str)]) -> (IntentModel, ReferenceProfile) {
     (model, profile)
 }
 
-static TRAINED: LazyLock<(IntentModel, ReferenceProfile)> =
+pub(crate) static TRAINED: LazyLock<(IntentModel, ReferenceProfile)> =
     LazyLock::new(|| trained(&data(600, 1)));
 
 /// Returns the records of a log in which `model` answered these texts, two in each conversation.
-fn log(model: &IntentModel, texts: &[(String, &str)], digest: Digest) -> Vec<Record> {
+pub(crate) fn log(model: &IntentModel, texts: &[(String, &str)], digest: Digest) -> Vec<Record> {
     let record = |(i, (text, _)): (usize, &(String, &str))| {
         let prediction = model.predict(text);
         Record {

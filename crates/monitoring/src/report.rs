@@ -1,8 +1,13 @@
 //! The report of a window, as it is stored and printed: `botops.monitor/1`.
 
 use crate::{
-    accuracy::WindowAccuracy, alarms::Decision, business::Business, estimate::AccuracyEstimate,
-    risk::Risk, window::Window,
+    accuracy::WindowAccuracy,
+    alarms::Decision,
+    business::Business,
+    canary::{CANARY, CanaryAccuracy},
+    estimate::AccuracyEstimate,
+    risk::Risk,
+    window::Window,
 };
 use botops_digest::Digest;
 use botops_drift::{DriftReport, DriftVerdict};
@@ -93,6 +98,13 @@ pub struct Volume {
     pub without_text: u64,
     /// The lines of segments that are no records, as far as they are listed: at most 100 of a segment.
     pub refused_lines: u64,
+    /// The records of the model with an intent that it does not know: they are among `records`, and not compared.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown_intents: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// A part that could not be judged.
@@ -169,6 +181,10 @@ pub struct MonitorReport {
     /// compared, or the window overlaps one that was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<Decision>,
+    /// The accuracy of the canary estimated from its confidence; `None` without a rollout that is under way, or without a record
+    /// of its challenger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryAccuracy>,
 }
 
 impl MonitoredModel {
@@ -206,6 +222,7 @@ impl MonitorReport {
             actions: Vec::new(),
             risk: None,
             series: None,
+            canary: None,
         }
     }
 
@@ -243,6 +260,16 @@ impl MonitorReport {
                 (check.name.as_str(), score, verdict)
             })
             .collect()
+    }
+
+    /// Returns the accuracy of an arm estimated from confidence.
+    #[must_use]
+    pub fn estimate_of(&self, arm: &str) -> Option<&AccuracyEstimate> {
+        match arm {
+            PRIMARY => self.estimate.as_ref(),
+            CANARY => self.canary.as_ref()?.estimate.as_ref(),
+            _ => None,
+        }
     }
 
     /// Returns the accuracy of the primary arm, on which the champion answers.

@@ -1,10 +1,11 @@
 //! Monitoring by a server: [`botops_monitoring::watch`] with the served champion, the log lines and the gauges of this one.
 
-use crate::{app::App, monitoring_metrics::MonitoringMetrics};
+use crate::{app::App, monitoring_metrics::MonitoringMetrics, routing::Served};
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_monitoring::{
-    Heartbeat, Monitored, MonitoredModel, Observed, WatchHost, WatchSettings, watch,
+    Canary, Heartbeat, Monitored, MonitoredModel, Observed, WatchHost, WatchSettings, watch,
 };
+use botops_registry::Version;
 use botops_store::Store;
 use chrono::{DateTime, Utc};
 use std::{
@@ -61,14 +62,21 @@ impl WatchHost for Host {
         let Some(routing) = self.app.slot.load() else { return Ok(None) };
         let champion = &routing.primary;
         let Some(version) = &champion.version else { return Ok(None) };
+        let named = |version: &Version, served: &Served| MonitoredModel {
+            name: version.model.clone(),
+            version: version.number,
+            digest: served.digest_text.clone(),
+        };
+        let canary = routing.split.as_ref().and_then(|split| {
+            let served = &split.canary;
+            let model = named(served.version.as_ref()?, served);
+            Some(Canary { model, loaded: served.shared_model() })
+        });
         Ok(Some(Monitored {
             environment: self.environment.clone(),
-            model: MonitoredModel {
-                name: version.model.clone(),
-                version: version.number,
-                digest: champion.digest_text.clone(),
-            },
+            model: named(version, champion),
             loaded: Some(champion.shared_model()),
+            canary,
         }))
     }
 

@@ -43,6 +43,7 @@ pub(super) struct MonitoringMetrics {
     verdict: Family<CheckLabels, Gauge>,
     realised: Family<ArmLabels, FloatGauge>,
     estimated: Family<ArmLabels, FloatGauge>,
+    reliable: Family<ArmLabels, Gauge>,
     state: Family<StateLabels, Gauge>,
     label_delay: FloatGauge,
     heartbeat_age: Family<RunLabels, FloatGauge>,
@@ -74,6 +75,11 @@ impl MonitoringMetrics {
             "accuracy_estimated",
             "Accuracy in the newest window estimated from confidence, if it can be relied on, by arm",
             it.estimated.clone(),
+        );
+        registry.register(
+            "accuracy_estimate_reliable",
+            "1 if the estimated accuracy of the newest window can be relied on, else 0, by arm",
+            it.reliable.clone(),
         );
         registry.register(
             "monitoring_state",
@@ -121,13 +127,17 @@ impl MonitoringMetrics {
         }
         self.realised.clear();
         self.estimated.clear();
+        self.reliable.clear();
         for arm in ARMS {
             if let Some(accuracy) = report.accuracy_of(arm) {
                 self.realised.get_or_create(&ArmLabels { arm }).set(accuracy.value);
             }
-        }
-        if let Some(estimate) = report.estimate.as_ref().filter(|estimate| estimate.reliable) {
-            self.estimated.get_or_create(&ArmLabels { arm: ARMS[0] }).set(estimate.expected);
+            let Some(estimate) = report.estimate_of(arm) else { continue };
+            let is_reliable = i64::from(estimate.reliable);
+            self.reliable.get_or_create(&ArmLabels { arm }).set(is_reliable);
+            if estimate.reliable {
+                self.estimated.get_or_create(&ArmLabels { arm }).set(estimate.expected);
+            }
         }
         for state in MonitorState::ALL {
             let labels = StateLabels { state: state.name() };

@@ -19,21 +19,15 @@ struct Host<'a> {
     registry: &'a Registry,
     reference: &'a Reference,
     printer: Printer,
-    /// The champion that was loaded last.
+    /// The models that were loaded last.
     last: Mutex<Option<Monitored>>,
 }
 
 impl WatchHost for Host<'_> {
     async fn monitored(&self) -> Result<Option<Monitored>> {
         let version = self.registry.resolve(self.reference).await?;
-        let digest = version.model_digest().map(|digest| digest.to_string());
         let known = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = known.filter(|known| {
-            Some(&known.model.digest) == digest.as_ref() && known.model.version == version.number
-        }) {
-            return Ok(Some(known));
-        }
-        let monitored = champion(self.registry, &version).await?;
+        let monitored = champion(self.registry, &version, known.as_ref()).await?;
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(monitored.clone());
         Ok(Some(monitored))
     }

@@ -3,7 +3,8 @@
 use crate::cli::{drift, terminal::tables};
 use botops_findings::Finding;
 use botops_monitoring::{
-    MonitorReport, MonitorState, ReferenceSide, alarms::Decision, text_drift::Actions,
+    AccuracyEstimate, MonitorReport, MonitorState, ReferenceSide, alarms::Decision,
+    text_drift::Actions,
 };
 use botops_text::percent;
 use serde::Serialize;
@@ -23,6 +24,8 @@ pub(super) struct Judged {
     /// The terms that moved, and candidates for new intents, if the texts drifted. They are not stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) texts: Option<Actions>,
+    /// The hours with records after the window, which wait for a later one. They are not stored.
+    pub(super) later_hours: usize,
     /// The number of the entry in the log; `None` in a dry run.
     pub(super) entry: Option<u64>,
     /// Whether this call wrote the entry; if not, it says the same already.
@@ -119,15 +122,23 @@ fn accuracies(report: &MonitorReport) -> String {
             share(it.value, it.ci95)
         ));
     }
+    if report.accuracy.as_ref().is_some_and(|accuracy| accuracy.selection.weighted) {
+        text.push_str(
+            "  weighted: the messages with verdicts differ from the others in confidence\n",
+        );
+    }
     if let Some(it) = &report.estimate {
-        let word = if it.reliable { "" } else { ", not reliable" };
-        text.push_str(&format!(
-            "accuracy estimated from confidence {}{word}\n",
-            share(it.expected, it.interval)
-        ));
-        for reason in &it.reasons {
-            text.push_str(&format!("  {}\n", reason.text));
-        }
+        text.push_str(&estimate("accuracy", it));
+    }
+    if let Some(canary) = &report.canary {
+        let (name, n) = (&canary.model, tables::counted(canary.n, "prediction", "predictions"));
+        let of = format!("accuracy of the canary {}@{} ({n})", name.name, name.version);
+        text.push_str(&match (&canary.estimate, &canary.reason) {
+            (Some(it), _) => estimate(&of, it),
+            (None, reason) => {
+                format!("{of} not estimated: {}\n", reason.as_deref().unwrap_or("no reason"))
+            }
+        });
     }
     if let Some(it) = &report.risk {
         text.push_str(&format!(
@@ -145,6 +156,17 @@ fn accuracies(report: &MonitorReport) -> String {
             hours(delay.median_ms),
             hours(delay.p95_ms)
         ));
+    }
+    text
+}
+
+/// Renders an estimate with the reasons against it.
+fn estimate(of: &str, it: &AccuracyEstimate) -> String {
+    let word = if it.reliable { "" } else { ", not reliable" };
+    let shown = share(it.expected, it.interval);
+    let mut text = format!("{of} estimated from confidence {shown}{word}\n");
+    for reason in &it.reasons {
+        text.push_str(&format!("  {}\n", reason.text));
     }
     text
 }
@@ -186,7 +208,7 @@ fn in_full(judged: &Judged) -> String {
     text.push('\n');
     if let Some(business) = report.business.as_ref().filter(|it| it.all.conversations > 0) {
         text.push_str(&format!(
-            "{} of the conversations resolved, {} handed off\n",
+            "{} of the conversations ended without an unresolved message, a person took over {}\n",
             percent(business.all.resolved.value, 1),
             percent(business.all.handed_off.value, 1)
         ));
@@ -225,6 +247,13 @@ fn in_full(judged: &Judged) -> String {
             candidate.name,
             tables::counted(candidate.n_texts, "text", "texts"),
             candidate.terms.join(", ")
+        ));
+    }
+    if judged.later_hours > 0 {
+        text.push_str(&format!(
+            "newer records, of {} since {} UTC, wait for a later window\n",
+            tables::counted(judged.later_hours as u64, "hour", "hours"),
+            report.window.end.format("%Y-%m-%d %H:%M")
         ));
     }
     let others = report.not_judged.iter().filter(|item| !item.name.starts_with("drift."));
