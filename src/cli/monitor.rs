@@ -85,6 +85,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let settings = settings.expect("the time between evaluations is given");
         return repeated::run(context, (&context.registry()?, &reference), &settings);
     }
+    // The whole block, as a server checks it.
+    settings::watched(workspace, None, flags)?;
     let (spec, webhooks) = (settings::spec(workspace, flags)?, settings::webhooks(workspace)?);
     let now = provenance::now()?;
     let windows = windows(args, &spec, now)?;

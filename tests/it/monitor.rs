@@ -113,6 +113,10 @@ fn settings_that_cannot_be_are_refused_with_their_place() {
     }
     for (block, code) in [
         ("window: week", "BOT-6250"),
+        ("every: 5s", "BOT-6250"),
+        ("every: often", "BOT-6250"),
+        ("min_accuracy: 3", "BOT-6250"),
+        ("reference_window: 90m", "BOT-6250"),
         ("webhooks: [{ url: 'http://127.0.0.1:9/secret-path', kind: slack }]", "BOT-6258"),
         ("webhooks: [{ url: 'https://a.example/secret-path', kind: teams }]", "BOT-6258"),
         ("webhooks: [{ url: 'https://a.example/secret-path' }]", "BOT-6258"),

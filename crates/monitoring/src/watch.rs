@@ -92,19 +92,15 @@ pub async fn turn<H: WatchHost>(
 ) -> Result<Observed> {
     let now = host.now();
     // Before the claim, which a log that cannot be read must not keep.
-    MonitorLog::read(store, environment).await?;
+    let mut log = MonitorLog::read(store, environment).await?;
     let claim = Claim::take(store, environment, settings.every, now).await?;
     // After it: the one who had it before may have written.
-    let read = MonitorLog::read(store, environment).await;
-    let (mut log, claim) = match (read, claim) {
-        (Ok(log), claim) => (log, claim),
-        (Err(fault), claim) => {
-            if let Some(claim) = claim {
-                claim.release(store).await;
-            }
-            return Err(fault);
+    if let Err(fault) = log.follow().await {
+        if let Some(claim) = claim {
+            claim.release(store).await;
         }
-    };
+        return Err(fault);
+    }
     let mut evaluated = false;
     if let Some(claim) = claim {
         match evaluation(host, (store, environment), settings, (&mut log, now)).await {

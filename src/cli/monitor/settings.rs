@@ -39,8 +39,21 @@ pub(crate) fn spec(workspace: &Workspace, flags: Flags) -> Result<MonitorSpec> {
         min_accuracy: flags.min_accuracy.or(block.min_accuracy),
         ..default
     };
-    spec.check()?;
+    spec.check().map_err(|fault| in_block(workspace, &flags, fault))?;
     Ok(spec)
+}
+
+/// Adds the place of the block to a fault, unless a flag replaces a setting: then it may be the flag's.
+fn in_block(workspace: &Workspace, flags: &Flags, fault: Fault) -> Fault {
+    let Flags { window, reference_window, min_rows, min_accuracy } = *flags;
+    let is_flag = window.is_some()
+        || reference_window.is_some()
+        || min_rows.is_some()
+        || min_accuracy.is_some();
+    match is_flag {
+        true => fault,
+        false => placed(workspace, "monitoring", &workspace.monitoring, fault),
+    }
 }
 
 /// Reads a time of the block.
@@ -83,23 +96,26 @@ pub(crate) fn webhooks(workspace: &Workspace) -> Result<Webhooks> {
         .map_err(|fault| placed(workspace, "monitoring.webhooks", &workspace.monitoring, fault))
 }
 
-/// Returns how the environment is monitored `every` so often, or as the block says; `None` if neither says how often.
+/// Returns how the environment is monitored `every_flag` so often, or as the block says; `None` if neither says how often.
 ///
 /// # Errors
 /// Those of [`spec`] and of [`webhooks`].
 pub(crate) fn watched(
     workspace: &Workspace,
-    every: Option<Duration>,
+    every_flag: Option<Duration>,
     flags: Flags,
 ) -> Result<Option<WatchSettings>> {
-    let every = match every {
+    let every = match every_flag {
         Some(every) => Some(every),
         None => duration(workspace, "every", &workspace.monitoring.value.every)?,
     };
     // The rest of the block is checked even if servers do not use it.
     let (spec, webhooks) = (spec(workspace, flags)?, webhooks(workspace)?);
-    let Some(every) = every else { return Ok(None) };
-    let settings = WatchSettings { every, spec, webhooks };
-    settings.check()?;
+    let Some(time) = every else { return Ok(None) };
+    let settings = WatchSettings { every: time, spec, webhooks };
+    settings.check().map_err(|fault| match every_flag {
+        Some(_) => fault,
+        None => placed(workspace, "monitoring.every", &workspace.monitoring, fault),
+    })?;
     Ok(Some(settings))
 }
