@@ -8,6 +8,7 @@ use crate::{
     verdict::{Verdict, Verdicts},
 };
 use botops_findings::{Fault, Finding, Result};
+use botops_labels::OOS;
 use botops_store::Store;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -180,10 +181,14 @@ pub struct Row {
     pub mean_confidence: f64,
     /// The mean time to answer, in milliseconds.
     pub mean_latency_ms: f64,
-    /// The number of records with a verdict.
+    /// The number of records with a verdict in scope. A message out of scope has no right intent, so it is not among them.
     pub judged: u64,
     /// The number of those whose predicted intent is the true one.
     pub right: u64,
+    /// The number of records whose verdict says that they are out of scope.
+    pub out_of_scope: u64,
+    /// The number of those that the model declined.
+    pub out_of_scope_declined: u64,
 }
 
 /// The answer to a question.
@@ -231,6 +236,8 @@ struct Sums {
     latency_us: u64,
     judged: u64,
     right: u64,
+    out_of_scope: u64,
+    out_of_scope_declined: u64,
 }
 
 /// The groups of a question, found without copying the key of a record whose group is known.
@@ -308,8 +315,16 @@ impl Query {
             sums.confidence += (record.confidence * 1e6).round() as u64;
             sums.latency_us += record.latency_us;
             if let Some(truth) = truth {
-                sums.judged += 1;
-                sums.right += u64::from(truth.intent == record.intent);
+                match truth.intent == OOS {
+                    true => {
+                        sums.out_of_scope += 1;
+                        sums.out_of_scope_declined += u64::from(record.fallback);
+                    }
+                    false => {
+                        sums.judged += 1;
+                        sums.right += u64::from(truth.intent == record.intent);
+                    }
+                }
                 delays.push(u64::try_from(truth.at.saturating_sub(record.at)).unwrap_or(0));
             }
         });
@@ -328,6 +343,8 @@ impl Query {
                 mean_confidence: sums.confidence as f64 / n / 1e6,
                 mean_latency_ms: sums.latency_us as f64 / n / 1e3,
                 judged: sums.judged,
+                out_of_scope: sums.out_of_scope,
+                out_of_scope_declined: sums.out_of_scope_declined,
                 right: sums.right,
             });
         }
@@ -474,6 +491,14 @@ mod tests {
         let judged: Vec<_> = answered.rows.iter().map(|it| (it.judged, it.right)).collect();
         assert_eq!(judged, [(2, 2), (3, 0)]);
         assert_eq!(answered.rows[0].key, ["2026-11-30", "complaint"]);
+        // A message out of scope has no right intent: it is counted apart, and whether the model declined it.
+        let oos = |i: u32| Verdict { intent: Some(OOS.to_owned()), ..verdict(i, 9) };
+        let told = resolve((0..5).map(oos));
+        let apart = query.answer(&store, "e", &told).await.unwrap();
+        let sum = |of: fn(&Row) -> u64| apart.rows.iter().map(of).sum::<u64>();
+        assert_eq!((sum(|row| row.out_of_scope), sum(|row| row.judged)), (5, 0));
+        let declined = (0..5).filter(|&i| record(i).fallback).count() as u64;
+        assert_eq!(sum(|row| row.out_of_scope_declined), declined);
         // A filter hides records, but a verdict on a hidden one is not one on nothing.
         let filter = Filter { arm: Some("canary".to_owned()), ..Filter::default() };
         let some = Query { filter, by: Vec::new() }.answer(&store, "e", &verdicts).await.unwrap();

@@ -3,7 +3,7 @@
 use super::answers::{Compacted, Counted, Forgotten, Recorded, Tail};
 use crate::cli::terminal::tables;
 use botops_findings::Finding;
-use botops_predictions::{LabelDelay, Record};
+use botops_predictions::{LabelDelay, Record, Row};
 use botops_text::{display, percent};
 use std::time::Duration;
 
@@ -56,6 +56,15 @@ pub(super) fn counted(answer: &Counted<'_>) -> String {
     });
     let right: Vec<usize> = (n_keys..n_keys + 5).collect();
     let mut text = tables::table(&head, rows, &right);
+    let sum = |of: fn(&Row) -> u64| answer.rows.iter().map(|it| of(&it.row)).sum::<u64>();
+    let out_of_scope = sum(|row| row.out_of_scope);
+    if out_of_scope > 0 {
+        text.push_str(&format!(
+            "{} out of scope by their verdicts, of which the model declined {}: they are in no accuracy\n",
+            tables::counted(out_of_scope, "message is", "messages are"),
+            tables::count(sum(|row| row.out_of_scope_declined))
+        ));
+    }
     if answer.contradicted > 0 {
         let n = tables::counted(answer.contradicted, "message has", "messages have");
         text.push_str(&format!(
