@@ -218,7 +218,7 @@ fn records_are_exported_and_a_conversation_is_forgotten() {
     let lines = fs::read_to_string(terminal.path().join("a.jsonl")).unwrap();
     assert_eq!(lines.lines().count(), 4);
     assert!(
-        lines.starts_with("{\"schema\":\"botops.prediction/1\",\"time\":1779843600000,"),
+        lines.starts_with("{\"schema\":\"botops.prediction_export/1\",\"time\":1779843600000,"),
         "{lines}"
     );
     assert!(fs::read(terminal.path().join("a.parquet")).unwrap().starts_with(b"PAR1"));

@@ -66,6 +66,16 @@ pub(crate) const COLUMNS: [Column; 24] = [
 ];
 
 impl Column {
+    /// Returns its name in an export. Verbs that read tables take a column `intent` for the true one, and `entities` for spans, so
+    /// those of predictions have other names.
+    pub(crate) fn exported(self) -> &'static str {
+        match self {
+            Self::Intent => "predicted",
+            Self::Entities => "entity_types",
+            other => other.name(),
+        }
+    }
+
     /// Returns its name in the file.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -230,6 +240,16 @@ impl Column {
 /// Returns the schema of a file.
 pub(crate) fn schema() -> ArrowSchema {
     COLUMNS.iter().map(|column| column.field()).map(|field| (field.name.clone(), field)).collect()
+}
+
+/// Returns the schema of an export: as [`schema`], with [`Column::exported`] names.
+pub(crate) fn exported_schema() -> ArrowSchema {
+    let field = |column: &Column| {
+        let mut field = column.field();
+        field.name = column.exported().into();
+        (field.name.clone(), field)
+    };
+    COLUMNS.iter().map(field).collect()
 }
 
 /// Returns the arrays of `records`, one a column.

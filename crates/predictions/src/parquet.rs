@@ -1,12 +1,12 @@
 //! Compacted files: records to Parquet, and back, one group of rows at a time.
 
 use crate::{
-    columns::{COLUMNS, Column, arrays, schema},
-    record::{Record, SCHEMA, check_schema},
+    columns::{COLUMNS, Column, arrays, exported_schema, schema},
+    record::{EXPORT_SCHEMA, Record, SCHEMA, check_schema},
 };
 use botops_findings::{Fault, Result};
 use bytes::Bytes;
-use polars_arrow::record_batch::RecordBatchT;
+use polars_arrow::{datatypes::ArrowSchema, record_batch::RecordBatchT};
 use polars_parquet::{
     read::{BasicDecompressor, FileMetadata, PageReader, column_iter_to_arrays, read_metadata},
     write::{
@@ -58,13 +58,27 @@ pub(crate) struct ParquetWriter {
     made: Made,
     group: Vec<Record>,
     n_records: u64,
+    schema: ArrowSchema,
+    /// The name of the schema, in the metadata.
+    name: &'static str,
 }
 
 impl ParquetWriter {
+    /// Begins a compacted file.
     pub(crate) fn new() -> Result<Self> {
+        Self::of(schema(), SCHEMA)
+    }
+
+    /// Begins a file for other tools.
+    pub(crate) fn exporting() -> Result<Self> {
+        Self::of(exported_schema(), EXPORT_SCHEMA)
+    }
+
+    fn of(schema: ArrowSchema, name: &'static str) -> Result<Self> {
         let made = Made::default();
-        let writer = FileWriter::try_new(made.clone(), schema(), options()?).map_err(unwritten)?;
-        Ok(Self { writer, made, group: Vec::new(), n_records: 0 })
+        let writer =
+            FileWriter::try_new(made.clone(), schema.clone(), options()?).map_err(unwritten)?;
+        Ok(Self { writer, made, group: Vec::new(), n_records: 0, schema, name })
     }
 
     /// Adds a record.
@@ -85,8 +99,8 @@ impl ParquetWriter {
             self.write_group()?;
         }
         let metadata = vec![
-            schema_to_metadata_key(&schema()),
-            KeyValue { key: SCHEMA_KEY.to_owned(), value: Some(SCHEMA.to_owned()) },
+            schema_to_metadata_key(&self.schema),
+            KeyValue { key: SCHEMA_KEY.to_owned(), value: Some(self.name.to_owned()) },
         ];
         self.writer.end(Some(metadata)).map_err(unwritten)?;
         Ok((self.made.take(), self.n_records))
@@ -99,7 +113,7 @@ impl ParquetWriter {
 
     fn write_group(&mut self) -> Result<()> {
         let records = std::mem::take(&mut self.group);
-        let schema = schema();
+        let schema = self.schema.clone();
         let fields = to_parquet_schema(&schema).map_err(unwritten)?.fields().to_vec();
         let encodings: Vec<_> =
             schema.iter_values().map(|field| get_dtype_encoding(&field.dtype)).collect();
@@ -245,7 +259,7 @@ mod tests {
     /// Writes a file with the first `n_columns` columns, and with `metadata`.
     fn other(n_columns: usize, metadata: Option<Vec<KeyValue>>) -> Bytes {
         let records = [record(1), record(2)];
-        let schema: polars_arrow::datatypes::ArrowSchema = COLUMNS[..n_columns]
+        let schema: ArrowSchema = COLUMNS[..n_columns]
             .iter()
             .map(|column| (column.field().name, column.field()))
             .collect();

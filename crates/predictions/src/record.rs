@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The schema of a record.
 pub const SCHEMA: &str = "botops.prediction/1";
+/// The schema of a record in an export, whose predicted intent and entities have other names.
+pub(crate) const EXPORT_SCHEMA: &str = "botops.prediction_export/1";
 /// The most bytes of one record as JSON. A text has at most 5,000 characters, so that no server writes a longer one.
 pub(crate) const MOST_RECORD_BYTES: usize = 64 << 10;
 
