@@ -1,4 +1,5 @@
-//! Recorded traffic: JSONL, or a table, with `at`, `conversation_id`, `text` and an optional `truth`.
+//! Recorded traffic: JSONL, or a table, with `at`, `conversation_id`, `text` and an optional `truth`; or an export of the prediction
+//! log, which calls the first two `time` and `conversation`.
 
 use crate::{
     formats::encoding::Encoding,
@@ -18,6 +19,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::BTreeMap, io::Read, path::Path};
+
+/// The keys of the time, of recorded traffic and of an export of the prediction log.
+const AT: [&str; 2] = ["at", "time"];
+/// The keys of the conversation.
+const CONVERSATION: [&str; 2] = ["conversation_id", "conversation"];
+/// The key of the request of an export.
+const REQUEST: &str = "request_id";
 
 /// One message of recorded traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,11 +52,11 @@ pub struct Traffic {
     pub records: Vec<TrafficRecord>,
 }
 
-/// Reads recorded traffic: `at`, `conversation_id`, `text`, optional `truth`.
+/// Reads recorded traffic: `at` (or `time`), `conversation_id` (or `conversation`), `text`, optional `truth`.
 ///
 /// The file is JSONL, or by its name a table of these columns (CSV, TSV, Parquet, a JSON list). A pattern names several
-/// files. Records are sorted by `at`; records of the same time keep the order of the files. Other keys and columns are
-/// ignored.
+/// files. Records are sorted by time; records of the same time keep the order of the files. Other keys and columns are
+/// ignored. A record of an export that has no conversation is one of its own.
 ///
 /// # Errors
 /// As [`super::read()`]; `BOT-2133` (exit 3) for a record that lacks a key, or whose time is not RFC 3339.
@@ -87,24 +95,26 @@ fn of_table(path: &Path) -> Result<Traffic> {
     let mut table =
         Table::begin(&origin, &options, ReadPlan { roles_only: false, ..ReadPlan::DATASET })?;
     let name = origin.name().to_owned();
-    let mut columns = [0; 4];
-    for (column, key) in columns.iter_mut().zip(["at", "conversation_id", "text", "truth"]) {
-        let names = &table.shape().names;
-        *column = match names.iter().position(|name| name == key) {
-            Some(column) => column,
-            None if key == "truth" => usize::MAX,
-            None => return Err(missing(key, names.iter().map(String::as_str)).file(&name)),
-        };
-    }
-    let [at, conversation, text, truth] = columns;
+    let names = &table.shape().names;
+    let optional = |key: &str| names.iter().position(|name| name == key);
+    let column = |[key, other]: [&str; 2]| {
+        let found = optional(key).or_else(|| optional(other));
+        found.ok_or_else(|| missing(key, names.iter().map(String::as_str)).file(&name))
+    };
+    let (at, conversation) = (column(AT)?, column(CONVERSATION)?);
+    let (text, truth, request) = (column(["text"; 2])?, optional("truth"), optional(REQUEST));
     let mut records = Vec::new();
     while let Some(batch) = table.next()? {
         for row in batch.rows() {
             let place = || record_place(&name, row.record(), row.line());
-            let truth = if truth == usize::MAX { "" } else { row.cell(truth).trim() };
+            let truth = truth.map_or("", |truth| row.cell(truth).trim());
+            let conversation = match (row.cell(conversation), request) {
+                ("", Some(request)) => row.cell(request),
+                (conversation, _) => conversation,
+            };
             records.push(TrafficRecord {
                 at: time(row.cell(at)).map_err(|fault| fault.at(place()))?,
-                conversation_id: row.cell(conversation).to_owned(),
+                conversation_id: conversation.to_owned(),
                 text: row.cell(text).to_owned(),
                 truth: Some(truth.to_owned()).filter(|truth| !truth.is_empty()),
             });
@@ -118,9 +128,15 @@ fn of_table(path: &Path) -> Result<Traffic> {
     Ok(Traffic { name, digest, records })
 }
 
-/// Reads the time of a message.
+/// Reads the time of a message: RFC 3339, with a space for `T` and ` UTC` for `Z`, or milliseconds since 1970, as the log has it.
 fn time(at: &str) -> Result<DateTime<Utc>> {
-    let time = DateTime::parse_from_rfc3339(at.trim()).map_err(|error| {
+    let millis = at.trim().parse().ok().and_then(DateTime::from_timestamp_millis);
+    if let Some(time) = millis {
+        return Ok(time);
+    }
+    // Tables of other tools write `2026-10-26 00:06:44.000 UTC`.
+    let zoned = at.trim().replace(" UTC", "Z");
+    let time = DateTime::parse_from_rfc3339(&zoned).map_err(|error| {
         let at = botops_text::display(at, 40);
         Fault::data("BOT-2133", format!("`at` is not a time: `{at}`"))
             .hint("write it as `2026-10-26T00:06:44Z`")
@@ -172,21 +188,34 @@ type Object<'t> = BTreeMap<Cow<'t, str>, &'t RawValue>;
 
 /// Reads one message. The outer error is one of the JSON, the inner one is a fault of the message.
 fn message(mut object: Object<'_>) -> serde_json::Result<Result<TrafficRecord>> {
-    let at = string(&mut object, "at")?;
+    let at = of_either(&mut object, AT)?;
     let truth = string(&mut object, "truth")?;
-    let conversation_id = string(&mut object, "conversation_id")?;
+    let conversation_id = of_either(&mut object, CONVERSATION)?;
     let text = string(&mut object, "text")?;
+    let request = match &conversation_id {
+        Ok(None) => string(&mut object, REQUEST)?,
+        _ => Ok(None),
+    };
     Ok((|| {
-        let at = required(at?, "at", &object)?;
+        let at = required(at?, AT[0], &object)?;
         let at = time(&at)?;
+        let conversation_id = conversation_id?.or(request?);
         let truth = truth?.map(|truth| truth.trim().to_owned()).filter(|truth| !truth.is_empty());
         Ok(TrafficRecord {
             at,
-            conversation_id: required(conversation_id?, "conversation_id", &object)?,
+            conversation_id: required(conversation_id, CONVERSATION[0], &object)?,
             text: required(text?, "text", &object)?,
             truth,
         })
     })())
+}
+
+/// Takes the value of the first of two keys that `object` has.
+fn of_either(
+    object: &mut Object<'_>,
+    [key, other]: [&str; 2],
+) -> serde_json::Result<Result<Option<String>>> {
+    string(object, if object.contains_key(key) { key } else { other })
 }
 
 /// Takes the value of `key` out of `object`; `None` if it is absent, or `null` where that is allowed.
@@ -199,6 +228,7 @@ fn string(object: &mut Object<'_>, key: &str) -> serde_json::Result<Result<Optio
             Ok(Some(text))
         }
         Kind::Null if key == "truth" => Ok(None),
+        Kind::Scalar if key == AT[1] => Ok(Some(value.get().to_owned())),
         _ => Err(Fault::data("BOT-2133", format!("`{key}` is not a string"))
             .hint(format!("write it as `\"{key}\": \"…\"`"))),
     })
@@ -246,16 +276,35 @@ mod tests {
         let tsv = "at\tconversation_id\ttext\n2026-01-01T01:00:00Z\td\ta\n";
         assert_eq!(read("a.tsv", tsv).unwrap().records[0].at, lines[0].at);
         let fault =
-            read("b.csv", "text,time,conversation_id\na,2026-01-01T00:00:00Z,c\n").unwrap_err();
+            read("b.csv", "text,when,conversation_id\na,2026-01-01T00:00:00Z,c\n").unwrap_err();
         assert_eq!(
             (fault.code(), fault.message()),
-            ("BOT-2133", "`at` is missing; the keys are `text`, `time`, `conversation_id`")
+            ("BOT-2133", "`at` is missing; the keys are `text`, `when`, `conversation_id`")
         );
         let fault = read("c.csv", "text,at,conversation_id\na,2026-01-01,c\n").unwrap_err();
         assert_eq!(
             (fault.code(), fault.place().record, fault.place().line),
             ("BOT-2133", Some(1), Some(2))
         );
+    }
+
+    #[test]
+    fn an_export_of_the_prediction_log_is_traffic() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, content).unwrap();
+            read_traffic(&path).unwrap().records
+        };
+        let lines = "{\"schema\":\"botops.prediction_export/1\",\"time\":1767225600000,\"request_id\":\"r0\",\"conversation\":\"h1\",\"text\":\"a\",\"predicted\":\"x\"}\n\
+            {\"schema\":\"botops.prediction_export/1\",\"time\":1767225601000,\"request_id\":\"r1\",\"text\":\"b\",\"predicted\":\"x\"}\n";
+        let of_lines = read("a.jsonl", lines);
+        let of = |it: &TrafficRecord| (it.at.to_rfc3339(), it.conversation_id.clone());
+        assert_eq!(of(&of_lines[0]), ("2026-01-01T00:00:00+00:00".to_owned(), "h1".to_owned()));
+        assert_eq!(of(&of_lines[1]), ("2026-01-01T00:00:01+00:00".to_owned(), "r1".to_owned()));
+        let csv = "time,request_id,conversation,text,predicted\n2026-01-01T00:00:00.000Z,r0,h1,a,x\n2026-01-01T00:00:01.000Z,r1,,b,x\n";
+        assert_eq!(read("a.csv", csv), of_lines);
+        assert_eq!(read("b.csv", &csv.replace("T00", " 00").replace("Z,", " UTC,")), of_lines);
     }
 
     #[test]
