@@ -108,7 +108,7 @@ impl AccuracyOf {
 
 #[derive(Debug, clap::Args)]
 struct FeedbackArgs {
-    /// Verdicts, one JSON object a line: request_id, intent or satisfaction, and if need be index, time, source
+    /// Verdicts, one JSON object a line, or `-` for standard input: request_id, intent or satisfaction, and if need be index, time, source
     file: PathBuf,
     /// Check, but record nothing
     #[arg(long)]
@@ -227,14 +227,17 @@ fn query(args: &QueryArgs, context: &Context) -> Result<Outcome> {
 
 fn feedback(args: &FeedbackArgs, context: &Context) -> Result<Outcome> {
     let now = provenance::now()?;
-    let verdicts = verdict_file::read(&args.file, now)?;
+    let read = verdict_file::read(&args.file, now)?;
     let (store, environment) = log(context)?;
-    let unknown = context.wait(async {
+    let registry = context.registry()?;
+    let (verdicts, unknown) = context.wait(async {
+        verdict_file::check_intents(&registry, &read, &args.file).await?;
+        let verdicts: Vec<Verdict> = read.into_iter().map(|(_, verdict)| verdict).collect();
         let unknown = unknown_messages(&store, environment, &verdicts).await?;
         if !args.dry_run {
             record_verdicts(&store, environment, &verdicts, now).await?;
         }
-        Ok::<_, Fault>(unknown)
+        Ok::<_, Fault>((verdicts, unknown))
     })??;
     let findings: Vec<Finding> = unknown.first().into_iter().map(|(id, index)| {
         let shown = botops_text::display(id, 60);
