@@ -23,7 +23,7 @@ use botops_conversations::{Conversations, ErasureAct, Names};
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_predictions::{
     GroupKey, Query, Record, SourceClass, Verdict, Verdicts, forget, hours, record_verdicts,
-    resolve, stored_verdicts, unknown_messages, wrong_clocks,
+    resolve, stored_verdicts, stray_folders, unknown_messages, wrong_clocks,
 };
 use botops_registry::check_author;
 use botops_stats::intervals::wilson;
@@ -191,7 +191,8 @@ fn query(args: &QueryArgs, context: &Context) -> Result<Outcome> {
     let question = Query { filter, by };
     let sources: Vec<SourceClass> = args.accuracy_of.iter().map(|it| it.source()).collect();
     let (answered, verdicts, clocks, not_counted) = context.wait(async {
-        let clocks = wrong_clocks(&store, environment, now).await?;
+        let mut clocks = Vec::from_iter(wrong_clocks(&store, environment, now).await?);
+        clocks.extend(stray_folders(&store, environment).await?);
         let (stored, findings) = stored_verdicts(&store, environment).await?;
         let (counted, others): (Vec<Verdict>, Vec<Verdict>) =
             stored.into_iter().partition(|verdict| sources.contains(&verdict.source));

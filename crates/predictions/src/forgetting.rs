@@ -72,7 +72,7 @@ pub(crate) mod tests {
         compaction::compact,
         hour::hours,
         record::{Record, tests::record},
-        retention::{MOST_HOURS, expire},
+        retention::{MOST_HOURS, Pass, expire},
     };
 
     /// Stores the records as one segment of their hour.
@@ -177,8 +177,10 @@ pub(crate) mod tests {
             );
         }
         let second = HourKey::of_millis(record(4_000).at);
-        assert_eq!(expire(&store, "e", second, MOST_HOURS, true).await.unwrap().hours, 1);
-        assert_eq!(expire(&store, "e", second, MOST_HOURS, false).await.unwrap().hours, 1);
+        let at = record(4_000).time();
+        let pass = |dry_run| Pass { at, by: "ops", most: MOST_HOURS, dry_run };
+        assert_eq!(expire(&store, "e", second, pass(true)).await.unwrap().hours, 1);
+        assert_eq!(expire(&store, "e", second, pass(false)).await.unwrap().hours, 1);
         let left = hours(&store, "e", None, None).await.unwrap();
         assert_eq!(left.iter().map(|it| it.key).collect::<Vec<_>>(), [second]);
     }

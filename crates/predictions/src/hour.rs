@@ -8,8 +8,9 @@ use crate::{
     record::{Record, check_schema},
     segment::each_record,
 };
-use botops_findings::{Fault, Finding, Result};
+use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_store::Store;
+use botops_text::{counted, display};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -63,10 +64,10 @@ pub struct Hour {
 }
 
 /// Lists the hours of `environment` that begin from `since` and before `until`, in their order. Those without an object are
-/// left out.
+/// left out, and so are folders that are no hours.
 ///
 /// # Errors
-/// `BOT-6202` a folder has no hour, `BOT-6201` the log is of a newer botops; those of the store.
+/// `BOT-6201` the log is of a newer botops; those of the store.
 pub async fn hours(
     store: &Store,
     environment: &str,
@@ -84,7 +85,8 @@ pub async fn hours(
             continue;
         }
         for hour in store.folders(&format!("{root}/{date}")).await? {
-            let key: HourKey = format!("{date}/{hour}").parse()?;
+            // [`stray_folders`] reports it.
+            let Ok(key) = format!("{date}/{hour}").parse::<HourKey>() else { continue };
             if since.is_some_and(|since| key < since) || until.is_some_and(|until| key >= until) {
                 continue;
             }
@@ -104,6 +106,36 @@ pub async fn hours(
 /// Those of the store.
 pub async fn hour_keys(store: &Store, environment: &str) -> Result<Vec<HourKey>> {
     keys(store, environment, |_| true).await
+}
+
+/// Reports folders among the hours of `environment` that are none, such as `hour=7`: their records are in no answer.
+///
+/// # Errors
+/// Those of the store.
+pub async fn stray_folders(store: &Store, environment: &str) -> Result<Option<Finding>> {
+    let root = layout::environment(environment);
+    let mut strays = Vec::new();
+    for date in store.folders(&root).await? {
+        if !date.starts_with("date=") {
+            continue;
+        }
+        for hour in store.folders(&format!("{root}/{date}")).await? {
+            let name = format!("{date}/{hour}");
+            if name.parse::<HourKey>().is_err() {
+                strays.push(name);
+            }
+        }
+    }
+    let Some(first) = strays.first() else { return Ok(None) };
+    let message = format!(
+        "{} in the log {} no hour, such as `{}`: what lies there is in no answer",
+        counted(strays.len() as u64, "folder", "folders"),
+        if strays.len() == 1 { "is" } else { "are" },
+        display(first, 80)
+    );
+    let help = "an hour is a folder such as `date=2026-11-30/hour=07`: rename it, or move it out of the log";
+    let place = Place { file: Some(format!("{root}/{first}")), ..Place::default() };
+    Ok(Some(Finding::new("BOT-6202", Severity::Warning, message, help).at(place)))
 }
 
 /// As [`hour_keys`], of the dates for which `of` is true.

@@ -5,9 +5,9 @@ use crate::{
     layout::{self, HourKey},
 };
 use botops_findings::{Finding, Place, Result, Severity};
-use botops_store::{Store, Stored};
+use botops_store::{Appended, Log, Store, Stored, newer_payload};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// The most hours that a pass of [`expire`] removes for a server, which makes one each hour. A clock that jumps ahead by years
 /// does not remove the log before anybody sees it.
@@ -16,9 +16,11 @@ pub const MOST_HOURS: usize = 48;
 const OLDEST_DATE: &str = "date=2020-01-01";
 /// How far the clocks of servers may be apart.
 const SKEW: TimeDelta = TimeDelta::hours(2);
+/// The schema of a removal.
+const RETENTION_SCHEMA: &str = "botops.retention/1";
 
 /// The part of the log that was removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expired {
     /// The number of hours.
     pub hours: u64,
@@ -28,25 +30,82 @@ pub struct Expired {
     pub days_of_verdicts: u64,
 }
 
+/// An entry of the log of the retention: a part of the prediction log that a pass removed.
+///
+/// It is written before the objects are removed, so a pass that was killed has its entry; the next one, which removes the rest,
+/// writes another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// `botops.retention/1`.
+    #[serde(deserialize_with = "known_schema")]
+    pub schema: String,
+    /// The time.
+    pub at: DateTime<Utc>,
+    /// The server or the person that removed it.
+    pub by: String,
+    /// The first hour that the retention keeps, such as `date=2026-11-30/hour=07`.
+    pub before: String,
+    /// The first and the last of the hours that were removed; none if only verdicts were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<[String; 2]>,
+    /// The counts.
+    #[serde(flatten)]
+    pub expired: Expired,
+}
+
+fn known_schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let schema = String::deserialize(deserializer)?;
+    match schema == RETENTION_SCHEMA {
+        true => Ok(schema),
+        false => Err(D::Error::custom(newer_payload(&schema))),
+    }
+}
+
+/// Reads what the retention has removed from the log of `environment`, the oldest first.
+///
+/// # Errors
+/// `BOT-5006` (exit 3) the log is damaged, `BOT-5007` (exit 6) a newer botops wrote it; those of the store.
+pub async fn removals(store: &Store, environment: &str) -> Result<Vec<Removal>> {
+    let entries = removal_log(store, environment).entries().await?;
+    Ok(entries.into_iter().map(|entry| entry.payload).collect())
+}
+
+fn removal_log(store: &Store, environment: &str) -> Log<Removal> {
+    store.log(&format!("{}/retention", layout::environment(environment)))
+}
+
+/// When the retention is applied, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Pass<'a> {
+    /// The time.
+    pub at: DateTime<Utc>,
+    /// The server or the person.
+    pub by: &'a str,
+    /// The most hours.
+    pub most: usize,
+    /// Whether nothing is removed.
+    pub dry_run: bool,
+}
+
 /// Removes the hours of `environment` that end at `before` or earlier, whole, the oldest first and at most `most` of them; and the
-/// verdicts that were given on earlier days, whose records are gone.
+/// verdicts that were given on earlier days, whose records are gone. An entry of [`removals`] says so.
 ///
 /// Any number of servers may call it at the same time: removing an object that is gone changes nothing. Hours are removed though
 /// their files cannot be read. An hour before 2020 is one of a wrong clock: it is removed once its files, by the clock of the
-/// store, were written before `before`. With `dry_run`, nothing is removed.
+/// store, were written before `before`.
 ///
 /// # Errors
-/// Those of the store.
+/// `BOT-5007`, `BOT-5006` of the log of removals; those of the store. Nothing is removed without an entry.
 pub async fn expire(
     store: &Store,
     environment: &str,
     before: HourKey,
-    most: usize,
-    dry_run: bool,
+    pass: Pass<'_>,
 ) -> Result<Expired> {
     let mut expired = Expired::default();
+    let (mut objects, mut removed) = (Vec::new(), None::<[String; 2]>);
     for key in keys(store, environment, |date| *date <= *date_of(before)).await? {
-        if key >= before || expired.hours >= most as u64 {
+        if key >= before || expired.hours >= pass.most as u64 {
             continue;
         }
         let folder = layout::hour(environment, key);
@@ -58,21 +117,49 @@ pub async fn expire(
         let known = Hour::list(store, environment, key).await;
         expired.records += known.map_or(0, |hour| hour.compacted);
         expired.hours += 1;
-        if !dry_run {
-            remove(store, listed).await?;
-        }
+        let first = removed.map_or_else(|| key.to_string(), |[first, _]| first);
+        removed = Some([first, key.to_string()]);
+        objects.push(listed);
     }
     let verdicts = format!("{}/verdicts", layout::environment(environment));
     for date in store.folders(&verdicts).await? {
         if date.starts_with("date=") && *date < *date_of(before) {
             let listed = store.list(&format!("{verdicts}/{date}")).await?;
             expired.days_of_verdicts += u64::from(!listed.is_empty());
-            if !dry_run {
-                remove(store, listed).await?;
+            objects.push(listed);
+        }
+    }
+    if pass.dry_run || expired == Expired::default() {
+        return Ok(expired);
+    }
+    let removal = Removal {
+        schema: RETENTION_SCHEMA.to_owned(),
+        at: pass.at,
+        by: pass.by.to_owned(),
+        before: before.to_string(),
+        removed,
+        expired,
+    };
+    note(store, environment, removal).await?;
+    for listed in objects {
+        remove(store, listed).await?;
+    }
+    Ok(expired)
+}
+
+/// Appends an entry to the log of removals, however many servers do.
+async fn note(store: &Store, environment: &str, removal: Removal) -> Result<()> {
+    let log = removal_log(store, environment);
+    let mut entries = log.entries().await?;
+    loop {
+        match log.append(entries.last(), removal.clone()).await? {
+            Appended::Written(_) => return Ok(()),
+            Appended::Conflict => {
+                let newer = log.poll(entries.last()).await?;
+                entries.extend(newer);
             }
         }
     }
-    Ok(expired)
 }
 
 /// Reports hours that no right clock can have written by `now`: those before 2020, and those that begin more than two hours later.
@@ -122,11 +209,15 @@ mod tests {
     use super::*;
     use crate::{
         SourceClass, Verdict, forgetting::tests::put, hour::hours, read_verdicts,
-        record::tests::record, record_verdicts,
+        record::tests::record, record_verdicts, stray_folders,
     };
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
+    }
+
+    fn pass(most: usize, dry_run: bool) -> Pass<'static> {
+        Pass { at: at("2026-12-01T00:00:00Z"), by: "ops", most, dry_run }
     }
 
     async fn left(store: &Store) -> Vec<String> {
@@ -155,12 +246,20 @@ mod tests {
             record_verdicts(&store, "e", std::slice::from_ref(&verdict), at(now)).await.unwrap();
         }
         let before = HourKey::of_millis(record(12_000).at);
-        let dry = expire(&store, "e", before, 2, true).await.unwrap();
-        let done = expire(&store, "e", before, 2, false).await.unwrap();
+        let dry = expire(&store, "e", before, pass(2, true)).await.unwrap();
+        assert!(removals(&store, "e").await.unwrap().is_empty(), "a dry run leaves no entry");
+        let done = expire(&store, "e", before, pass(2, false)).await.unwrap();
         assert_eq!((dry, dry.hours, dry.days_of_verdicts), (done, 2, 1));
-        store.remove("predictions/e/date=x/hour=y/z").await.unwrap();
+        let stray = stray_folders(&store, "e").await.unwrap().unwrap();
+        assert!(stray.code == "BOT-6202" && stray.message.contains("`date=x/hour=y`"), "{stray:?}");
         assert_eq!(left(&store).await, ["date=2026-11-30/hour=03", "date=2026-11-30/hour=04"]);
-        let rest = expire(&store, "e", before, MOST_HOURS, false).await.unwrap();
+        let rest = expire(&store, "e", before, pass(MOST_HOURS, false)).await.unwrap();
+        let nothing = expire(&store, "e", before, pass(MOST_HOURS, false)).await.unwrap();
+        assert_eq!(nothing, Expired::default());
+        let log = removals(&store, "e").await.unwrap();
+        assert_eq!(log.iter().map(|it| it.expired).collect::<Vec<_>>(), [done, rest]);
+        let hours = ["date=2026-11-30/hour=01", "date=2026-11-30/hour=02"].map(str::to_owned);
+        assert_eq!((log[0].removed.clone(), log[0].by.as_str()), (Some(hours), "ops"));
         assert_eq!((rest.hours, rest.days_of_verdicts), (1, 0));
         assert_eq!(left(&store).await, ["date=2026-11-30/hour=04"]);
         assert_eq!(read_verdicts(&store, "e").await.unwrap().by_message.len(), 1);
@@ -184,9 +283,9 @@ mod tests {
         );
         // Written just now: the retention is not over for them, whatever their server believed.
         let before = HourKey::of(at("2026-11-30T03:00:00Z"));
-        assert_eq!(expire(&store, "e", before, MOST_HOURS, false).await.unwrap().hours, 1);
+        assert_eq!(expire(&store, "e", before, pass(MOST_HOURS, false)).await.unwrap().hours, 1);
         assert_eq!(left(&store).await.len(), 3);
         let later = HourKey::of(Utc::now() + TimeDelta::days(2));
-        assert!(expire(&store, "e", later, MOST_HOURS, true).await.unwrap().hours >= 2);
+        assert!(expire(&store, "e", later, pass(MOST_HOURS, true)).await.unwrap().hours >= 2);
     }
 }

@@ -4,7 +4,9 @@ use crate::{
     app::App,
     prediction_log::{Awaited, MOST_TOGETHER, Predictions},
 };
-use botops_predictions::{HourKey, LogCounts, MOST_HOURS, Verdict, expire, record_verdicts, ship};
+use botops_predictions::{
+    HourKey, LogCounts, MOST_HOURS, Pass, Verdict, expire, record_verdicts, ship,
+};
 use std::{
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
@@ -110,7 +112,8 @@ async fn remove_expired(app: &App, predictions: &Predictions) {
         let now = app.clock.now();
         let Some(before) = now.checked_sub_signed(retention).map(HourKey::of) else { continue };
         let of = (&predictions.store, predictions.environment.as_str());
-        match expire(of.0, of.1, before, MOST_HOURS, false).await {
+        let pass = Pass { at: now, by: "server", most: MOST_HOURS, dry_run: false };
+        match expire(of.0, of.1, before, pass).await {
             Ok(expired) => {
                 fails = false;
                 if expired.hours > 0 {

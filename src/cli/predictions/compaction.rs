@@ -11,7 +11,9 @@ use crate::cli::{
     session::{context::Context, provenance},
 };
 use botops_findings::{Fault, FaultKind, Finding, Result};
-use botops_predictions::{Hour, HourKey, compact, expire, hour_keys, wrong_clocks};
+use botops_predictions::{
+    Hour, HourKey, Pass, compact, expire, hour_keys, stray_folders, wrong_clocks,
+};
 use botops_store::Store;
 use chrono::TimeDelta;
 use std::time::Duration;
@@ -32,6 +34,7 @@ pub(super) struct CompactArgs {
 pub(super) fn run(args: &CompactArgs, context: &Context) -> Result<Outcome> {
     let now = provenance::now()?;
     let (store, environment) = log(context)?;
+    let by = context.claimed()?.label();
     // Records of the hour under way still come, so it would be compacted again.
     let until = (!args.all).then(|| HourKey::of(now));
     let age = match args.retention {
@@ -50,7 +53,8 @@ pub(super) fn run(args: &CompactArgs, context: &Context) -> Result<Outcome> {
     };
     let failed = context.wait(async {
         if let Some(before) = before {
-            let expired = expire(&store, environment, before, usize::MAX, args.dry_run).await?;
+            let pass = Pass { at: now, by: &by, most: usize::MAX, dry_run: args.dry_run };
+            let expired = expire(&store, environment, before, pass).await?;
             answer.expired = Some(Expired {
                 hours: expired.hours,
                 compacted: expired.records,
@@ -58,6 +62,7 @@ pub(super) fn run(args: &CompactArgs, context: &Context) -> Result<Outcome> {
             });
         }
         findings.extend(wrong_clocks(&store, environment, now).await?);
+        findings.extend(stray_folders(&store, environment).await?);
         let (mut failed, mut failed_hours) = (None, Vec::new());
         // Hours of wrong clocks lie before the retention, and are kept.
         for key in hour_keys(&store, environment).await? {

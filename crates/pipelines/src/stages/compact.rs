@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{log_window::days, spec::CompactStage, state::StageVerdict};
 use botops_findings::{Finding, Result};
-use botops_predictions::{Hour, HourKey, compact as compact_hour, expire, hours};
+use botops_predictions::{Hour, HourKey, Pass, compact as compact_hour, expire, hours};
 use botops_text::counted;
 use serde::Serialize;
 use std::path::Path;
@@ -44,16 +44,18 @@ fn kept_since(work: &Work<'_>, stage: &CompactStage) -> Result<Option<HourKey>> 
     Ok(work.started_at.checked_sub_signed(age).map(HourKey::of))
 }
 
+fn pass<'w>(work: &'w Work<'_>, dry_run: bool) -> Pass<'w> {
+    Pass { at: work.started_at, by: &work.services.actor, most: usize::MAX, dry_run }
+}
+
 /// Returns why the stage must run; `None` if there is nothing to compact and nothing to remove.
 pub(crate) async fn due(work: &Work<'_>, stage: &CompactStage) -> Result<Option<String>> {
     let registry = work.services.registry;
     let open = open_hours(work).await?.len() as u64;
     let old = match kept_since(work, stage)? {
         Some(before) => {
-            let done =
-                expire(registry.store(), registry.environment_name(), before, usize::MAX, true)
-                    .await?;
-            done.hours as u64
+            let pass = pass(work, true);
+            expire(registry.store(), registry.environment_name(), before, pass).await?.hours
         }
         None => 0,
     };
@@ -77,7 +79,7 @@ pub(super) async fn compact(
     let mut report = CompactReport { schema: "botops.compact/1", ..CompactReport::default() };
     let mut findings = Vec::new();
     if let Some(before) = kept_since(work, stage)? {
-        report.expired = expire(store, environment, before, usize::MAX, false).await?.hours;
+        report.expired = expire(store, environment, before, pass(work, false)).await?.hours;
     }
     for hour in open_hours(work).await? {
         let done = compact_hour(store, &hour, false).await?;
