@@ -2,7 +2,7 @@
 
 use super::{
     files::{read_bytes, read_output, write_bytes, write_json},
-    window_labels::{Labelled, Labels, sort_labels},
+    window_labels::{Labelled, Labels, sort_labels, unlearned},
     work::{Ended, Work},
 };
 use crate::{
@@ -116,12 +116,9 @@ pub(super) async fn window(
     findings.extend(sorted.findings());
     write_train(work, stage, &known, &sorted.merged, made)?;
     let in_window = |it: &&Labelled<'_>| it.message.at >= period.since.timestamp_millis();
-    let learned: HashSet<String> = known.records.iter().map(|record| fold(&record.text)).collect();
-    let test: Vec<&Labelled<'_>> = test
-        .iter()
-        .filter(in_window)
-        .filter(|it| !learned.contains(&fold(&it.message.text)))
-        .collect();
+    let test: Vec<&Labelled<'_>> = test.iter().filter(in_window).collect();
+    let texts: Vec<&str> = test.iter().map(|it| it.message.text.as_str()).collect();
+    let test = unlearned(&known, &texts, test);
     write_test(&known, test.iter().map(|it| record_of(it)).collect(), made)?;
     write_lines(made, "traffic.jsonl", &window.traffic(&sides))?;
     let candidates = window.candidates(&sides);
@@ -194,10 +191,11 @@ fn recorded(
     let full = work.services.root.join(path);
     let traffic = datasets::read_traffic(&full)?;
     let known = read_output(work, &stage.from, "train.csv")?;
-    let learned: HashSet<String> = known.records.iter().map(|record| fold(&record.text)).collect();
     let test = traffic.records.iter().filter(|it| sides.is_test(&it.conversation_id));
-    let test: Vec<Record> = test
-        .filter(|it| !learned.contains(&fold(&it.text)))
+    let test: Vec<_> = test.collect();
+    let texts: Vec<&str> = test.iter().map(|it| it.text.as_str()).collect();
+    let test: Vec<Record> = unlearned(&known, &texts, test)
+        .into_iter()
         .filter_map(|it| Some(record(&it.text, it.truth.as_ref()?, None)))
         .collect();
     let n_test = test.len() as u64;

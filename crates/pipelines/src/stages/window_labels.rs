@@ -127,6 +127,16 @@ pub(super) fn sort_labels<'a>(
     Sorted { labels, merged, refused }
 }
 
+/// Returns those of `messages`, with their `texts`, that are neither in the training data `known` nor nearly a text of it: a model
+/// that learned a text knows its near copies, so they say nothing about others.
+pub(super) fn unlearned<T>(known: &Dataset, texts: &[&str], messages: Vec<T>) -> Vec<T> {
+    let learned: Vec<&str> = known.records.iter().map(|record| record.text.as_str()).collect();
+    let near = near_between(&learned, texts, &NearSpec::default()).pairs;
+    let near: HashSet<usize> = near.iter().map(|pair| pair.b as usize).collect();
+    let messages = messages.into_iter().enumerate();
+    messages.filter(|(at, _)| !near.contains(at)).map(|(_, message)| message).collect()
+}
+
 impl Sorted<'_> {
     /// Returns a warning if a person should look at labels that were refused.
     pub(super) fn findings(&self) -> Option<Finding> {
@@ -162,6 +172,20 @@ mod tests {
             predicted: "billing".to_owned(),
             confidence: 0.5,
         }
+    }
+
+    #[test]
+    fn near_copies_of_training_texts_do_not_join_the_test_side() {
+        let known = data(
+            "text,intent\nplease cancel the club membership fee,billing\nwhere is it,status\n",
+        );
+        let texts = [
+            "please cancel the club membership fee now",
+            "Where is it",
+            "has my parcel left the shop",
+        ];
+        assert_eq!(unlearned(&known, &texts, vec![0, 1, 2]), [2]);
+        assert!(unlearned(&known, &[], Vec::<u8>::new()).is_empty());
     }
 
     #[test]
