@@ -138,7 +138,8 @@ fn evaluated<'a>(work: &Work<'a>, stage: &PushStage) -> &'a str {
     }
 }
 
-/// Returns the files of the version that a push stage registers.
+/// Returns the files of the version that a push stage registers: the model, its evaluation and its gate, and each further gate that
+/// the stage waits for, as `gate.<name>.json`, if it was judged.
 fn version_files(work: &Work<'_>, stage: &PushStage) -> Result<Vec<(String, Vec<u8>)>> {
     let evaluate = evaluated(work, stage);
     let gate: GateReport = read_json(work, &stage.gate, "gate.json")?;
@@ -149,6 +150,14 @@ fn version_files(work: &Work<'_>, stage: &PushStage) -> Result<Vec<(String, Vec<
     ];
     if work.folder.file(evaluate, "comparison.json").exists() {
         files.push(("comparison.json".to_owned(), read_bytes(work, evaluate, "comparison.json")?));
+    }
+    for name in stage.after.iter().filter(|name| **name != stage.gate) {
+        let spec = work.plan.stage(name).and_then(|stage| stage.spec.as_ref());
+        if matches!(spec, Some(StageSpec::Gate(_))) && work.folder.file(name, "gate.json").exists()
+        {
+            let gate: GateReport = read_json(work, name, "gate.json")?;
+            files.push((format!("gate.{name}.json"), botops_digest::canonical_json(&gate)));
+        }
     }
     Ok(files)
 }
