@@ -163,6 +163,19 @@ fn the_loop_learns_labels_of_reviewers_and_never_those_of_its_test_side() {
     let (exit, document) = workspace.json(&["run", "loop.yaml"]);
     assert_eq!((exit, document["findings"][0]["code"].as_str()), (4, Some("BOT-7086")));
 
+    // A new workspace goes on without, if its pipeline says so.
+    let until = ["run", "loop.yaml", "--until", "gate-window"];
+    workspace.write(
+        "loop.yaml",
+        &LOOP.replace("log: { window: 7d } }", "log: { window: 7d }, on_insufficient: warn }"),
+    );
+    let (exit, document) = workspace.json(&until);
+    assert_eq!(exit, 0, "{document:#}");
+    let of = outcomes(&document);
+    assert_eq!((of["window"].as_str(), of["gate-window"].as_str()), ("passed", "warned"), "{of:?}");
+    assert_eq!(workspace.output("window/train.csv"), workspace.output("split/train.csv"));
+    workspace.write("loop.yaml", LOOP);
+
     workspace.log(400);
     let (exit, document) = workspace.json(&["run", "loop.yaml"]);
     assert_eq!(exit, 0, "{document:#}");
@@ -216,6 +229,16 @@ fn the_loop_learns_labels_of_reviewers_and_never_those_of_its_test_side() {
         .collect();
     // The compaction of the first run gave the log other files; the messages are the same.
     assert!(ran.is_empty() || ran == ["window"], "{document:#}");
+    // A version has the report of every gate that its push waits for.
+    let push = "  - push: { model: train, gate: gate, after: [gate-window] }\n";
+    let pushed = LOOP.replace("name: loop\n", "name: loop\nmodel: support\n") + push;
+    workspace.write("loop.yaml", &pushed);
+    let (exit, document) = workspace.json(&["run", "loop.yaml"]);
+    assert_eq!(exit, 0, "{document:#}");
+    let (_, shown) = workspace.json(&["registry", "show", "support@1"]);
+    for file in ["gate.json", "gate.gate-window.json"] {
+        assert!(shown.to_string().contains(&format!("\"{file}\"")), "{file}: {shown:#}");
+    }
     workspace.write("loop.yaml", &LOOP.replace("window: 7d }", "window: 7d }, test_share: 0.1"));
     for arguments in [&["run", "loop.yaml"][..], &["run", "loop.yaml", "--dry-run"]] {
         let (exit, document) = workspace.json(arguments);

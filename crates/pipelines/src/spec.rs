@@ -269,6 +269,10 @@ stage! {
         /// The salt of the hash that gives a conversation its side. It cannot be changed either.
         #[serde(default = "default_salt")]
         salt: String,
+        /// The effect on the run of a window without a message, and of a registry without a log and no `recorded` traffic. After a
+        /// warning, the model learns from the training data alone.
+        #[serde(default, skip_serializing_if = "OnInsufficient::is_fail")]
+        on_insufficient: OnInsufficient,
     }
 }
 stage! {

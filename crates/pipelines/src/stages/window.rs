@@ -8,7 +8,7 @@ use super::{
 use crate::{
     events::Event,
     log_window::{Message, Period, Sides},
-    spec::WindowStage,
+    spec::{OnInsufficient, WindowStage},
     state::StageVerdict,
 };
 use botops_datasets::{self as datasets, Dataset, Record, TrafficRecord};
@@ -142,7 +142,13 @@ pub(super) async fn window(
         candidates: candidates.len() as u64,
     };
     write_json(made, "window.json", &report)?;
-    Ok((outcome(&report), findings))
+    let ended = match outcome(&report) {
+        (StageVerdict::Insufficient, why) if stage.on_insufficient == OnInsufficient::Warn => {
+            (StageVerdict::Warned, why)
+        }
+        ended => ended,
+    };
+    Ok((ended, findings))
 }
 
 /// Returns the verdict and the line of a window of the log.
@@ -182,10 +188,14 @@ fn recorded(
     made: &Path,
 ) -> Result<(Ended, Vec<Finding>)> {
     let Some(path) = &stage.recorded else {
+        if stage.on_insufficient == OnInsufficient::Warn {
+            return without_log(work, stage, made);
+        }
         let message = "the registry has no prediction log, and there is no recorded traffic";
         return Err(Fault::insufficient("BOT-7086", message)
             .hint("serve the model with `predictions: {log: on}`")
-            .hint("or name a file of traffic: `recorded: traffic.jsonl`"));
+            .hint("or name a file of traffic: `recorded: traffic.jsonl`")
+            .hint("or go on without: `on_insufficient: warn`"));
     };
     let shown = path.display();
     let full = work.services.root.join(path);
@@ -229,6 +239,35 @@ fn recorded(
         counted(report.messages, "message", "messages"),
         counted(report.conversations, "conversation", "conversations"),
     );
+    Ok(((StageVerdict::Passed, summary), vec![finding]))
+}
+
+/// Passes the training data on, because there is no log yet: nothing is learned from it, and nothing tested on it.
+fn without_log(work: &Work<'_>, stage: &WindowStage, made: &Path) -> Result<(Ended, Vec<Finding>)> {
+    let known = read_output(work, &stage.from, "train.csv")?;
+    write_train(work, stage, &known, &[], made)?;
+    write_test(&known, Vec::new(), made)?;
+    write_lines::<TrafficRecord>(made, "traffic.jsonl", &[])?;
+    let report = WindowReport {
+        schema: "botops.window/1",
+        source: "none",
+        since: None,
+        until: None,
+        messages: 0,
+        without_text: 0,
+        conversations: 0,
+        kept_share: 1.0,
+        test: 0,
+        labels: Labels::default(),
+        other_verdicts: 0,
+        candidates: 0,
+    };
+    write_json(made, "window.json", &report)?;
+    let message =
+        "the registry has no prediction log: the model learns from the training data alone";
+    let help = "serve the model; the next run takes what users said by itself";
+    let finding = Finding::new("BOT-7082", Severity::Info, message, help);
+    let summary = "no log yet: nothing to merge, nothing to test".to_owned();
     Ok(((StageVerdict::Passed, summary), vec![finding]))
 }
 
