@@ -23,7 +23,7 @@ use crate::cli::{
         tables,
     },
 };
-use botops_findings::Result;
+use botops_findings::{Result, Severity};
 use botops_pipelines::{
     self as pipelines, Plan, RunOptions, RunSummary, StageOutcome, StageStatus,
 };
@@ -203,13 +203,20 @@ fn outcome(args: &Args, mut summary: RunSummary, text: String, list: String) -> 
         findings.splice(0..0, of_fault.next());
         findings.extend(of_fault);
     }
+    // The finding that made a stage fail says more than the fault of the stage.
+    let cause = findings.iter().skip(1).find(|finding| finding.severity == Severity::Error);
+    let cause = cause.or(findings.first()).map(|finding| finding.code.clone());
     let outcome = Outcome::done(&summary, text).exit(exit).findings(findings);
     let pipeline = args.pipeline.display().to_string();
     match exit {
         Exit::Done => {
             outcome.next(shell_line(["botops", "pipeline", "status", &pipeline])).next(list)
         }
-        _ => outcome.next(shell_line(["botops", "run", &pipeline])),
+        _ => {
+            let explain = cause.map(|code| shell_line(["botops", "explain", &code]));
+            let outcome = explain.into_iter().fold(outcome, Outcome::next);
+            outcome.next(shell_line(["botops", "run", &pipeline]))
+        }
     }
 }
 

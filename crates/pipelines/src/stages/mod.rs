@@ -41,6 +41,7 @@ use botops_models::ModelSpec;
 use botops_report as report;
 use botops_spec::{self as spec, Checked, Outline, Spec as _};
 use botops_splits::SplitLock;
+use botops_text::counted;
 use botops_validation::{Keep, ValidateOptions};
 use bytes::Bytes;
 use files::{load, read_json, read_model, write_bytes, write_json, write_text};
@@ -174,12 +175,12 @@ fn validate(
     write_text(made, "validation.md", &report::validation_markdown(&validation, &data.name))?;
     let share = validation.share_text().map_or(String::new(), |share| format!("; {share}"));
     let summary = format!(
-        "{} of {} records accepted, {} quarantined, {} errors, {} warnings{share}",
+        "{} of {} records accepted, {} quarantined, {}, {}{share}",
         validation.records_accepted,
         validation.records_in,
         validation.records_rejected,
-        validation.errors,
-        validation.warnings
+        counted(validation.errors, "error", "errors"),
+        counted(validation.warnings, "warning", "warnings")
     );
     let verdict = if !validation.passes() {
         StageVerdict::Failed
