@@ -433,6 +433,14 @@ fn unusable_labels_are_refused_with_the_reason() {
     assert!(no_id.starts_with("exit: 3\n") && no_id.contains("no column `id`"), "{no_id}");
     let over = terminal.run("data merge base.csv ask.csv --out base.csv");
     assert!(over.starts_with("exit: 2\n") && over.contains("BOT-1009"), "{over}");
+    assert!(over.contains("add `--force`"), "{over}");
+    let refused =
+        terminal.run("data merge base.csv ask.csv --out m.csv --refused base.csv --force");
+    assert!(refused.starts_with("exit: 2\n") && refused.contains("BOT-1009"), "{refused}");
+    let before = fs::read_to_string(terminal.path().join("merged.csv")).unwrap();
+    let same = "data merge base.csv ask.csv --out base.csv --new-intents --force";
+    assert_eq!(json(&terminal, 3, same)["data"]["added"], 1);
+    assert_eq!(fs::read_to_string(terminal.path().join("base.csv")).unwrap(), before);
     let ending = terminal.run("data merge base.csv ask.csv --out merged.doc");
     assert!(ending.starts_with("exit: 2\n"), "{ending}");
 }

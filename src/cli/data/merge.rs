@@ -33,7 +33,7 @@ pub(super) struct Args {
     /// Labelled utterances, with the columns `id`, `text` and `intent`
     labelled: PathBuf,
     /// Write the records to this file; the ending gives the format: .csv, .tsv, .jsonl, .json or .parquet, optionally
-    /// followed by .gz or .zst; - writes CSV to standard output
+    /// followed by .gz or .zst; - writes CSV to standard output; the data set itself with `--force`
     #[arg(long, short, value_name = "FILE")]
     out: OutPath,
     /// Accept intents that the data set does not have
@@ -62,10 +62,17 @@ struct Answer<'a> {
 const ID: &str = "id";
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let inputs = [Some(args.base.as_path()), Some(args.labelled.as_path())];
-    outputs::distinct_outputs(&[Some(&args.out), args.refused.as_deref()], &inputs)?;
-    outputs::csv_named(args.refused.as_deref(), "the list of refused lines")?;
     let force = args.output.force.force;
+    let (base, labelled) = (Some(args.base.as_path()), Some(args.labelled.as_path()));
+    outputs::distinct_outputs(&[Some(&args.out), args.refused.as_deref()], &[labelled])?;
+    outputs::distinct_outputs(&[args.refused.as_deref()], &[base])?;
+    // The data set is read before the first byte is written, and its file is replaced as a whole.
+    if !force {
+        outputs::distinct_outputs(&[Some(&args.out)], &[base]).map_err(|fault| {
+            fault.hint("or replace the data set by the merged one: add `--force`")
+        })?;
+    }
+    outputs::csv_named(args.refused.as_deref(), "the list of refused lines")?;
     let output = TableOutput::new(&args.out, force);
     output.check()?;
     let refused =
