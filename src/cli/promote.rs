@@ -372,7 +372,12 @@ fn outcome(answer: &Answer, wait_for: Until) -> Outcome {
         },
     };
     let outcome = Outcome::done(answer, text).exit(exit);
-    if answer.moved { outcome.next(undo(&answer.version, &answer.environment)) } else { outcome }
+    match (answer.moved, &answer.champion_before) {
+        (true, Some(_)) => outcome.next(undo(&answer.version, &answer.environment)),
+        // There is no version to go back to.
+        (true, None) => outcome.next(served(&answer.version, &answer.environment)),
+        (false, _) => outcome,
+    }
 }
 
 /// Returns the model of `version` (a reference).
@@ -384,6 +389,15 @@ fn model_of(version: &str) -> &str {
 fn is_at_approval(decision: &Decision) -> bool {
     let latest = decision.transitions.last().map(|latest| latest.phase.as_str());
     matches!(latest, Some("awaiting_approval" | "promoting" | "settling"))
+}
+
+/// Returns the command that serves the champion of the model of `version` (a reference).
+fn served(version: &str, environment: &str) -> String {
+    let mut words = vec!["botops", "serve", model_of(version)];
+    if environment != DEFAULT_ENVIRONMENT {
+        words.extend(["--environment", environment]);
+    }
+    shell_line(words)
 }
 
 /// Returns the command that takes the promotion of `version` (a reference) back. It names the model, which may be another
@@ -494,6 +508,7 @@ mod tests {
     #[test]
     fn the_hint_after_a_promotion_rolls_back_the_model_that_was_promoted() {
         assert_eq!(undo("other@1", "production"), "botops rollback other --reason \"…\"");
+        assert_eq!(served("other@1", "production"), "botops serve other");
         let staging = "botops rollback other --environment staging --reason \"…\"";
         assert_eq!(undo("other@1", "staging"), staging);
     }
