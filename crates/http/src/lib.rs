@@ -6,6 +6,8 @@
 //! [`signed`] signs an outgoing call as Standard Webhooks does. A [`GuardedClient`] makes calls whose address a stranger may
 //! choose: to listed hosts and checked addresses only.
 //!
+//! A [`Connector`] makes bare connections, for clients that speak a protocol of their own over each.
+//!
 //! For servers:
 //!
 //! - [`StrictReader`] refuses HTTP/1.1 that another program could read as another request
@@ -13,6 +15,7 @@
 //! - [`certificate_validity`] reads the dates of a certificate
 
 mod certificate_dates;
+mod connector;
 mod guarded_client;
 #[cfg(test)]
 mod guarded_client_tests;
@@ -22,6 +25,7 @@ mod signed_call;
 mod strict_http1;
 
 pub use certificate_dates::{Validity, certificate_validity};
+pub use connector::{Connection, Connector};
 pub use guarded_client::{CallAnswer, CallFailure, CallRules, GuardedClient, Lookup, OutgoingCall};
 pub use objects_only::{ObjectsOnly, read_objects};
 pub use public_address::{Network, is_public};

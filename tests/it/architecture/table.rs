@@ -11,7 +11,7 @@ const fn room(floor: u8, name: &'static str) -> Room {
 }
 
 /// Every room. A room imports rooms on lower floors, and on its own floor only the pairs of [`BESIDE`].
-pub(crate) const HOUSE: [Room; 40] = [
+pub(crate) const HOUSE: [Room; 41] = [
     room(1, "findings"),
     room(1, "labels"),
     room(1, "text"),
@@ -36,6 +36,7 @@ pub(crate) const HOUSE: [Room; 40] = [
     room(3, "models"),
     room(3, "predictions"),
     room(3, "telemetry"),
+    room(3, "load"),
     room(4, "observation"),
     room(4, "profile"),
     room(4, "evaluation"),
@@ -88,7 +89,7 @@ pub(crate) const NEVER: [(&str, &str, &str); 13] = [
 ];
 
 /// Crates from outside, and the only rooms whose manifests may name them.
-pub(crate) const OWNERS: [(&str, &[&str]); 50] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 52] = [
     ("sha2", &["digest"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
@@ -124,10 +125,12 @@ pub(crate) const OWNERS: [(&str, &[&str]); 50] = [
     ("ring", &["access", "conversations"]),
     ("base64", &["access", "console", "conversations", "http", "rollout", "serving"]),
     ("rustls", &["connections", "http"]),
-    ("tokio-rustls", &["connections"]),
-    ("tokio-tungstenite", &["connections", "serving"]),
-    ("hyper", &["connections", "serving"]),
-    ("hyper-util", &["connections", "serving", TOP]),
+    ("rustls-platform-verifier", &["http"]),
+    ("tokio-rustls", &["connections", "http"]),
+    ("tokio-tungstenite", &["connections", "load", "serving"]),
+    ("hyper", &["connections", "load", "serving"]),
+    ("hyper-util", &["connections", "load", "serving", TOP]),
+    ("hdrhistogram", &["load"]),
     ("rustix", &["connections", "serving", TOP]),
     ("clap", &[TOP]),
     ("clap_complete", &[TOP]),

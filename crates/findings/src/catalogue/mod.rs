@@ -14,6 +14,7 @@ mod estimates;
 mod evaluation;
 mod interfaces;
 mod limits;
+mod load;
 mod model;
 mod monitoring;
 mod pipeline;
@@ -63,6 +64,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         model::ENTRIES,
         pipeline::ENTRIES,
         weekly::ENTRIES,
+        load::ENTRIES,
     ]
     .into_iter()
     .flatten()
