@@ -6,17 +6,13 @@ use crate::{
     store::{Erased, Summary},
 };
 use botops_findings::{Fault, Result};
-use botops_store::{Appended, Log, Store};
+use botops_store::{Erasure, ErasureSubject, Store};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 
-/// The log of erasures, in the store of the registry.
-const LOG: &str = "erasures/log";
 /// The most conversations that an entry of the log names.
 const MOST_NAMED: usize = 1_000;
-/// How often an append to the log is tried when others append too.
-const TRIES: usize = 20;
 /// The turns that are erased or counted in one request.
 const BATCH: u32 = 500;
 /// How long a key without a turn is kept: its first turn may be under way.
@@ -61,39 +57,18 @@ pub struct ErasureAct<'a> {
     pub at: DateTime<Utc>,
 }
 
-/// An entry of the log of erasures: names only, which are HMACs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Erasure {
-    /// The erasure, the same in both of its entries.
-    pub id: Id,
-    /// Whether it is done; an entry before it is not.
-    pub done: bool,
-    /// Whose turns are erased.
-    pub subject: Subject,
-    /// The names of the conversation or the person, under each identity key.
-    pub names: Vec<Id>,
-    /// The conversations, the first 1,000 of them.
-    pub conversations: Vec<Id>,
-    /// The number of conversations.
-    pub n_conversations: u64,
-    /// The number of turns that were erased, or that are to be.
-    pub turns: u64,
-    /// The number of persons' keys that were erased.
-    pub keys: u64,
-    /// The number of records of the prediction log that were erased, or that are to be.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub predictions: u64,
-    /// Who erased.
-    pub by: String,
-    /// The reason.
-    pub reason: String,
-    /// The time.
-    pub at: DateTime<Utc>,
+impl From<Subject> for ErasureSubject {
+    fn from(subject: Subject) -> Self {
+        match subject {
+            Subject::Conversation => Self::Conversation,
+            Subject::Person => Self::Person,
+        }
+    }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(n: &u64) -> bool {
-    *n == 0
+/// Returns the names as the log of erasures writes them.
+fn written(names: &[Id]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
 }
 
 impl Conversations {
@@ -155,22 +130,22 @@ impl Conversations {
         act: ErasureAct<'_>,
     ) -> Result<Erased> {
         let ids: Vec<Id> = found.conversations.iter().map(|found| found.conversation).collect();
-        let log = erasures.log::<Erasure>(LOG);
         let mut entry = Erasure {
-            id: Id::random()?,
+            id: Id::random()?.to_string(),
             done: false,
-            subject,
-            names: found.names.clone(),
-            conversations: ids.iter().take(MOST_NAMED).copied().collect(),
+            subject: subject.into(),
+            names: written(&found.names),
+            conversations: written(&ids[..ids.len().min(MOST_NAMED)]),
             n_conversations: ids.len() as u64,
             turns: found.turns(),
             keys: 0,
             predictions: 0,
+            blobs: Vec::new(),
             by: act.by.to_owned(),
             reason: act.reason.to_owned(),
             at: act.at,
         };
-        append(&log, &entry).await?;
+        erasures.record_erasure(&entry).await?;
         let mut erased = Erased::default();
         // One after the other, so that a server waits for one at most.
         for id in &ids {
@@ -183,7 +158,7 @@ impl Conversations {
         };
         self.store.scrub().await.map_err(unfinished)?;
         (entry.done, entry.turns, entry.keys) = (true, erased.turns, erased.keys);
-        append(&log, &entry).await.map_err(unfinished)?;
+        erasures.record_erasure(&entry).await.map_err(unfinished)?;
         Ok(erased)
     }
 
@@ -198,20 +173,21 @@ impl Conversations {
         act: ErasureAct<'_>,
     ) -> Result<Erasure> {
         let entry = Erasure {
-            id: Id::random()?,
+            id: Id::random()?.to_string(),
             done: false,
-            subject: Subject::Conversation,
-            names: names.to_vec(),
-            conversations: names.to_vec(),
+            subject: ErasureSubject::Conversation,
+            names: written(names),
+            conversations: written(names),
             n_conversations: 1,
             turns: 0,
             keys: 0,
             predictions: n,
+            blobs: Vec::new(),
             by: act.by.to_owned(),
             reason: act.reason.to_owned(),
             at: act.at,
         };
-        append(&erasures.log::<Erasure>(LOG), &entry).await?;
+        erasures.record_erasure(&entry).await?;
         Ok(entry)
     }
 
@@ -225,7 +201,7 @@ impl Conversations {
         n: u64,
     ) -> Result<()> {
         let entry = Erasure { done: true, predictions: n, ..begun };
-        append(&erasures.log::<Erasure>(LOG), &entry).await
+        erasures.record_erasure(&entry).await
     }
 
     /// Returns whether an erasure of one of these names was begun, and none was done after it.
@@ -234,6 +210,7 @@ impl Conversations {
     /// Those of the log.
     pub async fn is_unfinished(erasures: &Store, names: &[Id]) -> Result<bool> {
         let entries = Self::erasures(erasures).await?;
+        let names = written(names);
         let last =
             entries.iter().rfind(|entry| entry.names.iter().any(|name| names.contains(name)));
         Ok(last.is_some_and(|entry| !entry.done))
@@ -244,7 +221,7 @@ impl Conversations {
     /// # Errors
     /// Those of the log.
     pub async fn erasures(erasures: &Store) -> Result<Vec<Erasure>> {
-        let entries = erasures.log::<Erasure>(LOG).entries().await?;
+        let entries = erasures.erasures().await?;
         Ok(entries.into_iter().map(|entry| entry.payload).collect())
     }
 
@@ -272,15 +249,4 @@ impl Conversations {
         }
         Ok(erased)
     }
-}
-
-async fn append(log: &Log<Erasure>, entry: &Erasure) -> Result<()> {
-    for _ in 0..TRIES {
-        let last = log.entries().await?.pop();
-        if let Appended::Written(_) = log.append(last.as_ref(), entry.clone()).await? {
-            return Ok(());
-        }
-    }
-    Err(Fault::internal("BOT-6129", "others write the log of erasures again and again")
-        .hint("run the command again"))
 }

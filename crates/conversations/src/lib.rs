@@ -9,7 +9,7 @@
 //! - [`DataKeys`] wrap the keys under which the texts of each person are sealed
 //! - [`RedisLimits`] count the requests of several servers together
 //! - [`Conversations::forget`] erases a conversation or a person, and leaves an [`Erasure`] in the log of the registry
-//! - a [`Location`] says where a store is, and opens it; [`MemoryStore`] is for tests and rehearsals
+//! - a [`Location`] says where a store is, opens it; [`MemoryStore`] is for tests and rehearsals
 
 mod conversations;
 mod erasure;
@@ -32,8 +32,9 @@ mod store;
 mod tests;
 mod turn;
 
+pub use botops_store::Erasure;
 pub use conversations::{Conversations, Recorded, StoredTurn};
-pub use erasure::{Erasure, ErasureAct, Found, Subject};
+pub use erasure::{ErasureAct, Found, Subject};
 pub use head::Head;
 pub use late_store::News;
 pub use location::Location;

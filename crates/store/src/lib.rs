@@ -8,6 +8,7 @@
 //! - a **log** ([`Log`]) is a folder of numbered entries; the first writer of the next number wins
 //! - a **checkpoint** is the fold of a log up to an entry, from which [`Folded`] opens the log
 //! - the first write proves that the store supports put-if-absent, and keeps the proof in it ([`Store::identify`])
+//! - the log of erasures says which names and blobs were erased ([`Erasure`])
 //! - unreferenced objects can be listed and removed ([`Store::list`], [`Store::remove`])
 //! - transient failures (5xx, time-outs, a conditional request in flight) are retried for a few seconds; a write whose
 //!   outcome is unknown is read back before its result is returned
@@ -15,6 +16,7 @@
 mod absence;
 mod aws_profile;
 mod checkpoint;
+mod erasures;
 mod failure;
 mod folded;
 mod guard;
@@ -28,6 +30,7 @@ mod retries;
 mod sealed;
 
 pub use checkpoint::{Fold, contradictions};
+pub use erasures::{ERASURES, Erasure, ErasureSubject};
 pub use folded::{CHECKPOINT_INTERVAL, Folded, Followed};
 pub use known_logs::KnownLogs;
 pub use log::{Appended, Entry, Inspection, Log, newer_payload};
