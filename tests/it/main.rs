@@ -58,6 +58,7 @@ mod reference;
 mod registry;
 mod registry_verbs;
 mod release;
+mod release_workflow;
 mod replicas;
 mod rollout_plan;
 mod runs;

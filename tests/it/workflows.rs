@@ -21,6 +21,8 @@ use std::{
 };
 
 const NAMES: [&str; 2] = ["ci.yml", "weekly.yml"];
+/// The release has rights that the others have not, and its commands run in a test of its own.
+const LINTED: [&str; 3] = ["ci.yml", "weekly.yml", "release.yml"];
 
 fn workflow(name: &str) -> PathBuf {
     repository().join(".github/workflows").join(name)
@@ -115,7 +117,7 @@ pub(crate) fn lint_by(schema: &str, files: &[PathBuf]) -> Option<Result<(), Stri
 
 #[test]
 fn the_workflows_satisfy_real_linters() {
-    match lint(&NAMES.map(workflow)) {
+    match lint(&LINTED.map(workflow)) {
         None => report_skip("the_workflows_satisfy_real_linters", LINTERS),
         Some(verdict) => verdict.unwrap(),
     }
