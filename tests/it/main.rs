@@ -38,6 +38,7 @@ mod init;
 mod job_summaries;
 mod keys;
 mod killed_actions;
+mod kubernetes;
 mod mistakes;
 mod monitor;
 mod older_formats;
