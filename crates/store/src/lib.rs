@@ -16,6 +16,7 @@
 mod absence;
 mod aws_profile;
 mod checkpoint;
+mod erased;
 mod erasures;
 mod failure;
 mod folded;
@@ -30,10 +31,11 @@ mod retries;
 mod sealed;
 
 pub use checkpoint::{Fold, contradictions};
+pub use erased::ErasedBlob;
 pub use erasures::{ERASURES, Erasure, ErasureSubject};
 pub use folded::{CHECKPOINT_INTERVAL, Folded, Followed};
 pub use known_logs::KnownLogs;
-pub use log::{Appended, Entry, Inspection, Log, newer_payload};
+pub use log::{Appended, Entry, Inspection, Log, intact_entry, newer_payload};
 pub use removal::{SWEEP_PATIENCE, SWEEPS, Stored};
 pub use retries::{Retries, RetryState};
 
@@ -115,7 +117,7 @@ impl Store {
     ///
     /// # Errors
     /// `BOT-5002` (exit 1) for a read-only or full store, `BOT-5003` (exit 7) for one that is unreachable after retries,
-    /// `BOT-5005` (exit 3) if the blob exists with another length.
+    /// `BOT-5005` (exit 3) if the blob exists with another length, `BOT-5131` (exit 6) if it was erased.
     pub async fn put_blob(&self, bytes: Bytes) -> Result<Digest> {
         let digest = Digest::of(&bytes);
         let path = blob_path(&digest);
@@ -123,19 +125,25 @@ impl Store {
         match self.size(&path).await? {
             Some(size) if size == bytes.len() as u64 => Ok(digest),
             Some(_) => Err(self.damaged(&digest)),
-            None => self.create(&path, bytes).await.map(|_| digest),
+            None => {
+                self.refuse_erased(&digest).await?;
+                self.create(&path, bytes).await.map(|_| digest)
+            }
         }
     }
 
     /// Returns the blob `digest` after verifying its bytes.
     ///
     /// # Errors
-    /// `BOT-5004` (exit 1) if it is absent, `BOT-6062` (exit 7) if the whole store is, `BOT-5005` (exit 3) if its bytes do
+    /// `BOT-5004` (exit 1) if it is absent, `BOT-5130` (exit 6) if it was erased, `BOT-6062` (exit 7) if the whole store is, `BOT-5005` (exit 3) if its bytes do
     /// not match the digest, `BOT-5003`.
     pub async fn blob(&self, digest: &Digest) -> Result<Bytes> {
         let path = blob_path(digest);
         let Some(bytes) = self.read(&path).await? else {
             self.check_present().await?;
+            if let Some(fault) = self.erased_fault(digest).await? {
+                return Err(fault);
+            }
             let message = format!("blob `{digest}` is missing in `{}`", self.url);
             return Err(Fault::internal("BOT-5004", message).file(self.object_url(&path)).hint(
                 "register the model again from its file, or restore the object from a backup",

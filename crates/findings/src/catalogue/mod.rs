@@ -22,6 +22,7 @@ mod predictions;
 mod profiles;
 mod rollout;
 mod starter;
+mod storage;
 mod store;
 mod tagger;
 mod telemetry;
@@ -53,6 +54,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         evaluation::ENTRIES,
         drift::ENTRIES,
         store::ENTRIES,
+        storage::ENTRIES,
         rollout::ENTRIES,
         limits::SERVING,
         conversations::ENTRIES,

@@ -1,0 +1,19 @@
+//! 513x: the upkeep of a store: erased blobs, sweeps, mirrors, repairs, encryption at rest.
+
+use super::entry::Entry;
+use crate::fault_kind::FaultKind;
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "BOT-5130",
+        kind: Some(FaultKind::Policy),
+        title: "a blob was erased",
+        explanation: "The file held an utterance that somebody asked to erase, or belongs to a version that was erased, so `botops registry forget` removed it for good. `botops registry verify` lists it as erased, not as missing. It cannot be restored: use another version, or train a new one without the utterance.",
+    },
+    Entry {
+        code: "BOT-5131",
+        kind: Some(FaultKind::Policy),
+        title: "an erased blob is not stored again",
+        explanation: "The file that is to be stored has the same bytes as one that `botops registry forget` erased, so it holds the erased utterance. It is refused, also in a repair, in a mirror and in a push. Remove the utterance from the data, then train and push again.",
+    },
+];
