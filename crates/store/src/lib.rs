@@ -16,6 +16,7 @@
 mod absence;
 mod aws_profile;
 mod checkpoint;
+mod encryption;
 mod erased;
 mod erasures;
 mod failure;
@@ -63,12 +64,13 @@ impl Store {
     ///
     /// A local folder is created by the first write. S3 settings come from the standard `AWS_*` variables of
     /// `environment` (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-    /// `AWS_SESSION_TOKEN`, `AWS_ALLOW_HTTP`); those that are not set, from the profile `AWS_PROFILE` in `~/.aws/credentials`
+    /// `AWS_SESSION_TOKEN`, `AWS_ALLOW_HTTP`, and for encryption at rest `AWS_SERVER_SIDE_ENCRYPTION` with
+    /// `AWS_SSE_KMS_KEY_ID`); those that are not set, from the profile `AWS_PROFILE` in `~/.aws/credentials`
     /// and `~/.aws/config`, if `environment` has `HOME`. A plain-http endpoint is allowed on loopback addresses.
     ///
     /// # Errors
     /// `BOT-5001` (exit 2) if the location is neither a path nor a supported URL; `BOT-5070` (exit 2) if the AWS profile
-    /// cannot be used.
+    /// cannot be used; `BOT-5139` (exit 2) if the variables for encryption contradict each other.
     pub fn open(location: &str, environment: &BTreeMap<String, String>) -> Result<Self> {
         let inner = location::open(location, environment)?;
         let guard = Some(Arc::new(guard::Guard::new(location::folder(location))));

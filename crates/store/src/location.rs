@@ -1,6 +1,6 @@
 //! Opening an object store at a path or URL.
 
-use super::{Retries, aws_profile, regular_files::RegularFiles};
+use super::{Retries, aws_profile, encryption, regular_files::RegularFiles};
 use botops_findings::{Fault, Result};
 use botops_text::{display, url_scheme};
 use object_store::{
@@ -136,6 +136,7 @@ fn s3(rest: &str, environment: &BTreeMap<String, String>) -> Result<Arc<dyn Obje
         refused(format!("`{prefix}` is not a valid prefix in a bucket")).caused_by(error)
     })?;
 
+    encryption::check(environment)?;
     let environment = &aws_profile::complete(environment)?;
     let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
         .iter()

@@ -16,4 +16,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "an erased blob is not stored again",
         explanation: "The file that is to be stored has the same bytes as one that `botops registry forget` erased, so it holds the erased utterance. It is refused, also in a repair, in a mirror and in a push. Remove the utterance from the data, then train and push again.",
     },
+    Entry {
+        code: "BOT-5139",
+        kind: Some(FaultKind::Usage),
+        title: "contradicting settings of encryption at rest",
+        explanation: "`AWS_SERVER_SIDE_ENCRYPTION` is `AES256` (SSE-S3), `aws:kms` or `aws:kms:dsse` (SSE-KMS, with the key in `AWS_SSE_KMS_KEY_ID`, or else the key of the bucket), or `sse-c` (with the key in `AWS_SSE_CUSTOMER_KEY_BASE64`). Another value, a missing key, or a key that the kind does not use is refused, because objects would be stored in another way than you believe.",
+    },
 ];
