@@ -64,6 +64,7 @@ mod replicas;
 mod rollout_plan;
 mod runs;
 mod servers;
+mod secrets;
 mod serving;
 mod store;
 mod support;
