@@ -30,6 +30,7 @@ mod faulty;
 mod formats;
 mod gitlab_jobs;
 mod hints;
+mod hooks;
 mod hostile_files;
 mod hostile_settings;
 mod hub;
