@@ -63,12 +63,13 @@ const ID: &str = "id";
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let force = args.output.force.force;
-    let (base, labelled) = (Some(args.base.as_path()), Some(args.labelled.as_path()));
-    outputs::distinct_outputs(&[Some(&args.out), args.refused.as_deref()], &[labelled])?;
-    outputs::distinct_outputs(&[args.refused.as_deref()], &[base])?;
+    let data_set = Some(args.base.as_path());
+    let written = [Some(&*args.out), args.refused.as_deref()];
+    outputs::distinct_outputs(&written, &[Some(args.labelled.as_path())])?;
+    outputs::distinct_outputs(&written[1..], &[data_set])?;
     // The data set is read before the first byte is written, and its file is replaced as a whole.
     if !force {
-        outputs::distinct_outputs(&[Some(&args.out)], &[base]).map_err(|fault| {
+        outputs::distinct_outputs(&written[..1], &[data_set]).map_err(|fault| {
             fault.hint("or replace the data set by the merged one: add `--force`")
         })?;
     }
