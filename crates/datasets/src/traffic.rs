@@ -135,7 +135,10 @@ fn time(at: &str) -> Result<DateTime<Utc>> {
         return Ok(time);
     }
     // Tables of other tools write `2026-10-26 00:06:44.000 UTC`.
-    let zoned = at.trim().replace(" UTC", "Z");
+    let zoned = match at.trim().strip_suffix("UTC") {
+        Some(time) => format!("{}Z", time.trim_end()),
+        None => at.trim().to_owned(),
+    };
     let time = DateTime::parse_from_rfc3339(&zoned).map_err(|error| {
         let at = botops_text::display(at, 40);
         Fault::data("BOT-2133", format!("`at` is not a time: `{at}`"))
@@ -215,7 +218,8 @@ fn of_either(
     object: &mut Object<'_>,
     [key, other]: [&str; 2],
 ) -> serde_json::Result<Result<Option<String>>> {
-    string(object, if object.contains_key(key) { key } else { other })
+    let key = if object.contains_key(key) { key } else { other };
+    string(object, key)
 }
 
 /// Takes the value of `key` out of `object`; `None` if it is absent, or `null` where that is allowed.
