@@ -1,6 +1,10 @@
 //! `botops predictions`: what servers logged is shown, counted, exported, compacted, judged and erased.
 
-use crate::{conversations::IDENTITY_KEY, python_client::python_with, terminal::Terminal};
+use crate::{
+    conversations::IDENTITY_KEY,
+    python_client::python_with,
+    terminal::{Terminal, two_intents},
+};
 use botops_conversations::Names;
 use botops_predictions::{
     Likely, PredictionLog, PredictionLogSettings, RawRecord, Record, TextPolicy, ship,
@@ -203,6 +207,34 @@ fn damaged_hours_are_named_and_the_others_are_compacted() {
     assert!(query.starts_with("exit: 3\n") && query.contains("BOT-6207"), "{query}");
     let rest = "predictions query --by hour --since 2026-05-27T03:00Z --until 2026-05-27T04:00Z";
     assert_eq!(data(&terminal, rest)["n"], 6);
+}
+
+#[test]
+fn verdicts_name_intents_of_the_registry_and_come_from_standard_input_too() {
+    let terminal = Terminal::new();
+    logged(&terminal, 6);
+    terminal.write("data.csv", two_intents(30)).write("botops.yaml", "model: bot\n");
+    terminal.stdout("train data.csv --out model.botops");
+    terminal.stdout("push model.botops --name bot");
+    let typo = "{\"request_id\":\"r0\",\"intent\":\"oos\"}\n{\"request_id\":\"r1\",\"intent\":\"order_statos\"}\n";
+    terminal.write("typo.jsonl", typo);
+    let refused = show(&terminal, "predictions feedback typo.jsonl --dry-run");
+    assert!(refused.starts_with("exit: 3\n") && refused.contains("BOT-6211"), "{refused}");
+    assert!(refused.contains("typo.jsonl:2") && refused.contains("`order_status`?"), "{refused}");
+    assert_eq!(data(&terminal, "predictions query --by endpoint")["rows"][0]["judged"], 0);
+    // A byte order mark, as some editors write it.
+    let right = format!("\u{feff}{}", typo.replace("statos", "status"));
+    terminal.write("right.jsonl", right);
+    let mut command = terminal.command("predictions feedback -");
+    command.stdin(fs::File::open(terminal.path().join("right.jsonl")).unwrap());
+    let recorded = terminal.show(&mut command);
+    assert!(recorded.starts_with("exit: 0\n") && recorded.contains("2 verdicts"), "{recorded}");
+    // The message out of scope is in no accuracy.
+    let counted = data(&terminal, "predictions query --by endpoint");
+    let row = &counted["rows"][0];
+    assert_eq!((&row["judged"], &row["out_of_scope"]), (&json!(1), &json!(1)), "{row}");
+    let shown = show(&terminal, "predictions query --by endpoint");
+    assert!(shown.contains("1 message is out of scope by verdict"), "{shown}");
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub(super) fn counted(answer: &Counted<'_>) -> String {
     let out_of_scope = sum(|row| row.out_of_scope);
     if out_of_scope > 0 {
         text.push_str(&format!(
-            "{} out of scope by their verdicts, of which the model declined {}: they are in no accuracy\n",
+            "{} out of scope by verdict, and in no accuracy; the model declined {}\n",
             tables::counted(out_of_scope, "message is", "messages are"),
             tables::count(sum(|row| row.out_of_scope_declined))
         ));
