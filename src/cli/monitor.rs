@@ -13,7 +13,7 @@ use crate::cli::{
 use botops_findings::{Fault, Finding, Result};
 use botops_monitoring::{
     Evaluated, MonitorLog, MonitorSpec, MonitorState, Monitored, Webhooks, Window,
-    alarms::decide_in_series, end_schedule, evaluate,
+    alarms::decide_in_series, end_schedule, evaluate, later_hours,
 };
 use botops_registry::{CHAMPION, Reference, Registry, parse_time};
 use botops_report as report;
@@ -182,7 +182,7 @@ impl Once {
         let mut judged = Vec::new();
         for window in windows {
             let done = evaluate(store, &self.monitored, *window, &self.spec, self.now).await?;
-            let Evaluated { mut report, new_words, texts, findings: found, later_hours } = done;
+            let Evaluated { mut report, new_words, texts, findings: found } = done;
             decide_in_series(store, &mut report, !self.dry_run).await?;
             let recorded = match self.dry_run {
                 true => None,
@@ -198,10 +198,14 @@ impl Once {
                 report,
                 new_words,
                 texts,
-                later_hours,
+                later_hours: None,
                 entry: recorded.as_ref().map(|it| it.number),
                 recorded: recorded.is_some_and(|it| it.is_new),
             });
+        }
+        if let Some(last) = judged.last_mut() {
+            let window = last.report.window;
+            last.later_hours = Some(later_hours(store, environment, window, self.now).await?);
         }
         if !self.dry_run {
             let clock = || Utc::now().timestamp();

@@ -60,8 +60,6 @@ pub struct Evaluated {
     pub texts: Option<Actions>,
     /// The problems of the log, and the reasons of the state.
     pub findings: Vec<Finding>,
-    /// The hours with records that came after the window; they wait for a later one. They are not stored.
-    pub later_hours: usize,
 }
 
 /// Judges one window of the log in `store`. `now` is the time of the report.
@@ -145,10 +143,7 @@ pub async fn evaluate(
     };
     conclude(&mut report, spec);
     findings.extend(report.reasons.iter().map(crate::conclusion::finding));
-    let later =
-        hours(store, environment, Some(HourKey::of(window.end)), Some(HourKey::of(now).next()));
-    let later_hours = later.await?.len();
-    Ok(Evaluated { report, new_words: done.new_words, texts: done.texts, findings, later_hours })
+    Ok(Evaluated { report, new_words: done.new_words, texts: done.texts, findings })
 }
 
 /// The side that a window is compared with.
@@ -327,6 +322,20 @@ fn with_texts(
         _ => None,
     };
     Ok((report, actions))
+}
+
+/// Returns the number of hours of the log, up to `now`, whose records came after `window`: they wait for a later one.
+///
+/// # Errors
+/// Those of the prediction log.
+pub async fn later_hours(
+    store: &Store,
+    environment: &str,
+    window: Window,
+    now: DateTime<Utc>,
+) -> Result<usize> {
+    let (since, until) = (HourKey::of(window.end), HourKey::of(now).next());
+    Ok(hours(store, environment, Some(since), Some(until)).await?.len())
 }
 
 /// Returns a warning if the log has hours that have not begun: the clock of a server is ahead.

@@ -58,7 +58,7 @@ pub use estimate::{
     RealisedAccuracy, Unreliable, UnreliableReason,
 };
 pub use estimation::estimate_accuracy;
-pub use evaluate::{Evaluated, Monitored, evaluate};
+pub use evaluate::{Evaluated, Monitored, evaluate, later_hours};
 pub use heartbeat::{Heartbeat, MONITOR_RUNS, end_schedule, heartbeats, pipeline_runs};
 pub use history::{MonitorLog, Recorded};
 pub use judgements::{Judgements, Label};

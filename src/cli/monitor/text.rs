@@ -24,8 +24,9 @@ pub(super) struct Judged {
     /// The terms that moved, and candidates for new intents, if the texts drifted. They are not stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) texts: Option<Actions>,
-    /// The hours with records after the window, which wait for a later one. They are not stored.
-    pub(super) later_hours: usize,
+    /// The hours with records after the window, which wait for a later one; `None` for windows before the last. They are not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) later_hours: Option<usize>,
     /// The number of the entry in the log; `None` in a dry run.
     pub(super) entry: Option<u64>,
     /// Whether this call wrote the entry; if not, it says the same already.
@@ -249,10 +250,10 @@ fn in_full(judged: &Judged) -> String {
             candidate.terms.join(", ")
         ));
     }
-    if judged.later_hours > 0 {
+    if let Some(later) = judged.later_hours.filter(|hours| *hours > 0) {
         text.push_str(&format!(
             "newer records, of {} since {} UTC, wait for a later window\n",
-            tables::counted(judged.later_hours as u64, "hour", "hours"),
+            tables::counted(later as u64, "hour", "hours"),
             report.window.end.format("%Y-%m-%d %H:%M")
         ));
     }
