@@ -229,6 +229,7 @@ fn the_loop_learns_labels_of_reviewers_and_never_those_of_its_test_side() {
         .collect();
     // The compaction of the first run gave the log other files; the messages are the same.
     assert!(ran.is_empty() || ran == ["window"], "{document:#}");
+    assert!(workspace.output("drift/drift.json").contains("\"label_shift\""));
     // A version has the report of every gate that its push waits for.
     let push = "  - push: { model: train, gate: gate, after: [gate-window] }\n";
     let pushed = LOOP.replace("name: loop\n", "name: loop\nmodel: support\n") + push;

@@ -18,7 +18,7 @@ use botops_datasets::{
 use botops_drift::{self as drift, Column, DriftReport, DriftSide, DriftVerdict, Role, Row};
 use botops_findings::{Finding, Result, Severity};
 use botops_models::IntentModel;
-use botops_monitoring::model_drift::{with_embeddings, with_texts};
+use botops_monitoring::model_drift::{with_embeddings, with_label_shift, with_texts};
 use botops_report as report;
 use botops_spec::Spec as _;
 use botops_text as text;
@@ -33,13 +33,14 @@ pub(super) fn drift(
     made: &Path,
 ) -> Result<Ended> {
     let mut columns = DriftColumns::default();
-    let mut side = |file: &str| -> Result<Texts> {
+    let mut side = |file: &str| -> Result<(Texts, Vec<Option<String>>)> {
         let path = work.folder.file(&stage.reference, file);
         let mut see = |shape: &Shape, row: TableRow<'_>| columns.add(shape, row);
         let data = datasets::read_with_rows(&path, &ReadOptions::default(), &mut see)?;
-        Ok(data.records.into_iter().map(|record| (record.text, record.lang)).collect())
+        let records = data.records.into_iter();
+        Ok(records.map(|record| ((record.text, record.lang), record.intent)).unzip())
     };
-    let reference = side("train.csv")?;
+    let (reference, _) = side("train.csv")?;
     let (current, current_columns) = read_current(work, stage)?;
     let model = match &stage.model {
         Some(name) => Some(read_model(work, name)?.0),
@@ -47,9 +48,9 @@ pub(super) fn drift(
     };
     // The training side is the reference for lengths and languages, the test side for the predictions of the model,
     // which is more confident on its training data.
-    let held_out = match &model {
+    let (held_out, truths) = match &model {
         Some(_) => side("test.csv")?,
-        None => Vec::new(),
+        None => (Vec::new(), Vec::new()),
     };
     columns.leave_out_no_entities();
     let mut reference_rows = rows(&borrowed(&reference), None);
@@ -77,6 +78,17 @@ pub(super) fn drift(
     let report = match (&compared, model.as_ref().and_then(IntentModel::encoder)) {
         (Some(compared), Some(encoder)) => with_embeddings(report, compared, encoder),
         _ => report,
+    };
+    let report = match &model {
+        Some(model) => {
+            let spec = &model.lineage().spec;
+            let held = truths.iter().zip(&reference_rows[reference.len()..]);
+            let pairs = held
+                .filter_map(|(truth, row)| Some((spec.intent_of(truth.as_deref()?), row.intent?)));
+            let predicted = current_rows.iter().filter_map(|row| row.intent);
+            with_label_shift(report, pairs, predicted).0
+        }
+        None => report,
     };
     write_json(made, "drift.json", &report)?;
     write_text(made, "drift.html", &report::drift_html(&report))?;
