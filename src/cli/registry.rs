@@ -200,6 +200,9 @@ async fn resolve(registry: &Registry, reference: &str) -> Result<Version> {
     registry.resolve(&reference).await
 }
 
+/// The pipeline that `botops init` writes.
+const WEEKLY: &str = "pipelines/weekly.yaml";
+
 fn models(context: &Context, registry: &Registry) -> Result<Outcome> {
     let (models, warnings) = context.wait(async {
         let mut models = Vec::new();
@@ -234,6 +237,8 @@ fn models(context: &Context, registry: &Registry) -> Result<Outcome> {
     };
     let next = match models.first() {
         Some(model) => shell_line(["botops", "registry", "list", &model.model]),
+        // The pipeline of `botops init` pushes a model that passed its gates.
+        None if Path::new(WEEKLY).is_file() => shell_line(["botops", "run", WEEKLY]),
         None => "botops push model.botops --name support".to_owned(),
     };
     let text = format!("{text}{}", tables::warnings(&warnings));

@@ -54,9 +54,12 @@ fn a_new_workspace_runs_and_the_second_time_nothing_is_left_to_do() {
     let there = |line: &str| terminal.run(&format!("-C \"My Bot\" {line}"));
     let valid = there("validate datasets/my-bot/utterances.csv");
     assert!(valid.starts_with("exit: 0\n") && valid.contains("0 errors, 0 warnings"), "{valid}");
+    let empty = there("registry list");
+    assert!(empty.contains("run pipelines/weekly.yaml") && !empty.contains(" push "), "{empty}");
     let first = there("run pipelines/weekly.yaml");
     assert!(first.starts_with("exit: 0\n") && first.contains("my-bot@1"), "{first}");
     assert!(first.contains("behaviour: minimum"), "the behavioural tests ran: {first}");
+    assert!(first.contains("no log yet: nothing to merge"), "it learns from last week: {first}");
     let promoted = there("promote --plan pipelines/rollout.yaml");
     assert!(promoted.contains("my-bot@1 is the first champion"), "{promoted}");
     let again = there("pipeline status");
