@@ -60,7 +60,8 @@ fn a_strict_doctor_names_each_missing_protection_and_fails() {
     assert!(local.starts_with("exit: 0\n"), "{local}");
     let strict = terminal.run("doctor --strict --listen 0.0.0.0:8080");
     assert!(strict.starts_with("exit: 2\n"), "{strict}");
-    for part in ["BOT-1195", "`access` is not set", "`policy` is not set", "lacks a protection: 6"] {
+    for part in ["BOT-1195", "`access` is not set", "`policy` is not set", "lacks a protection: 6"]
+    {
         assert!(strict.contains(part), "no `{part}` in {strict}");
     }
 }

@@ -57,7 +57,10 @@ pub(crate) fn fill(bytes: &mut [u8]) -> Result<()> {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // Many are written in a second: once for each record of the prediction log.
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
+        let digits = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]);
+        f.write_str(&digits.collect::<String>())
     }
 }
 

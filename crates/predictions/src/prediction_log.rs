@@ -21,10 +21,12 @@ use std::{
 
 /// The most records that wait to be written.
 const CAPACITY: usize = 1 << 16;
-/// The most bytes of lines of a group: a reader has the window of one group in memory.
-const GROUP_BYTES: usize = 8 << 20;
-/// How often the writing thread takes what has come: it is woken once for all records of such a time, not for each.
-const SLICE: Duration = Duration::from_millis(10);
+/// The bytes of lines that are compressed and written together before their group is synced. A whole group at once would take
+/// a processor from requests for milliseconds; fewer bytes compress worse.
+const FRAME_BYTES: usize = 64 << 10;
+/// How often the writing thread takes what has come: it is woken once for all records of such a time, not for each. What it
+/// takes then is done in a fraction of a millisecond, so that requests hardly wait for the processor.
+const SLICE: Duration = Duration::from_millis(2);
 /// How long the writing thread waits for a record before it looks whether the segment is old.
 const IDLE: Duration = Duration::from_secs(1);
 /// The longest time that the end of a server waits for the last group.
@@ -180,6 +182,7 @@ impl PredictionLog {
             report: Box::new(report),
             lines: BTreeMap::new(),
             line_bytes: 0,
+            unsynced: 0,
             state: SpoolState::Free,
             fails: false,
         };
@@ -265,6 +268,8 @@ struct Writing {
     /// The lines of the group, and their number, by the hour of their records.
     lines: BTreeMap<HourKey, (Vec<u8>, u64)>,
     line_bytes: usize,
+    /// The records that were written and are not synced.
+    unsynced: u64,
     state: SpoolState,
     fails: bool,
 }
@@ -284,8 +289,11 @@ impl Writing {
             }
             for record in records {
                 self.take(*record);
-                if self.line_bytes >= GROUP_BYTES {
-                    self.end_group(false);
+                if self.line_bytes >= FRAME_BYTES {
+                    let written = self.write_lines();
+                    if written.is_err() {
+                        self.note(written);
+                    }
                 }
             }
             let is_due = begun.is_none_or(|begun| begun.elapsed() >= self.group);
@@ -331,21 +339,40 @@ impl Writing {
         }
     }
 
-    /// Writes the group, and closes the segment if it is old or `closes`.
-    fn write(&mut self, closes: bool) -> io::Result<()> {
+    /// Writes the lines that wait, without syncing them.
+    fn write_lines(&mut self) -> io::Result<()> {
         self.line_bytes = 0;
         while let Some((hour, (lines, n))) = self.lines.pop_first() {
             if n == 0 {
                 continue;
             }
-            if let Err(error) = self.spool.append(hour, &lines, Instant::now()) {
+            let before = if self.spool.is_other_hour(hour) { self.sync() } else { Ok(()) };
+            let written = before.and_then(|()| self.spool.write(hour, &lines, Instant::now()));
+            if let Err(error) = written {
                 let lost = n + self.lines.values().map(|(_, n)| n).sum::<u64>();
                 self.counters.refused.fetch_add(lost, Ordering::Relaxed);
                 self.lines.clear();
+                // What was written before is kept, if it can be synced.
+                let _ = self.sync().and_then(|()| self.spool.close());
                 return Err(error);
             }
-            self.counters.written.fetch_add(n, Ordering::Relaxed);
+            self.unsynced += n;
         }
+        Ok(())
+    }
+
+    /// Syncs what was written, and counts it.
+    fn sync(&mut self) -> io::Result<()> {
+        let synced = self.spool.sync();
+        let counter = if synced.is_ok() { &self.counters.written } else { &self.counters.refused };
+        counter.fetch_add(std::mem::take(&mut self.unsynced), Ordering::Relaxed);
+        synced
+    }
+
+    /// Writes and syncs the group, and closes the segment if it is old or `closes`.
+    fn write(&mut self, closes: bool) -> io::Result<()> {
+        self.write_lines()?;
+        self.sync()?;
         if closes {
             self.spool.close()?;
         } else {

@@ -1,4 +1,4 @@
-//! A segment: records of one hour, in groups. Each group is one zstd frame of JSON lines, synced as a whole.
+//! A segment: records of one hour, in groups. A group is synced as a whole, and has one or more zstd frames of JSON lines.
 
 use crate::record::{MOST_RECORD_BYTES, Record};
 use botops_findings::{Finding, Place, Result, Severity};
@@ -23,6 +23,8 @@ pub struct SegmentWriter {
     file: File,
     path: PathBuf,
     bytes: u64,
+    /// The bytes at the front that are synced.
+    synced_bytes: u64,
     /// The bytes of its lines before compression.
     line_bytes: u64,
 }
@@ -34,27 +36,54 @@ impl SegmentWriter {
     /// Those of the file system; the file must not exist.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        Ok(Self { file, path: path.to_owned(), bytes: 0, line_bytes: 0 })
+        Ok(Self { file, path: path.to_owned(), bytes: 0, synced_bytes: 0, line_bytes: 0 })
     }
 
     /// Appends a group of lines, and returns when it is synced to the disk.
     ///
-    /// A group that could not be written as a whole is removed again. Close the segment then: if that failed, too, no later group
-    /// of it could be read.
+    /// # Errors
+    /// Those of [`Self::write`] and [`Self::sync`].
+    pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.write(lines)?;
+        self.sync()
+    }
+
+    /// Appends lines as a frame, which is not synced. One that could not be written as a whole is removed again. Close the
+    /// segment then: if that failed, too, no later frame of it could be read.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+    pub fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let frame = zstd::bulk::compress(lines, LEVEL)?;
-        let written = self.file.write_all(&frame).and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
-            self.file.set_len(self.bytes)?;
-            io::Seek::seek(&mut self.file, io::SeekFrom::Start(self.bytes))?;
+        if let Err(error) = self.file.write_all(&frame) {
+            self.cut(self.bytes)?;
             return Err(error);
         }
         self.bytes += frame.len() as u64;
         self.line_bytes += lines.len() as u64;
         Ok(())
+    }
+
+    /// Returns when all frames are on the disk. If that fails, those since the last success are removed again.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn sync(&mut self) -> io::Result<()> {
+        if self.synced_bytes == self.bytes {
+            return Ok(());
+        }
+        if let Err(error) = self.file.sync_data() {
+            self.bytes = self.synced_bytes;
+            self.cut(self.synced_bytes)?;
+            return Err(error);
+        }
+        self.synced_bytes = self.bytes;
+        Ok(())
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)?;
+        io::Seek::seek(&mut self.file, io::SeekFrom::Start(bytes)).map(|_| ())
     }
 
     /// Returns the bytes of the lines so far, before compression.

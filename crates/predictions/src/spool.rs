@@ -82,13 +82,18 @@ impl Spool {
         &self.folder
     }
 
-    /// Appends a group of lines of one hour, and returns when it is synced. A segment that cannot be written is closed with the
-    /// groups that it has; the next group begins another one.
+    /// Returns whether lines of `hour` belong into another segment than the open one, which is closed for them.
+    pub(crate) fn is_other_hour(&self, hour: HourKey) -> bool {
+        self.open.as_ref().is_some_and(|(open, ..)| *open != hour)
+    }
+
+    /// Writes lines of one hour; they are on the disk after [`Self::sync`]. Sync and close the segment after an
+    /// error; the next lines begin another one.
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn append(&mut self, hour: HourKey, lines: &[u8], now: Instant) -> io::Result<()> {
-        if self.open.as_ref().is_some_and(|(open, ..)| *open != hour) {
+    pub(crate) fn write(&mut self, hour: HourKey, lines: &[u8], now: Instant) -> io::Result<()> {
+        if self.is_other_hour(hour) {
             self.close()?;
         }
         let (.., writer) = match &mut self.open {
@@ -106,11 +111,21 @@ impl Spool {
                 none.insert((hour, now, writer))
             }
         };
-        let written = writer.append(lines);
+        writer.write(lines)
+    }
+
+    /// Returns when what was written is on the disk, and closes a full segment. One that cannot be synced is closed with the
+    /// groups that it has.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        let Some((.., writer)) = &mut self.open else { return Ok(()) };
+        let synced = writer.sync();
         let is_full = writer.bytes() >= FULL_BYTES || writer.line_bytes() >= FULL_LINE_BYTES;
-        if is_full || written.is_err() {
+        if is_full || synced.is_err() {
             let closed = self.close();
-            return written.and(closed);
+            return synced.and(closed);
         }
         Ok(())
     }
@@ -131,11 +146,13 @@ impl Spool {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn close(&mut self) -> io::Result<()> {
-        let Some((.., writer)) = self.open.take() else { return Ok(()) };
+        let Some((.., mut writer)) = self.open.take() else { return Ok(()) };
         let path = writer.path().to_owned();
+        let synced = writer.sync();
         drop(writer);
         finish(&path)?;
-        self.count()
+        self.count()?;
+        synced
     }
 
     /// Counts the bytes of the full segments again: shipping removes them.
@@ -316,7 +333,8 @@ mod tests {
         let mut spool = Spool::open(folder.path(), "replica-1", 1 << 20).unwrap();
         for i in [0, 1, 3_600, 3_601] {
             let (hour, line) = line(i);
-            spool.append(hour, &line, now).unwrap();
+            spool.write(hour, &line, now).unwrap();
+            spool.sync().unwrap();
         }
         assert_eq!(full_segments(spool.folder()).unwrap().len(), 1, "the hour before is closed");
         let beside = Spool::open(folder.path(), "replica-2", 1 << 20).unwrap();
@@ -371,7 +389,8 @@ mod tests {
         let mut seen = Vec::new();
         for i in 0..60 {
             let (hour, line) = line(i);
-            spool.append(hour, &line, Instant::now()).unwrap();
+            spool.write(hour, &line, Instant::now()).unwrap();
+            spool.sync().unwrap();
             seen.push(spool.state());
         }
         assert_eq!((seen[0], seen[59]), (SpoolState::Free, SpoolState::Full));

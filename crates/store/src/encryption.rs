@@ -53,7 +53,10 @@ pub(super) fn check(environment: &BTreeMap<String, String>) -> Result<()> {
     if kind == Some("sse-c") {
         let is_key = |key: &str| {
             key.len() == KEY_CHARACTERS
-                && key.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
+                && key
+                    .trim_end_matches('=')
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
         };
         if !set(CUSTOMER_KEY).is_some_and(is_key) {
             return Err(refused(format!("`sse-c` needs 32 bytes in base64 in `{CUSTOMER_KEY}`")));
@@ -80,7 +83,11 @@ mod tests {
             &[][..],
             &[(KIND, "AES256")],
             &[(KIND, "aws:kms")],
-            &[(KIND, "aws:kms"), (KMS_KEY, "arn:aws:kms:eu-central-1:1:key/1"), (BUCKET_KEY, "true")],
+            &[
+                (KIND, "aws:kms"),
+                (KMS_KEY, "arn:aws:kms:eu-central-1:1:key/1"),
+                (BUCKET_KEY, "true"),
+            ],
             &[(KIND, "sse-c"), (CUSTOMER_KEY, key)],
         ] {
             checked(sound).unwrap();

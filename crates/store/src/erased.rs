@@ -85,9 +85,9 @@ impl Store {
         let at = mark.at.format("%Y-%m-%d %H:%M:%S UTC");
         let message = format!("blob `{digest}` was erased at {at} and cannot be restored");
         Ok(Some(
-            Fault::policy("BOT-5130", message)
-                .file(self.object_url(&blob_path(digest)))
-                .hint("use another version; see which ones are erased: `botops registry list MODEL`"),
+            Fault::policy("BOT-5130", message).file(self.object_url(&blob_path(digest))).hint(
+                "use another version; see which ones are erased: `botops registry list MODEL`",
+            ),
         ))
     }
 
@@ -95,8 +95,10 @@ impl Store {
     pub(super) async fn refuse_erased(&self, digest: &Digest) -> Result<()> {
         let Some(mark) = self.erased_blob(digest).await? else { return Ok(()) };
         let at = mark.at.format("%Y-%m-%d %H:%M:%S UTC");
-        let message =
-            format!("blob `{digest}` was erased at {at}, so it is not stored again in `{}`", self.url);
+        let message = format!(
+            "blob `{digest}` was erased at {at}, so it is not stored again in `{}`",
+            self.url
+        );
         Err(Fault::policy("BOT-5131", message)
             .file(self.object_url(&blob_path(digest)))
             .hint("remove the erased utterance from the data, and train and push again"))
