@@ -93,7 +93,7 @@ pub struct SweepPlan {
 
 /// The folders of a store whose references to blobs are known. Those of runs are read here, those of models and data sets
 /// come with the rule, and the others refer to no blobs.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 14] = [
     "blobs",
     "runs",
     "sweeps",
@@ -104,6 +104,10 @@ const KNOWN: [&str; 10] = [
     "deployments",
     "predictions",
     "feedback",
+    "erasures",
+    "gc",
+    "repairs",
+    "mirrors",
 ];
 /// The folders whose logs refer to blobs. The caller passes these blobs as [`SweepRule::blobs_in_use`].
 const LOGGED: [&str; 3] = ["models", "datasets", "deployments"];

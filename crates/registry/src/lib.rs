@@ -22,6 +22,7 @@ mod environments;
 mod event;
 mod former_champion;
 mod freezes;
+mod garbage;
 mod history;
 mod known_environments;
 mod known_folds;
@@ -54,6 +55,9 @@ pub use deployments::{
 pub use environments::check_environment;
 pub use former_champion::FormerChampion;
 pub use freezes::{freeze_change, unfreeze_change};
+pub use garbage::{
+    GarbageBlob, GarbageChange, GarbageEvent, GarbagePlan, GarbageRule, Swept, UnfinishedSweep,
+};
 pub use history::{Resolution, parse_time};
 pub use labels::{IntentChanges, check_labels, intent_changes};
 pub use policies::{held, policy_evidence, read_policy};

@@ -146,7 +146,9 @@ impl Registry {
         let change = Change::Policy { digest, mode: policy.mode() };
         let written = self
             .change_environment(act, |environment| Ok(is_new(environment).then(|| change.clone())));
-        Ok(written.await?.is_some())
+        let is_written = written.await?.is_some();
+        self.outlast_sweep(vec![policy.to_bytes().into()]).await?;
+        Ok(is_written)
     }
 
     /// Refuses a policy for another environment than this one.

@@ -29,7 +29,8 @@ impl Registry {
         act: &Act,
     ) -> Result<()> {
         let moved = self.forward(version, expected, passed).await?;
-        self.move_champion(&version.model, &moved, Some((version, passed)), act).await
+        self.move_champion(&version.model, &moved, Some((version, passed)), act).await?;
+        self.outlast_sweep(vec![canonical_json(passed.report()).into()]).await
     }
 
     /// Makes a former champion the champion of this environment again, if the champion is still `expected`. Needs no blob.

@@ -8,6 +8,7 @@ use botops_store::{Appended, Store};
 use std::sync::Arc;
 
 mod as_of;
+mod garbage;
 mod model_checkpoints;
 mod withdrawal;
 

@@ -9,7 +9,7 @@ use botops_digest::{Digest, canonical_json};
 use botops_evaluation::PassedGates;
 use botops_findings::{Fault, Result};
 use botops_spec as spec;
-use botops_store::{Entry, blob_path};
+use botops_store::{Entry, SWEEP_PATIENCE, blob_path};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::{
@@ -159,7 +159,7 @@ impl Registry {
             return Ok(Registration { version, is_new: false, restored });
         }
 
-        let restored = self.put_missing(blobs).await?;
+        let restored = self.put_missing(blobs.clone()).await?;
         let is_new = AtomicBool::new(false);
         self.commit(&model, |state| {
             let event = || act.event(Action::Registered { manifest: digest });
@@ -168,6 +168,7 @@ impl Registry {
             Ok(absent.then(event))
         })
         .await?;
+        self.outlast_sweep(blobs).await?;
         let known = self.known(&model).await?;
         let version = self.load_manifest(&model, &known, &digest).await?;
         let is_new = is_new.into_inner();
@@ -209,6 +210,12 @@ impl Registry {
             }
         }
         Ok(())
+    }
+
+    /// Waits until no sweep removes blobs, then stores those of `blobs` again that one removed before an entry named them.
+    pub(super) async fn outlast_sweep(&self, blobs: Vec<Bytes>) -> Result<()> {
+        self.store.outlast_sweeps(SWEEP_PATIENCE).await?;
+        self.put_missing(blobs).await.map(drop)
     }
 
     /// Stores each blob that is missing. Returns how many were.
