@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 /// The changes that this botops knows.
-const ACTIONS: [&str; 7] = [
+const ACTIONS: [&str; 8] = [
     "registered",
     "alias_moved",
     "alias_removed",
@@ -14,6 +14,7 @@ const ACTIONS: [&str; 7] = [
     "unyanked",
     "deprecated",
     "undeprecated",
+    "erased",
 ];
 
 /// An entry of any version of botops.
@@ -65,6 +66,7 @@ mod tests {
             Action::Unyanked { manifest },
             Action::Deprecated { manifest },
             Action::Undeprecated { manifest },
+            Action::Erased { manifest, files: vec!["a".to_owned()], erasure: "e".to_owned() },
         ] {
             assert_eq!(event(serde_json::json!(action)).unwrap().action, action);
         }
@@ -72,8 +74,8 @@ mod tests {
 
     #[test]
     fn an_unknown_change_is_newer_and_a_broken_one_is_not() {
-        let problem = event(serde_json::json!({"action": "erased"})).unwrap_err().to_string();
-        assert!(problem.contains(&newer_payload("erased")), "{problem}");
+        let problem = event(serde_json::json!({"action": "moved_away"})).unwrap_err().to_string();
+        assert!(problem.contains(&newer_payload("moved_away")), "{problem}");
         let problem = event(serde_json::json!({"action": "yanked"})).unwrap_err().to_string();
         assert!(problem.contains("manifest") && !problem.contains("newer"), "{problem}");
     }

@@ -99,6 +99,7 @@ mod tests {
             aliases: Vec::new(),
             yanked: None,
             deprecated: None,
+            erased: None,
             manifest: Manifest {
                 schema: "botops.model/1".to_owned(),
                 model: "support".to_owned(),

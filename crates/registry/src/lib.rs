@@ -19,6 +19,7 @@ mod author;
 mod champions;
 mod deployments;
 mod environments;
+mod erasure;
 mod event;
 mod former_champion;
 mod freezes;
@@ -53,6 +54,7 @@ pub use deployments::{
     PolicyRecord, Reign, RequestMark, RolloutStep, deployment_log, log_path,
 };
 pub use environments::check_environment;
+pub use erasure::{AffectedVersion, ErasurePlan, Needles, blobs_holding};
 pub use former_champion::FormerChampion;
 pub use freezes::{freeze_change, unfreeze_change};
 pub use garbage::{
@@ -66,7 +68,7 @@ pub use references::References;
 pub use registry::Registry;
 pub use start_forecast::StartForecast;
 pub use withdrawal::Withdrawal;
-pub use withdrawn::Withdrawn;
+pub use withdrawn::{ErasedVersion, Withdrawn};
 
 use botops_access::{Identity, IdentityKind};
 use botops_digest::Digest;
@@ -195,6 +197,15 @@ pub enum Action {
         /// Digest of its manifest.
         manifest: Digest,
     },
+    /// Files of a version were erased. It cannot be taken back.
+    Erased {
+        /// Digest of its manifest.
+        manifest: Digest,
+        /// The files.
+        files: Vec<String>,
+        /// The erasure in the log of erasures.
+        erasure: String,
+    },
 }
 
 /// A registered version.
@@ -219,6 +230,9 @@ pub struct Version {
     /// Who deprecated it, and why; `None` if it is not deprecated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<Withdrawn>,
+    /// The files that were erased, and by whom; `None` if all are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<ErasedVersion>,
     /// The manifest.
     pub manifest: Manifest,
 }
@@ -272,7 +286,7 @@ impl Act {
 }
 
 /// The result of [`Registry::verify`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Verification {
     /// Log entries checked.
     pub entries: u64,
@@ -280,6 +294,9 @@ pub struct Verification {
     pub blobs: u64,
     /// The problems.
     pub problems: Vec<botops_findings::Finding>,
+    /// The files that were erased on purpose, for information.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<botops_findings::Finding>,
 }
 
 #[cfg(test)]

@@ -40,7 +40,8 @@ impl Registry {
                     | Action::Yanked { .. }
                     | Action::Unyanked { .. }
                     | Action::Deprecated { .. }
-                    | Action::Undeprecated { .. } => {}
+                    | Action::Undeprecated { .. }
+                    | Action::Erased { .. } => {}
                 }
             }
             for version in self.versions(&model).await? {

@@ -2,14 +2,14 @@
 
 use super::{
     Action, CHAMPION, Event,
-    withdrawn::{Marks, Withdrawn},
+    withdrawn::{ErasedVersion, Marks, Withdrawn},
 };
 use botops_digest::Digest;
 use botops_findings::Fault;
 use botops_store::{Entry, Fold};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most attempts at a change while others write to the log. Each failed attempt means that another writer succeeded.
 pub(super) const MAX_CONFLICTS: u32 = 100;
@@ -111,6 +111,17 @@ impl State {
             Action::Unyanked { manifest } => self.mark(manifest).yanked = None,
             Action::Deprecated { manifest } => self.mark(manifest).deprecated = withdrawn(),
             Action::Undeprecated { manifest } => self.mark(manifest).deprecated = None,
+            Action::Erased { manifest, files, erasure } => {
+                let (at, actor, reason) = (event.at, event.actor.clone(), event.reason.clone());
+                let erased = self.mark(manifest).erased.get_or_insert_with(|| ErasedVersion {
+                    at,
+                    actor,
+                    reason,
+                    erasure: erasure.clone(),
+                    files: BTreeSet::new(),
+                });
+                erased.files.extend(files.iter().cloned());
+            }
         }
     }
 

@@ -20,6 +20,17 @@ const CONCURRENT_BLOBS: usize = 4;
 /// The folders that hold no other logs: those of models and deployments are checked with their rules, the others have none.
 const NO_LOGS: [&str; 5] = ["models", "deployments", "blobs", "probes", "sweeps"];
 
+impl Verification {
+    /// Moves the findings about files that were erased on purpose from the problems to [`Self::erased`].
+    pub fn separate_erased(&mut self) {
+        let (erased, problems): (Vec<Finding>, Vec<Finding>) =
+            std::mem::take(&mut self.problems).into_iter().partition(|it| it.code == "BOT-5130");
+        self.problems = problems;
+        let information = |finding: Finding| Finding { severity: Severity::Info, ..finding };
+        self.erased.extend(erased.into_iter().map(information));
+    }
+}
+
 impl Registry {
     /// Checks every log, and every blob that the models name; with `model`, only those of that model and the logs that are
     /// not about models.
@@ -45,7 +56,7 @@ impl Registry {
             }
             None => self.models().await?,
         };
-        let mut verification = Verification { entries: 0, blobs: 0, problems: Vec::new() };
+        let mut verification = Verification::default();
         let mut seen = BTreeSet::new();
         let mut verified = BTreeMap::new();
         for model in models {
@@ -57,7 +68,24 @@ impl Registry {
         verification.problems.extend(checked.problems);
         self.verify_other_logs(&mut verification).await?;
         verification.blobs = seen.len() as u64;
+        self.verify_erased(&mut verification).await?;
+        verification.separate_erased();
         Ok(verification)
+    }
+
+    /// Reports every blob that is marked as erased and still stored: its erasure was interrupted.
+    async fn verify_erased(&self, verification: &mut Verification) -> Result<()> {
+        for digest in self.store.erased_blobs().await? {
+            if !self.store.has_blob(&digest).await? {
+                continue;
+            }
+            let message = format!("blob `{digest}` is marked as erased, but it is still stored");
+            let fault = Fault::data("BOT-5133", message)
+                .file(self.store.object_url(&blob_path(&digest)))
+                .hint("remove it: `botops registry gc --apply`");
+            verification.problems.push(fault.as_finding());
+        }
+        Ok(())
     }
 
     /// Checks the numbers, the digests and the links of every log of another kind, such as those of data sets.
@@ -178,7 +206,8 @@ impl Registry {
                 Action::Yanked { manifest }
                 | Action::Unyanked { manifest }
                 | Action::Deprecated { manifest }
-                | Action::Undeprecated { manifest } => {
+                | Action::Undeprecated { manifest }
+                | Action::Erased { manifest, .. } => {
                     if state.number(manifest).is_none() {
                         report("is about a version that was not registered".to_owned());
                     }

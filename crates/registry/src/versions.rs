@@ -367,6 +367,7 @@ impl Registry {
             aliases: known.aliases(&digest),
             yanked: marks.yanked,
             deprecated: marks.deprecated,
+            erased: marks.erased,
             manifest: parse(&bytes, model, &digest, &place)?,
         })
     }
@@ -481,10 +482,11 @@ pub(super) fn select(
         Selector::Latest if newest == 0 => Err(absent(format!("`{model}` has no version"))),
         Selector::Latest => {
             let is_sound = |number: &u64| {
-                state.yanked(&state.versions[*number as usize - 1].manifest).is_none()
+                let manifest = &state.versions[*number as usize - 1].manifest;
+                state.yanked(manifest).is_none() && state.unusable(manifest).is_none()
             };
             (1..=newest).rev().find(is_sound).ok_or_else(|| {
-                Fault::policy("BOT-5022", format!("every version of `{model}` is yanked"))
+                Fault::policy("BOT-5022", format!("every version of `{model}` is yanked or erased"))
                     .hint(format!("push a sound one: `botops push FILE --name {model}`"))
                     .hint(format!("or name one by its number: `{model}@{newest}`"))
             })

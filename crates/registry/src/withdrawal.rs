@@ -3,7 +3,7 @@
 use super::{
     Act, Action, Registry, Version,
     state::State,
-    withdrawn::{Marks, Withdrawn},
+    withdrawn::{ErasedVersion, Marks, Withdrawn},
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Finding, Result, Severity};
@@ -61,7 +61,8 @@ impl Version {
         }
     }
 
-    /// Returns a warning for each withdrawal that is in force: `BOT-5024` yanked, `BOT-5025` deprecated.
+    /// Returns a warning for each withdrawal that is in force: `BOT-5024` yanked, `BOT-5025` deprecated; and `BOT-5132` if
+    /// files were erased.
     #[must_use]
     pub fn warnings(&self) -> Vec<Finding> {
         let name = self.reference();
@@ -80,7 +81,12 @@ impl Version {
             );
             warning("BOT-5025", "deprecated", withdrawn, &hint)
         });
-        yanked.into_iter().chain(deprecated).collect()
+        let erased = self.erased.as_ref().map(|erased| {
+            let message = format!("files of {name} were erased: {}", erased_words(erased));
+            let hint = format!("see the other versions: `botops registry list {}`", self.model);
+            Finding::new("BOT-5132", Severity::Warning, message, hint)
+        });
+        yanked.into_iter().chain(deprecated).chain(erased).collect()
     }
 }
 
@@ -90,17 +96,43 @@ fn words(withdrawn: &Withdrawn) -> String {
     format!("{reason} (`{actor}`, {})", at.format("%Y-%m-%d %H:%M:%S UTC"))
 }
 
+/// Returns the files, the reason, the author and the time in words.
+fn erased_words(erased: &ErasedVersion) -> String {
+    let ErasedVersion { at, actor, reason, files, .. } = erased;
+    let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
+    format!("{}, {reason} (`{actor}`, {})", files.join(", "), at.format("%Y-%m-%d %H:%M:%S UTC"))
+}
+
 impl State {
     /// Returns the yank of the version with this manifest, if it is in force.
     pub(super) fn yanked(&self, manifest: &Digest) -> Option<&Withdrawn> {
         self.marks.get(manifest)?.yanked.as_ref()
     }
 
-    /// Refuses a yanked version. `deed` is what is not done, such as `promoted`.
+    /// Refuses a version whose model or gate report was erased.
     ///
     /// # Errors
-    /// `BOT-5022` (exit 6).
+    /// `BOT-5132` (exit 6).
+    fn refuse_erased(&self, model: &str, manifest: &Digest, deed: &str) -> Result<()> {
+        let Some(erased) = self.unusable(manifest) else { return Ok(()) };
+        let name = self.name(model, manifest);
+        let message = format!("{name} was erased, so it is not {deed}: {}", erased_words(erased));
+        Err(Fault::policy("BOT-5132", message)
+            .hint(format!("choose another version: `botops registry list {model}`"))
+            .hint("it cannot be restored: train without the erased utterance, and push"))
+    }
+
+    /// Returns the erasure of the version with this manifest, if its model or its gate report was erased.
+    pub(super) fn unusable(&self, manifest: &Digest) -> Option<&ErasedVersion> {
+        self.marks.get(manifest)?.erased.as_ref().filter(|erased| erased.is_unusable())
+    }
+
+    /// Refuses a yanked version, and an erased one. `deed` is what is not done, such as `promoted`.
+    ///
+    /// # Errors
+    /// `BOT-5022`, `BOT-5132` (exit 6).
     pub(super) fn refuse_yanked(&self, model: &str, manifest: &Digest, deed: &str) -> Result<()> {
+        self.refuse_erased(model, manifest, deed)?;
         let Some(yanked) = self.yanked(manifest) else { return Ok(()) };
         let name = self.name(model, manifest);
         let message = format!("{name} is yanked, so it is not {deed}: {}", words(yanked));

@@ -24,6 +24,7 @@ mod manifest;
 mod pulling;
 mod reading;
 mod reference;
+mod searching;
 mod taking;
 mod verification;
 

@@ -17,7 +17,7 @@ impl Snapshots {
     /// Returns the bytes of a file of `snapshot`, verified.
     ///
     /// # Errors
-    /// `BOT-5004` a pack is missing (exit 1), `BOT-5005` damaged (exit 3), `BOT-5003`.
+    /// `BOT-5004` a pack is missing (exit 1), `BOT-5005` damaged (exit 3), `BOT-5130` erased (exit 6), `BOT-5003`.
     pub async fn bytes(&self, snapshot: &Snapshot, file: &SnapshotFile) -> Result<Vec<u8>> {
         // The size is what the manifest says; the bytes are verified as they come.
         let mut bytes = Vec::with_capacity(file.size_bytes.min(REQUEST) as usize);
@@ -52,6 +52,9 @@ impl Snapshots {
         let owner =
             || format!("`{}` of `{}`", text::display(&file.path, 120), snapshot.reference());
         let Some(stored) = stored else {
+            if let Some(fault) = self.store.erased_fault(&pack.digest).await? {
+                return Err(fault);
+            }
             let message =
                 format!("blob `{}`, which holds a part of {}, is missing", pack.digest, owner());
             return Err(Fault::internal("BOT-5004", message)

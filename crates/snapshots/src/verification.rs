@@ -38,6 +38,9 @@ pub struct SnapshotVerification {
     pub damaged: Vec<String>,
     /// All problems.
     pub problems: Vec<Finding>,
+    /// The packs that were erased on purpose, for information.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<Finding>,
 }
 
 /// The chunks of one pack that snapshots use.
@@ -143,7 +146,10 @@ impl Snapshots {
                 .iter()
                 .map(|(name, number)| format!("{name}@{number}"))
                 .collect();
-            damaged.extend(pack_use.snapshots.iter().map(|(name, n)| ((*name).to_owned(), *n)));
+            let is_erased = code == "BOT-5130";
+            if !is_erased {
+                damaged.extend(pack_use.snapshots.iter().map(|(name, n)| ((*name).to_owned(), *n)));
+            }
             let files: Vec<String> =
                 files.into_iter().map(|file| text::display(&file, 120)).collect();
             let snapshots = name_some(&snapshots);
@@ -157,10 +163,15 @@ impl Snapshots {
             };
             let help = "restore the object from a backup; or delete it, and take the snapshot again from its files under another name";
             let file = Some(self.store.object_url(&blob_path(&digest)));
-            verification.problems.push(
-                Finding::new(code, Severity::Error, message, help)
-                    .at(Place { file, ..Place::default() }),
-            );
+            let place = Place { file, ..Place::default() };
+            if is_erased {
+                let help = "take a new snapshot of the files without the utterance";
+                let finding = Finding::new(code, Severity::Info, message, help);
+                verification.erased.push(finding.at(place));
+            } else {
+                let finding = Finding::new(code, Severity::Error, message, help);
+                verification.problems.push(finding.at(place));
+            }
         }
         verification.damaged =
             damaged.into_iter().map(|(name, number)| format!("{name}@{number}")).collect();
@@ -175,6 +186,11 @@ impl Snapshots {
             .collect();
         let bytes = match Fault::unless_unreachable(self.store.read(&blob_path(digest)).await)? {
             Ok(Some(bytes)) => bytes,
+            Ok(None) if self.store.erased_blob(digest).await?.is_some() => {
+                let message = "was erased on purpose".to_owned();
+                let damage = Damage { code: "BOT-5130", message, files: all };
+                return Ok(PackCheck { chunks: 0, stored_bytes: 0, damage: Some(damage) });
+            }
             Ok(None) => {
                 let damage =
                     Damage { code: "BOT-5004", message: "is missing".to_owned(), files: all };

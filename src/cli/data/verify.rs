@@ -34,10 +34,15 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             n => tables::counted(n as u64, "problem", "problems"),
         }
     ));
+    if !verification.erased.is_empty() {
+        let n = tables::counted(verification.erased.len() as u64, "blob", "blobs");
+        text.push_str(&format!("erased on purpose, and not missing: {n}\n"));
+    }
     let exit = if problems == 0 { Exit::Done } else { Exit::Gate };
     let mut outcome = Outcome::done(&verification, text).exit(exit);
     if let Some(problem) = verification.problems.first() {
         outcome = outcome.next(shell_line(["botops", "explain", &problem.code]));
     }
-    Ok(outcome.findings(verification.problems))
+    let findings = verification.problems.into_iter().chain(verification.erased);
+    Ok(outcome.findings(findings.collect()))
 }

@@ -32,10 +32,11 @@ pub(super) fn versions(versions: &[Version]) -> String {
     tables::table(&header, rows, &[3])
 }
 
-/// Returns the withdrawals of a version: `yanked, deprecated`, or an empty text.
+/// Returns the state of a version: `yanked, deprecated, erased`, or an empty text.
 fn state(version: &Version) -> String {
     let of = |kind: Withdrawal| version.withdrawn(kind).map(|_| kind.name());
     let words = [Withdrawal::Yanked, Withdrawal::Deprecated].into_iter().filter_map(of);
+    let words = words.chain(version.erased.as_ref().map(|_| "erased"));
     words.collect::<Vec<_>>().join(", ")
 }
 
@@ -149,6 +150,11 @@ fn action(action: &Action, numbers: &BTreeMap<Digest, u64>) -> String {
         Action::Deprecated { manifest } => format!("deprecated {}", version(manifest)),
         Action::Undeprecated { manifest } => {
             format!("took back the deprecation of {}", version(manifest))
+        }
+        Action::Erased { manifest, files, .. } => {
+            let files: Vec<String> =
+                files.iter().map(|file| botops_text::display(file, 60)).collect();
+            format!("erased {} of {}", files.join(", "), version(manifest))
         }
     }
 }

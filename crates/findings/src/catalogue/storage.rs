@@ -17,6 +17,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The file that is to be stored has the same bytes as one that `botops registry forget` erased, so it holds the erased utterance. It is refused, also in a repair, in a mirror and in a push. Remove the utterance from the data, then train and push again.",
     },
     Entry {
+        code: "BOT-5132",
+        kind: Some(FaultKind::Policy),
+        title: "files of a version were erased",
+        explanation: "`botops registry forget` erased files of the version. Without its model or its gate report, it is not promoted, gets no traffic, and `latest` passes it over. If only other files were erased, such as an evaluation, it can still be served. The log of the model says who erased them, when and why. Nothing takes it back: train without the erased utterance, and push.",
+    },
+    Entry {
+        code: "BOT-5133",
+        kind: Some(FaultKind::Gate),
+        title: "an erased blob is still stored",
+        explanation: "`botops registry forget` marked the blob as erased and was interrupted before it removed it. Run it again, or remove the blob with `botops registry gc --apply`, which needs no grace period for it.",
+    },
+    Entry {
         code: "BOT-5135",
         kind: Some(FaultKind::Policy),
         title: "the store holds an unknown folder",
@@ -45,5 +57,29 @@ pub(super) const ENTRIES: &[Entry] = &[
         kind: Some(FaultKind::Usage),
         title: "contradicting settings of encryption at rest",
         explanation: "`AWS_SERVER_SIDE_ENCRYPTION` is `AES256` (SSE-S3), `aws:kms` or `aws:kms:dsse` (SSE-KMS, with the key in `AWS_SSE_KMS_KEY_ID`, or else the key of the bucket), or `sse-c` (with the key in `AWS_SSE_CUSTOMER_KEY_BASE64`). Another value, a missing key, or a key that the kind does not use is refused, because objects would be stored in another way than you believe.",
+    },
+    Entry {
+        code: "BOT-5140",
+        kind: Some(FaultKind::Usage),
+        title: "an utterance cannot be searched for",
+        explanation: "`botops registry forget --utterances FILE` reads one utterance a line. There is none, or one has fewer than 8 letters and digits, so that it would be found inside of many others, or more than 16 KiB. The message names the line, and never the utterance. `--force` searches for short ones.",
+    },
+    Entry {
+        code: "BOT-5141",
+        kind: Some(FaultKind::Policy),
+        title: "a manifest holds the utterance",
+        explanation: "The manifest of a version holds the utterance that is to be erased: as the name of an intent, a param or the name of its creator. Logs name manifests, so that they are not erased. Nothing was erased. Look at the version with `botops registry show`, and search for a longer utterance.",
+    },
+    Entry {
+        code: "BOT-5142",
+        kind: Some(FaultKind::Policy),
+        title: "another version has the same file",
+        explanation: "A version that is to be erased has a file in common with another one, which would lose it as well. Nothing was erased. Name the other versions, too, if they are to be erased.",
+    },
+    Entry {
+        code: "BOT-5143",
+        kind: Some(FaultKind::Policy),
+        title: "a champion would be erased",
+        explanation: "The model or the gate report of a champion holds the utterance. Servers that run keep the model in memory, but one that starts later finds none. Nothing was erased. Train without the utterance and promote that version, then erase; or erase at once with `--force`.",
     },
 ];

@@ -88,6 +88,7 @@ fn version(name: &str) -> Version {
         manifest,
         yanked: None,
         deprecated: None,
+        erased: None,
     }
 }
 
