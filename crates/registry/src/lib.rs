@@ -28,6 +28,7 @@ mod history;
 mod known_environments;
 mod known_folds;
 mod labels;
+mod mirror;
 mod model_log;
 mod move_rules;
 mod open_rollout;
@@ -62,6 +63,7 @@ pub use garbage::{
 };
 pub use history::{Resolution, parse_time};
 pub use labels::{IntentChanges, check_labels, intent_changes};
+pub use mirror::{MirrorConflict, Mirrored};
 pub use policies::{held, policy_evidence, read_policy};
 pub use reference::{Reference, Selector};
 pub use references::References;

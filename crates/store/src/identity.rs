@@ -56,6 +56,14 @@ impl Store {
         self.check_known(guard, known).await
     }
 
+    /// Returns the stored identity of the store, the same wherever it is opened; `None` before its first write.
+    ///
+    /// # Errors
+    /// Those of [`Self::identify`] about the proof.
+    pub async fn identity(&self) -> Result<Option<String>> {
+        self.stored_identity().await
+    }
+
     /// Checks that the store is there, if this process knows its identity.
     ///
     /// Called where an object is missing: without its folder, a store has none.

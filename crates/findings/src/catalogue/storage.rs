@@ -82,4 +82,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a champion would be erased",
         explanation: "The model or the gate report of a champion holds the utterance. Servers that run keep the model in memory, but one that starts later finds none. Nothing was erased. Train without the utterance and promote that version, then erase; or erase at once with `--force`.",
     },
+    Entry {
+        code: "BOT-5144",
+        kind: Some(FaultKind::Usage),
+        title: "a store cannot be mirrored into itself",
+        explanation: "Both locations are the same store, or one is a copy of the files of the other, made by another program, with the identity of the first. Nothing was written. In a copy, remove the folder `probes`: the next write makes a new identity.",
+    },
 ];
