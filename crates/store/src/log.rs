@@ -420,6 +420,13 @@ impl From<serde_json::Error> for Unreadable {
     }
 }
 
+/// Reads an entry of any payload without a log, for a repair: `None` if its bytes were altered, its number is not `seq`, or
+/// its format is another one; else the digest of the entry before it, which it names.
+#[must_use]
+pub fn intact_entry(bytes: &[u8], seq: u64) -> Option<Option<Digest>> {
+    decode::<serde_json::Value>(bytes, seq).ok().map(|entry| entry.previous)
+}
+
 fn decode<T: DeserializeOwned>(bytes: &[u8], seq: u64) -> Result<Entry<T>, Unreadable> {
     #[derive(Deserialize)]
     struct Head {

@@ -88,4 +88,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a store cannot be mirrored into itself",
         explanation: "Both locations are the same store, or one is a copy of the files of the other, made by another program, with the identity of the first. Nothing was written. In a copy, remove the folder `probes`: the next write makes a new identity.",
     },
+    Entry {
+        code: "BOT-5145",
+        kind: Some(FaultKind::Internal),
+        title: "a file cannot be read",
+        explanation: "A file that was named for the upkeep of a store, such as a list of utterances or a pulled model, does not exist or cannot be read. Nothing was changed.",
+    },
 ];
