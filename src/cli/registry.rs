@@ -1,12 +1,16 @@
 //! `botops registry`.
 
 mod diff;
+mod erasure;
+mod gc;
+mod mirror;
 mod numbering;
 mod resolution;
 pub(super) mod text;
+mod verification;
 mod withdrawal;
 
-use super::{Exit, Outcome};
+use super::Outcome;
 use crate::cli::{
     arguments::out_path::OutPath,
     arguments::output_args::{ForceArg, ReasonArg},
@@ -61,10 +65,13 @@ enum Verb {
     /// Download a file of a version, verified
     Pull(PullArgs),
     /// Verify the logs and every file that they name
-    Verify {
-        /// Model; without one, all are checked
-        model: Option<String>,
-    },
+    Verify(verification::Args),
+    /// Plan the removal of blobs that nothing names, or carry a plan out
+    Gc(gc::Args),
+    /// Copy a store into another one, as far as it is not there
+    Mirror(mirror::Args),
+    /// Erase the blobs that hold an utterance, or the files of versions
+    Forget(erasure::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -191,7 +198,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Deprecate(args) => withdrawal::run(args, context, Withdrawal::Deprecated),
         Verb::Alias(args) => alias(context, &registry, args),
         Verb::Pull(args) => pull(context, &registry, args),
-        Verb::Verify { model } => verify(context, &registry, model.as_deref()),
+        Verb::Verify(args) => verification::run(args, context),
+        Verb::Gc(args) => gc::run(args, context),
+        Verb::Mirror(args) => mirror::run(args, context),
+        Verb::Forget(args) => erasure::run(args, context),
     }
 }
 
@@ -407,31 +417,4 @@ fn default_out(version: &Version, file: &str) -> PathBuf {
             PathBuf::from(format!("{stem}-{name}"))
         }
     }
-}
-
-fn verify(context: &Context, registry: &Registry, model: Option<&str>) -> Result<Outcome> {
-    let verification = context.wait(async {
-        let mut verification = registry.verify(model).await?;
-        verification.problems.extend(botops_serving::verify_deployments(registry).await?);
-        Ok::<_, Fault>(verification)
-    })??;
-    let problems = verification.problems.len();
-    let mut text = tables::findings(&verification.problems, 20);
-    text.push_str(&format!(
-        "{}: {} log entries and {} blobs checked in {}, {}\n",
-        if problems == 0 { "verified" } else { "failed" },
-        tables::count(verification.entries),
-        tables::count(verification.blobs),
-        registry.store().url(),
-        match problems {
-            0 => "no problems".to_owned(),
-            n => tables::counted(n as u64, "problem", "problems"),
-        }
-    ));
-    let exit = if problems == 0 { Exit::Done } else { Exit::Gate };
-    let mut outcome = Outcome::done(&verification, text).exit(exit);
-    if let Some(problem) = verification.problems.first() {
-        outcome = outcome.next(shell_line(["botops", "explain", &problem.code]));
-    }
-    Ok(outcome.findings(verification.problems))
 }

@@ -94,4 +94,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a file cannot be read",
         explanation: "A file that was named for the upkeep of a store, such as a list of utterances or a pulled model, does not exist or cannot be read. Nothing was changed.",
     },
+    Entry {
+        code: "BOT-5146",
+        kind: Some(FaultKind::Conflict),
+        title: "a mirror differs from its store",
+        explanation: "An object of the copy has other bytes than that of the store, or a log of the copy has other or more entries. A mirror never overwrites: the object stays as it is, and everything that does not depend on it was copied. Somebody writes to the copy, or copied another store into it. Find out who does, then mirror into an empty store.",
+    },
 ];
