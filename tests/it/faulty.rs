@@ -116,7 +116,13 @@ impl ObjectStore for Faulty {
         &self,
         paths: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
+        match self.next() {
+            Verdict::Work => self.inner.delete_stream(paths),
+            Verdict::FailBefore => stream::once(async { Err(Self::fault()) }).boxed(),
+            Verdict::FailAfter => {
+                self.inner.delete_stream(paths).map(|_| Err(Self::fault())).boxed()
+            }
+        }
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

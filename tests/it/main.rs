@@ -67,6 +67,8 @@ mod runs;
 mod secrets;
 mod servers;
 mod serving;
+mod storage;
+mod storage_verbs;
 mod store;
 mod support;
 mod switched;

@@ -19,7 +19,7 @@ const fn writer(output: &'static str, line: &'static str) -> Writer {
     Writer { output, line, is_run: true }
 }
 
-const WRITERS: [Writer; 33] = [
+const WRITERS: [Writer; 34] = [
     writer("validate --quarantine", "validate broken.csv --quarantine OUT"),
     writer("validate --baseline", "validate broken.csv --baseline OUT --write-baseline"),
     writer("validate --html", "validate broken.csv --html OUT"),
@@ -54,6 +54,7 @@ const WRITERS: [Writer; 33] = [
     writer("data merge --refused", "data merge data.csv labelled.csv --out new.csv --refused OUT"),
     writer("runs reproduce --out", "runs reproduce latest --out OUT"),
     writer("registry pull --out", "registry pull bot@1 --out OUT"),
+    writer("registry gc --plan", "registry gc --plan OUT"),
     writer("conversations export --out", "conversations export c1 --out OUT"),
     writer("predictions export --out", "predictions export --out OUT"),
 ];

@@ -147,6 +147,11 @@ fn every_command_for_operators_runs_and_prints_what_it_shows() {
     }
 }
 
+#[test]
+fn every_command_of_the_page_about_stores_runs() {
+    check_page("docs/operations/storage.md");
+}
+
 const SAMPLE: &str = r#"
 # sample
 
