@@ -11,6 +11,7 @@ mod browser;
 mod chat;
 mod chat_page;
 mod codes;
+mod compose;
 mod confidence;
 mod conversations;
 mod data_labels;
