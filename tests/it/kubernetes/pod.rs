@@ -143,27 +143,28 @@ impl Pod {
         command
     }
 
-    /// Returns the files in volumes that a container may write to, by their paths in the container.
-    pub(super) fn written(&self) -> Vec<String> {
+    /// Returns the files in volumes that a container may write to: the volume, and the path in the container.
+    pub(super) fn written(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         for (target, source, is_read_only) in &self.mounts {
             if !is_read_only {
-                files(source, target, &mut found);
+                let volume = source.file_name().unwrap().to_str().unwrap();
+                files(volume, source, target, &mut found);
             }
         }
         // Files that are mounted into a volume leave an empty one in it.
-        found.retain(|file| !self.mounts.iter().any(|(target, _, _)| target == file));
+        found.retain(|(_, file)| !self.mounts.iter().any(|(target, _, _)| target == file));
         found
     }
 }
 
-fn files(folder: &Path, shown: &str, found: &mut Vec<String>) {
+fn files(volume: &str, folder: &Path, shown: &str, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let shown = format!("{shown}/{}", entry.file_name().to_str().unwrap());
         match entry.file_type().unwrap().is_dir() {
-            true => files(&entry.path(), &shown, found),
-            false => found.push(shown),
+            true => files(volume, &entry.path(), &shown, found),
+            false => found.push((volume.to_owned(), shown)),
         }
     }
 }
