@@ -9,7 +9,7 @@ use crate::cli::{
 use botops_digest::canonical_json;
 use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
-use botops_registry::{GarbagePlan, GarbageRule, Registry, Swept, UnfinishedSweep};
+use botops_registry::{GarbageBlob, GarbagePlan, GarbageRule, Registry, Swept, UnfinishedSweep};
 use botops_text::shell_line;
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
@@ -101,8 +101,21 @@ async fn planned(args: &Args, registry: &Registry) -> Result<(GarbagePlan, Vec<U
                 .file(file)
                 .hint("write a plan: `botops registry gc --plan FILE`")
         })?;
-        let plan = GarbagePlan::from_bytes(&bytes, file)?;
+        let mut plan = GarbagePlan::from_bytes(&bytes, file)?;
         registry.check_garbage_plan(&plan)?;
+        if args.dry_run {
+            // Whatever is named or was written since the plan was made would be kept.
+            let rule =
+                GarbageRule { grace: TimeDelta::seconds(plan.grace_seconds), clock: Utc::now() };
+            let now = registry.plan_garbage(rule, &plan.id).await?;
+            let is_free = |blob: &GarbageBlob| {
+                now.blobs
+                    .iter()
+                    .any(|it| it.digest == blob.digest && it.written_at <= blob.written_at)
+            };
+            plan.blobs.retain(is_free);
+            plan.bytes = plan.blobs.iter().map(|blob| blob.size_bytes).sum();
+        }
         return Ok((plan, unfinished));
     }
     let grace = TimeDelta::from_std(args.grace).map_err(|error| {
