@@ -91,8 +91,8 @@ async fn filled(seed: u64) -> (Store, Registry, BTreeSet<Digest>) {
             }
             4 => {
                 let entry = json!({"change": {"evidence": a, "plan": {"deep": [b]}}});
-                let path = ["deployments/production/log", "deployments/staging/log"]
-                    [draw.below(2) as usize];
+                let path =
+                    ["deployments/edge/log", "deployments/staging/log"][draw.below(2) as usize];
                 append(&store, path, entry).await;
                 named.extend([a, b]);
             }
