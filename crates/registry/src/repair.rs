@@ -75,7 +75,8 @@ impl Registry {
             .collect();
         let mut done = Vec::new();
         for object in objects {
-            let path = Stored { path: object.to_owned(), size_bytes: 0, written_at: Utc::now() };
+            let written_at = DateTime::UNIX_EPOCH;
+            let path = Stored { path: object.to_owned(), size_bytes: 0, written_at };
             if let Some(digest) = path.blob() {
                 done.extend(self.repair_blob(object, &digest, sources, dry_run).await?);
             } else if object.contains("/checkpoints/") {
@@ -172,15 +173,13 @@ impl Registry {
             }
             let mut repaired = None;
             for source in &sources.stores {
-                match source.read(&path(seq)).await? {
-                    Some(bytes) if fits(&bytes) => {
-                        let aside =
-                            self.replace(&path(seq), stored.clone(), bytes, dry_run).await?;
-                        let from = Some(source.url().to_owned());
-                        repaired = Some(Repaired { object: path(seq), from, aside });
-                        break;
-                    }
-                    _ => {}
+                if let Some(bytes) = source.read(&path(seq)).await?
+                    && fits(&bytes)
+                {
+                    let aside = self.replace(&path(seq), stored.clone(), bytes, dry_run).await?;
+                    let from = Some(source.url().to_owned());
+                    repaired = Some(Repaired { object: path(seq), from, aside });
+                    break;
                 }
             }
             let Some(repaired) = repaired else { break };
@@ -224,10 +223,9 @@ impl Registry {
 /// Returns bytes with this digest, and where they are from.
 async fn found(digest: &Digest, sources: &RepairSources) -> Result<Option<(Bytes, String)>> {
     for store in &sources.stores {
-        match Fault::unless_unreachable(store.blob(digest).await)? {
-            Ok(bytes) => return Ok(Some((bytes, store.url().to_owned()))),
-            // It is missing or damaged there, too, or was erased there.
-            Err(_) => {}
+        // It may be missing or damaged there, too, or erased.
+        if let Ok(bytes) = Fault::unless_unreachable(store.blob(digest).await)? {
+            return Ok(Some((bytes, store.url().to_owned())));
         }
     }
     let Some(file) = sources.files.get(digest) else { return Ok(None) };

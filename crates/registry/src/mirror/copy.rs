@@ -1,6 +1,6 @@
 //! The copy of a store.
 
-use super::difference::{Difference, copied, difference};
+use super::difference::{Difference, MirrorConflict, copied, difference};
 use crate::{Act, state::MAX_CONFLICTS};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -33,15 +33,6 @@ pub struct Mirrored {
     pub blobs_there: u64,
     /// The objects that differ. They stay as they are in the copy.
     pub conflicts: Vec<MirrorConflict>,
-}
-
-/// An object that differs between a store and its copy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MirrorConflict {
-    /// The object or the log.
-    pub object: String,
-    /// The difference, in words.
-    pub problem: String,
 }
 
 /// An entry of the log of copies.

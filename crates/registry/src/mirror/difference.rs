@@ -1,9 +1,9 @@
 //! The difference between a store and its copy.
 
-use super::copy::MirrorConflict;
 use botops_findings::{Fault, Result};
 use botops_store::{Store, Stored};
 use futures::{StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The folders that are copied, in this order: what an object names is in a folder before it.
@@ -13,6 +13,15 @@ const FOLDERS: [&str; 8] =
 const TRANSIENT: [&str; 2] = ["/observations/", "/used/"];
 /// Logs that are compared at a time.
 const AT_ONCE: usize = 8;
+
+/// An object that differs between a store and its copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MirrorConflict {
+    /// The object or the log.
+    pub object: String,
+    /// The difference, in words.
+    pub problem: String,
+}
 
 /// The objects to copy, besides blobs.
 #[derive(Default)]

@@ -11,4 +11,5 @@
 mod copy;
 mod difference;
 
-pub use copy::{MirrorConflict, Mirrored};
+pub use copy::Mirrored;
+pub use difference::MirrorConflict;
