@@ -1,7 +1,7 @@
 //! Versions that are no longer to be used: yanked, or deprecated.
 
 use super::{
-    Act, Action, Registry, Version,
+    Act, Action, GATE_FILE, MODEL_FILE, Registry, Version,
     state::State,
     withdrawn::{ErasedVersion, Marks, Withdrawn},
 };
@@ -39,6 +39,14 @@ impl Withdrawal {
             Self::Yanked => Action::Unyanked { manifest },
             Self::Deprecated => Action::Undeprecated { manifest },
         }
+    }
+}
+
+impl ErasedVersion {
+    /// Returns whether the version can no longer be served or promoted: its model or its gate report was erased.
+    #[must_use]
+    pub fn is_unusable(&self) -> bool {
+        self.files.iter().any(|file| file == MODEL_FILE || file == GATE_FILE)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Who withdrew a version, as the fold of a model's log keeps it.
 
-use super::{GATE_FILE, MODEL_FILE};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -29,14 +28,6 @@ pub struct ErasedVersion {
     pub erasure: String,
     /// The files.
     pub files: BTreeSet<String>,
-}
-
-impl ErasedVersion {
-    /// Returns whether the version can no longer be served or promoted: its model or its gate report was erased.
-    #[must_use]
-    pub fn is_unusable(&self) -> bool {
-        self.files.iter().any(|file| file == MODEL_FILE || file == GATE_FILE)
-    }
 }
 
 /// The withdrawals of a version that are in force.

@@ -35,7 +35,7 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
-/// What is erased, and where.
+/// The blobs to erase, with the stores that have them.
 struct Found {
     plan: ErasurePlan,
     /// The snapshots that lose a pack.
