@@ -30,6 +30,7 @@ mod evaluation;
 mod faulty;
 mod formats;
 mod gitlab_jobs;
+mod going_back;
 mod hints;
 mod hooks;
 mod hostile_files;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{fs, path::Path};
 
 /// Returns a terminal in a copy of the workspace that botops 0.1.0 wrote.
-fn version_0_1() -> Terminal {
+pub(crate) fn version_0_1() -> Terminal {
     let terminal = Terminal::new();
     copy(&repository().join("tests/fixtures/version_0_1"), terminal.path());
     terminal
