@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What one format looks like: written by 0.1.0, written now, and whether 0.1.0 reads the latter.
+/// One format: as 0.1.0 wrote it, as it is written now, and whether 0.1.0 reads the latter.
 #[derive(Debug, PartialEq)]
 struct Format {
     before: String,

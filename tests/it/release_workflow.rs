@@ -406,7 +406,8 @@ fn the_commands_of_a_release_run_from_the_plan_to_the_tag() {
     assert_eq!(fs::metadata(secret).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
-/// Runs the script of a deployment with an image of that digest, in a cluster that lists no jobs if `no_jobs` is not empty, and returns its exit code, its output and the image after it.
+/// Runs the script of a deployment with an image of that digest, in a cluster that lists no jobs if `no_jobs` is not empty.
+/// Returns its exit code, its output and the image after it.
 fn roll_out(digest: &str, no_jobs: &str) -> (Option<i32>, String, String) {
     let runner = Runner::new("");
     let address = servers(runner.folder.path().join("state"));
