@@ -18,7 +18,7 @@ use std::{
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+const TARGETS: [&str; 2] = ["aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"];
 
 fn workflow() -> Value {
     let path = repository().join(".github/workflows/release.yml");
@@ -91,6 +91,11 @@ fn stand_in() -> String {
 
 /// Records a call, and prints nothing.
 const RECORDS: &str = "#!/bin/sh\necho \"${0##*/} $*\" >>\"$RECORD\"\n";
+/// The registry of images: the image for both platforms has this digest.
+const DOCKER: &str = r#"#!/bin/sh
+echo "docker $*" >>"$RECORD"
+case $* in *' imagetools inspect '*) printf 'sha256:%064d\n' 2 | tr 0 2 ;; esac
+"#;
 /// A cluster with one deployment, whose image is in a file, and the image before in another.
 const KUBECTL: &str = r#"#!/bin/sh
 echo "kubectl $*" >>"$RECORD"
@@ -137,7 +142,7 @@ impl Runner {
         let programs = [
             ("botops", stand_in().as_str()),
             ("gh", RECORDS),
-            ("docker", RECORDS),
+            ("docker", DOCKER),
             ("pip", RECORDS),
             ("pipx", RECORDS),
             ("kubectl", KUBECTL),
@@ -157,8 +162,8 @@ impl Runner {
         folder.write("state", format!("ghcr.io/owner/botops@sha256:{}", "1".repeat(64)));
         folder.write("artifacts/keep", "").write("record", "");
         let values = [
-            ("matrix.target", TARGET),
-            ("steps.push.outputs.digest", &format!("sha256:{}", "2".repeat(64))),
+            ("steps.amd64.outputs.digest", "sha256:amd64"),
+            ("steps.arm64.outputs.digest", "sha256:arm64"),
             ("vars.BOTOPS_URL", address),
             ("secrets.KUBECONFIG", "apiVersion: v1\n"),
             ("github.token", "token"),
@@ -226,6 +231,8 @@ impl Runner {
     /// Runs a job, and returns its exit code and what it printed.
     fn job(&mut self, name: &str) -> (Option<i32>, String) {
         let copy = self.folder.path().join(format!("jobs/{name}"));
+        // Each run of a job has a machine of its own.
+        let _ = fs::remove_dir_all(&copy);
         let job = self.workflow["jobs"][name].clone();
         fs::create_dir_all(&copy).unwrap();
         let steps = job["steps"].as_array().unwrap();
@@ -360,7 +367,11 @@ fn the_commands_of_a_release_run_from_the_plan_to_the_tag() {
     fs::write(state.path().join("state"), "").unwrap();
     let address = servers(state.path().join("state"));
     let mut runner = Runner::new(&address);
-    for job in ["plan", "build", "image", "draft", "staging", "production", "publish", "pypi"] {
+    let jobs =
+        ["plan", "build", "build", "image", "draft", "staging", "production", "publish", "pypi"];
+    for (number, job) in jobs.into_iter().enumerate() {
+        let target = TARGETS[number % 2];
+        runner.values.insert("matrix.target".to_owned(), target.to_owned());
         let (code, text) = runner.job(job);
         assert_eq!(code, Some(0), "{job}:\n{text}");
     }
@@ -370,18 +381,15 @@ fn the_commands_of_a_release_run_from_the_plan_to_the_tag() {
     assert!(runner.folder.read("summary").contains("- A verb."));
     let sums = runner.folder.read("jobs/draft/release/SHA256SUMS");
     let mut named: Vec<&str> = sums.lines().map(|line| &line[66..]).collect();
-    let name = format!("botops-1.2.0-{TARGET}");
+    let mut expected = vec!["botops-1.2.0-py3-none-any.whl".to_owned()];
+    for target in TARGETS {
+        let name = format!("botops-1.2.0-{target}");
+        expected.extend(["cdx.json", "tar.gz", "tar.gz.sha256"].map(|end| format!("{name}.{end}")));
+    }
+    expected.push("botops_1.2.0_amd64.deb".to_owned());
+    expected.sort();
     named.sort_unstable();
-    assert_eq!(
-        named,
-        [
-            "botops-1.2.0-py3-none-any.whl",
-            &format!("{name}.cdx.json"),
-            &format!("{name}.tar.gz"),
-            &format!("{name}.tar.gz.sha256"),
-            "botops_1.2.0_amd64.deb"
-        ]
-    );
+    assert_eq!(named, expected);
     let record = runner.folder.read("record");
     let image = format!("ghcr.io/owner/botops@sha256:{}", "2".repeat(64));
     for call in [
@@ -394,6 +402,7 @@ fn the_commands_of_a_release_run_from_the_plan_to_the_tag() {
         &format!(
             "kubectl --namespace botops-production set image cronjob.batch/botops-weekly botops={image}"
         ),
+        "--tag ghcr.io/owner/botops:candidate ghcr.io/owner/botops@sha256:amd64 ghcr.io/owner/botops@sha256:arm64",
         &format!("ghcr.io/owner/botops:1.2.0 --tag ghcr.io/owner/botops:latest {image}"),
         "gh release edit v1.2.0 --draft=false --latest",
         "publish --trusted-publishing always release/botops-1.2.0-py3-none-any.whl",
