@@ -10,6 +10,8 @@
 //! No request waits for any of them: what the bounded queue does not take is dropped and counted.
 
 mod collector;
+#[cfg(test)]
+mod export_tests;
 mod log_file;
 mod log_metrics;
 mod otlp;
@@ -22,7 +24,7 @@ mod tracer;
 
 pub use log_file::{LogFile, LogFileSettings};
 pub use log_metrics::LogMetrics;
-pub use span::{Kind, Link, Span, Value, annotate, carry, child, link, scoped};
+pub use span::{Kind, Link, Span, Value, annotate, carry, child, link, scoped, timed, timed_wait};
 pub use trace_context::TraceContext;
 pub use trace_metrics::TraceMetrics;
 pub use trace_settings::{Sampler, TraceSettings};

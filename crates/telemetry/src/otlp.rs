@@ -92,7 +92,9 @@ impl Message {
             span.attributes.iter().for_each(|attribute| out.attribute(9, attribute));
             if let Some(problem) = &span.error {
                 out.message(15, |status| {
-                    status.bytes(2, problem.as_bytes());
+                    if !problem.is_empty() {
+                        status.bytes(2, problem.as_bytes());
+                    }
                     status.number(3, STATUS_ERROR);
                 });
             }

@@ -259,6 +259,29 @@ pub fn child(name: &'static str, kind: Kind) -> Option<Span> {
     CURRENT.try_with(|current| current.child(name, kind)).ok()
 }
 
+/// Runs `work` as a span of the request under way, which fails if the work does.
+pub fn timed<T, E>(name: &'static str, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let mut span = child(name, Kind::Internal);
+    let done = work();
+    if let (Err(_), Some(span)) = (&done, &mut span) {
+        span.fail("");
+    }
+    done
+}
+
+/// As [`timed`], for work that waits.
+pub async fn timed_wait<T, E>(
+    name: &'static str,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let mut span = child(name, Kind::Internal);
+    let done = work.await;
+    if let (Err(_), Some(span)) = (&done, &mut span) {
+        span.fail("");
+    }
+    done
+}
+
 /// Adds an attribute to the span of the request under way, if it is sampled.
 pub fn annotate<V: Into<Value>>(key: &'static str, value: impl FnOnce() -> V) {
     let _ = CURRENT.try_with(|current| {

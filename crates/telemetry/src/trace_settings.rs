@@ -63,7 +63,9 @@ impl Sampler {
             _ => {
                 let mut low = [0; 8];
                 low[1..].copy_from_slice(&id[9..]);
-                (u64::from_be_bytes(low) as f64) < self.ratio * (1_u64 << 56) as f64
+                // A share of 1 takes all, though the largest number is rounded up.
+                self.ratio >= 1.0
+                    || (u64::from_be_bytes(low) as f64) < self.ratio * (1_u64 << 56) as f64
             }
         }
     }
