@@ -9,9 +9,10 @@
 //! - [`DataKeys`] wrap the keys under which the texts of each person are sealed
 //! - [`RedisLimits`] count the requests of several servers together
 //! - [`Conversations::forget`] erases a conversation or a person, and leaves an [`Erasure`] in the log of the registry
-//! - a [`Location`] says where a store is, opens it; [`MemoryStore`] is for tests and rehearsals
+//! - a [`Location`] says where a store is, opens it, and copies it as of one moment for a backup; [`MemoryStore`] is for tests and rehearsals
 
 mod conversations;
+mod copying;
 mod erasure;
 mod head;
 mod heads;
@@ -34,6 +35,7 @@ mod turn;
 
 pub use botops_store::Erasure;
 pub use conversations::{Conversations, Recorded, StoredTurn};
+pub use copying::{Copied, RowSource, Rows};
 pub use erasure::{ErasureAct, Found, Subject};
 pub use head::Head;
 pub use late_store::News;

@@ -1,6 +1,7 @@
 //! Where conversations are stored.
 
 use crate::{
+    copying::{Copied, RowSource, Rows, not_copied},
     memory::MemoryStore,
     migrations::{NEWEST, SchemaStatus},
     postgres::Database,
@@ -125,6 +126,58 @@ impl Location {
             Kind::Folder(folder) => sqlite::rollback(folder, target, (force, dry_run)).await,
             Kind::Postgres(database) => database.rollback(target, (force, dry_run)).await,
             Kind::Memory | Kind::Redis(_) => Err(self.no_tables()),
+        }
+    }
+
+    /// Returns whether a backup copies the turns: those of SQLite and PostgreSQL.
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        matches!(self.0, Kind::Folder(_) | Kind::Postgres(_))
+    }
+
+    /// Returns whether a store in a folder was never made; false for other stores.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(&self.0, Kind::Folder(folder) if sqlite::copying::check_empty(folder).is_ok())
+    }
+
+    /// Passes all rows as of one moment to `take`, in batches: turns, then keys. Servers go on writing meanwhile.
+    ///
+    /// # Errors
+    /// `BOT-5112` (exit 2) the store is not copied; `BOT-6126` (exit 2) there is none; as [`Self::open`]; those of `take`.
+    pub async fn export(&self, take: impl AsyncFnMut(Rows) -> Result<()>) -> Result<Copied> {
+        match &self.0 {
+            Kind::Folder(folder) => {
+                // Checks that it is there, and the version of its tables.
+                SqliteStore::open(folder, false).await?;
+                sqlite::copying::export(folder, take).await
+            }
+            Kind::Postgres(database) => database.export(take).await,
+            Kind::Memory | Kind::Redis(_) => Err(not_copied(&self.to_string())),
+        }
+    }
+
+    /// Checks that a copy can be written: the store is empty, and a database has its tables.
+    ///
+    /// # Errors
+    /// `BOT-5110` (exit 5) it is not empty; `BOT-5112` (exit 2) the store is not copied; as [`Self::open`].
+    pub async fn check_empty(&self) -> Result<()> {
+        match &self.0 {
+            Kind::Folder(folder) => sqlite::copying::check_empty(folder),
+            Kind::Postgres(database) => database.check_empty().await,
+            Kind::Memory | Kind::Redis(_) => Err(not_copied(&self.to_string())),
+        }
+    }
+
+    /// Writes the rows of `source` into an empty store. After a failure or a crash the store is as empty as before.
+    ///
+    /// # Errors
+    /// Those of [`Self::check_empty`] and of `source`.
+    pub async fn import(&self, source: &mut impl RowSource) -> Result<Copied> {
+        match &self.0 {
+            Kind::Folder(folder) => sqlite::copying::import(folder, source).await,
+            Kind::Postgres(database) => database.import(source).await,
+            Kind::Memory | Kind::Redis(_) => Err(not_copied(&self.to_string())),
         }
     }
 

@@ -3,6 +3,7 @@
 //! A turn is one statement, committed by itself. The tables are made and changed by `botops db migrate` only, so that
 //! several servers do not change them under each other.
 
+mod copying;
 mod statements;
 
 use crate::{

@@ -3,6 +3,7 @@
 //! WAL with `synchronous = FULL`: a turn that was acknowledged survives a loss of power. One writer per file commits all
 //! turns that wait together, so that they share a sync of the disk.
 
+pub(crate) mod copying;
 mod statements;
 mod writer;
 

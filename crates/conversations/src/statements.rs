@@ -361,6 +361,88 @@ macro_rules! statements {
             Ok(())
         }
 
+        /// Returns at most `limit` turns after that one, in the order of conversations and numbers.
+        pub(super) async fn turns_after(
+            on: &mut Connection,
+            after: Option<(Id, i64)>,
+            limit: u32,
+        ) -> Result<Vec<Row>, Error> {
+            let (conversation, number) = match after {
+                Some((conversation, number)) => (conversation.as_bytes().to_vec(), number),
+                None => (Vec::new(), -1),
+            };
+            let found = query(
+                "SELECT conversation, number, turn, message, person, at, open, body \
+                 FROM conversation_turns WHERE (conversation, number) > ($1, $2) \
+                 ORDER BY conversation, number LIMIT $3",
+            )
+            .bind(conversation)
+            .bind(number)
+            .bind(i64::from(limit))
+            .fetch_all(on)
+            .await?;
+            found.iter().map(row).collect()
+        }
+
+        /// Returns at most `limit` keys after that one, in the order of conversations and persons.
+        pub(super) async fn keys_after(
+            on: &mut Connection,
+            after: Option<(Id, Id)>,
+            limit: u32,
+        ) -> Result<Vec<WrappedKey>, Error> {
+            let (conversation, person) = match after {
+                Some((of, person)) => (of.as_bytes().to_vec(), person.as_bytes().to_vec()),
+                None => (Vec::new(), Vec::new()),
+            };
+            let found = query(
+                "SELECT conversation, person, key_id, wrapped, at FROM conversation_keys \
+                 WHERE (conversation, person) > ($1, $2) \
+                 ORDER BY conversation, person LIMIT $3",
+            )
+            .bind(conversation)
+            .bind(person)
+            .bind(i64::from(limit))
+            .fetch_all(on)
+            .await?;
+            found.iter().map(wrapped_key).collect()
+        }
+
+        /// Writes a turn of a copy, whose place is not checked.
+        pub(super) async fn write_turn(on: &mut Connection, row: &Row) -> Result<(), Error> {
+            query(
+                "INSERT INTO conversation_turns \
+                 (conversation, number, turn, message, person, at, open, body) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            )
+            .bind(row.conversation.as_bytes().as_slice())
+            .bind(row.number)
+            .bind(row.turn.as_bytes().as_slice())
+            .bind(row.message.as_bytes().as_slice())
+            .bind(row.person.map(|person| person.as_bytes().to_vec()))
+            .bind(row.at)
+            .bind(row.open)
+            .bind(row.body.as_slice())
+            .execute(on)
+            .await?;
+            Ok(())
+        }
+
+        /// Writes a key of a copy.
+        pub(super) async fn write_key(on: &mut Connection, key: &WrappedKey) -> Result<(), Error> {
+            query(
+                "INSERT INTO conversation_keys (conversation, person, key_id, wrapped, at) \
+                 VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(key.conversation.as_bytes().as_slice())
+            .bind(key.person.as_bytes().as_slice())
+            .bind(key.key_id.as_str())
+            .bind(key.wrapped.as_slice())
+            .bind(key.at)
+            .execute(on)
+            .await?;
+            Ok(())
+        }
+
         /// Returns the number of turns.
         pub(super) async fn count(on: &mut Connection) -> Result<i64, Error> {
             query("SELECT COUNT(*) FROM conversation_turns").fetch_one(&mut *on).await?.try_get(0)

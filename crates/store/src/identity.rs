@@ -17,14 +17,16 @@ use std::hash::{BuildHasher as _, RandomState};
 /// The object that the proof tries to overwrite.
 const PROBE: &str = "probes/identity.json";
 /// The proof. It is written after the probe was not overwritten.
-const PROOF: &str = "probes/proof.json";
+pub(super) const PROOF: &str = "probes/proof.json";
 const SCHEMA: &str = "botops.store/1";
+/// The schema of the proof of a store that is being restored.
+pub(super) const RESTORING: &str = "botops.restoring/1";
 
 /// The content of both objects.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Identity {
-    schema: String,
-    id: String,
+pub(super) struct Identity {
+    pub(super) schema: String,
+    pub(super) id: String,
 }
 
 impl Store {
@@ -125,6 +127,7 @@ impl Store {
         let Some(bytes) = self.read(path).await? else { return Ok(None) };
         match serde_json::from_slice::<Identity>(&bytes) {
             Ok(identity) if identity.schema == SCHEMA => Ok(Some(identity.id)),
+            Ok(identity) if identity.schema == RESTORING => Err(self.restored_by(&identity.id)),
             Ok(identity) => Err(Fault::policy(
                 "BOT-5007",
                 format!("the identity of `{}` has the format `{}`", self.url, identity.schema),
@@ -154,7 +157,11 @@ impl Store {
 }
 
 fn encode(id: &str) -> Bytes {
-    let identity = Identity { schema: SCHEMA.to_owned(), id: id.to_owned() };
+    encode_as(SCHEMA, id)
+}
+
+pub(super) fn encode_as(schema: &str, id: &str) -> Bytes {
+    let identity = Identity { schema: schema.to_owned(), id: id.to_owned() };
     botops_digest::canonical_json(&identity).into()
 }
 

@@ -9,6 +9,8 @@
 //! - a **checkpoint** is the fold of a log up to an entry, from which [`Folded`] opens the log
 //! - the first write proves that the store supports put-if-absent, and keeps the proof in it ([`Store::identify`])
 //! - the log of erasures says which names and blobs were erased ([`Erasure`])
+//! - a store that is being restored is refused until it is complete ([`Store::begin_restore`]), and the records of its
+//!   backups are in it ([`Safeguards`])
 //! - unreferenced objects can be listed and removed ([`Store::list`], [`Store::remove`])
 //! - transient failures (5xx, time-outs, a conditional request in flight) are retried for a few seconds; a write whose
 //!   outcome is unknown is read back before its result is returned
@@ -28,7 +30,9 @@ mod location;
 mod log;
 mod regular_files;
 mod removal;
+mod restoring;
 mod retries;
+mod safeguards;
 mod sealed;
 
 pub use checkpoint::{Fold, contradictions};
@@ -39,6 +43,7 @@ pub use known_logs::KnownLogs;
 pub use log::{Appended, Entry, Inspection, Log, intact_entry, newer_payload};
 pub use removal::{SWEEP_PATIENCE, SWEEPS, Stored};
 pub use retries::{Retries, RetryState};
+pub use safeguards::{BackupRecord, DrillRecord, SafeguardLogs, Safeguards};
 
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};

@@ -1,6 +1,7 @@
 //! Tests of the stores by one contract, and of conversations in them.
 
 mod contract;
+mod copying;
 mod databases;
 mod erasure;
 mod forgetting;

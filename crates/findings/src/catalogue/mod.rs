@@ -5,6 +5,7 @@
 //! A code is never reused for another meaning.
 
 mod actions;
+mod backup;
 mod conversations;
 mod data;
 mod drift;
@@ -55,6 +56,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         drift::ENTRIES,
         store::ENTRIES,
         storage::ENTRIES,
+        backup::ENTRIES,
         rollout::ENTRIES,
         limits::SERVING,
         conversations::ENTRIES,
