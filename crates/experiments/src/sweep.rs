@@ -93,7 +93,7 @@ pub struct SweepPlan {
 
 /// The folders of a store whose references to blobs are known. Those of runs are read here, those of models and data sets
 /// come with the rule, and the others refer to no blobs.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 16] = [
     "blobs",
     "runs",
     "sweeps",
@@ -108,6 +108,8 @@ const KNOWN: [&str; 14] = [
     "gc",
     "repairs",
     "mirrors",
+    "backups",
+    "drills",
 ];
 /// The folders whose logs refer to blobs. The caller passes these blobs as [`SweepRule::blobs_in_use`].
 const LOGGED: [&str; 3] = ["models", "datasets", "deployments"];

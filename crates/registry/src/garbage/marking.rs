@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The folders whose objects may name blobs.
 const NAMING: [&str; 6] = ["models", "datasets", "deployments", "runs", "stages", "pipelines"];
 /// The folders whose objects name no blob that they need.
-const SILENT: [&str; 12] = [
+const SILENT: [&str; 14] = [
     "blobs",
     "probes",
     "sweeps",
@@ -23,6 +23,8 @@ const SILENT: [&str; 12] = [
     "tunes",
     "repairs",
     "mirrors",
+    "backups",
+    "drills",
 ];
 /// Parts of a path of which the objects name no blob that the logs do not name.
 const CACHES: [&str; 2] = ["/checkpoints/", "/observations/"];
