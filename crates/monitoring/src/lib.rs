@@ -11,6 +11,7 @@
 mod accuracy;
 mod accuracy_counts;
 pub mod alarms;
+mod backup_record;
 mod business;
 mod canary;
 mod claim;
@@ -25,6 +26,7 @@ mod history;
 mod judgements;
 mod label_sample;
 pub mod label_shift;
+mod machine;
 pub mod model_drift;
 mod monitor_spec;
 mod names;
@@ -50,6 +52,7 @@ pub use accuracy::{
     WindowAccuracy,
 };
 pub use accuracy_counts::{AccuracyCounts, window_accuracy};
+pub use backup_record::{BackupState, DrillRecord, backup_state, record_backup, record_drill};
 pub use business::{Business, BusinessCounts, BusinessGroup};
 pub use canary::{Canary, CanaryAccuracy};
 pub use confidence_counts::{ConfidenceCounts, Told};
@@ -62,6 +65,7 @@ pub use evaluate::{Evaluated, Monitored, evaluate, later_hours};
 pub use heartbeat::{Heartbeat, MONITOR_RUNS, end_schedule, heartbeats, pipeline_runs};
 pub use history::{MonitorLog, Recorded};
 pub use judgements::{Judgements, Label};
+pub use machine::{DiskSpace, Memory, disk_space, memory};
 pub use monitor_spec::MonitorSpec;
 pub use reference::{
     Judged, MOST_JUDGED, MOST_PARTIAL_BYTES, MOST_REFERENCE_BYTES, REFERENCE_SCHEMA,

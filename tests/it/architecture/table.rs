@@ -131,7 +131,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 52] = [
     ("hyper", &["connections", "serving"]),
     ("hyper-util", &["connections", "serving", TOP]),
     ("hdrhistogram", &["load"]),
-    ("rustix", &["connections", "serving", TOP]),
+    ("rustix", &["connections", "monitoring", "serving", TOP]),
     ("clap", &[TOP]),
     ("clap_complete", &[TOP]),
     ("clap_mangen", &[TOP]),
