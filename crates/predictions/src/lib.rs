@@ -42,7 +42,7 @@ pub use query::{Answered, Filter, GroupKey, LabelDelay, Query, Row, unknown_mess
 pub use record::{Likely, Record, RecordKey, SCHEMA, TextPolicy, six_digits};
 pub use retention::{Expired, MOST_HOURS, Pass, Removal, expire, removals, wrong_clocks};
 pub use segment::{Segment, SegmentWriter, read_segment};
-pub use shipping::{Shipped, ship};
+pub use shipping::{Shipped, oldest_waiting, ship};
 pub use spool::{Spool, SpoolState};
 pub use verdict::{
     Satisfaction, SourceClass, Truth, VERDICT_SCHEMA, Verdict, Verdicts, read_verdicts,

@@ -1,8 +1,12 @@
 //! Full segments moved from the folder of a server to the store.
 
-use crate::{layout, spool::full_segments};
+use crate::{
+    layout::{self, SEGMENT},
+    spool::full_segments,
+};
 use botops_findings::{Fault, Result};
 use botops_store::Store;
+use chrono::{DateTime, TimeDelta, Utc};
 use std::{fs, io, path::Path};
 
 /// The segments that were moved.
@@ -48,6 +52,24 @@ pub async fn ship(store: &Store, environment: &str, folder: &Path) -> Result<Shi
     Ok(shipped)
 }
 
+/// Returns how long the oldest full segment of `folder` has waited at `now` since it was begun; zero if none waits.
+///
+/// # Errors
+/// Those of the file system.
+pub async fn oldest_waiting(folder: &Path, now: DateTime<Utc>) -> io::Result<TimeDelta> {
+    let folder = folder.to_owned();
+    let found = blocking(move || full_segments(&folder)).await?;
+    let begun = found.iter().filter_map(|(.., name)| begun_at(name)).min();
+    Ok(begun.map_or(TimeDelta::zero(), |begun| (now - begun).max(TimeDelta::zero())))
+}
+
+/// Returns the time at which the segment `name` was begun: its name ends with an id that holds it.
+fn begun_at(name: &str) -> Option<DateTime<Utc>> {
+    let (_, id) = name.strip_suffix(SEGMENT)?.rsplit_once('-')?;
+    let id: ulid::Ulid = id.parse().ok()?;
+    DateTime::from_timestamp_millis(i64::try_from(id.timestamp_ms()).ok()?)
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -74,6 +96,13 @@ mod tests {
             log.add(raw(i));
         }
         log.flush(true);
+        // The names have the times at which the segments were begun: just now.
+        let now = Utc::now();
+        let hour = TimeDelta::hours(1);
+        let waiting = oldest_waiting(log.folder(), now + hour).await.unwrap();
+        assert!(waiting >= hour && waiting < hour * 2, "{waiting}");
+        let earlier = oldest_waiting(log.folder(), now - hour).await.unwrap();
+        assert_eq!(earlier, TimeDelta::zero(), "a clock that was moved back is no wait");
         let copies: Vec<_> = full_segments(log.folder())
             .unwrap()
             .into_iter()
@@ -82,6 +111,8 @@ mod tests {
         let store = Store::in_memory();
         let shipped = ship(&store, "production", log.folder()).await.unwrap();
         assert_eq!(shipped.segments, 2);
+        let none = oldest_waiting(log.folder(), now + hour).await.unwrap();
+        assert_eq!(none, TimeDelta::zero());
         assert_eq!(ship(&store, "production", log.folder()).await.unwrap(), Shipped::default());
         copies.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
         assert_eq!(ship(&store, "production", log.folder()).await.unwrap().segments, 2);
