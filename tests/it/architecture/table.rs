@@ -11,7 +11,7 @@ const fn room(floor: u8, name: &'static str) -> Room {
 }
 
 /// Every room. A room imports rooms on lower floors, and on its own floor only the pairs of [`BESIDE`].
-pub(crate) const HOUSE: [Room; 41] = [
+pub(crate) const HOUSE: [Room; 42] = [
     room(1, "findings"),
     room(1, "labels"),
     room(1, "text"),
@@ -46,6 +46,7 @@ pub(crate) const HOUSE: [Room; 41] = [
     room(5, "registry"),
     room(5, "monitoring"),
     room(5, "starter"),
+    room(6, "backup"),
     room(6, "repair"),
     room(6, "report"),
     room(6, "connections"),
@@ -89,7 +90,8 @@ pub(crate) const NEVER: [(&str, &str, &str); 13] = [
 ];
 
 /// Crates from outside, and the only rooms whose manifests may name them.
-pub(crate) const OWNERS: [(&str, &[&str]); 52] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 53] = [
+    ("age", &["backup"]),
     ("sha2", &["digest"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
@@ -105,9 +107,9 @@ pub(crate) const OWNERS: [(&str, &[&str]); 52] = [
     ("csv", &["datasets", "validation", "repair"]),
     ("foldhash", &["datasets", "validation"]),
     ("memchr", &["datasets"]),
-    ("fastcdc", &["snapshots"]),
+    ("fastcdc", &["backup", "snapshots"]),
     ("flate2", &["datasets", "serving"]),
-    ("zstd", &["datasets", "predictions", "snapshots"]),
+    ("zstd", &["backup", "datasets", "predictions", "snapshots"]),
     ("glob", &["datasets"]),
     ("quick-junit", &["report"]),
     ("tokenizers", &["features"]),
@@ -123,7 +125,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 52] = [
     ("prometheus-client", &["connections", "serving", "telemetry"]),
     ("reqwest", &["http"]),
     ("ring", &["access", "conversations"]),
-    ("base64", &["access", "console", "conversations", "http", "rollout", "serving"]),
+    ("base64", &["access", "backup", "console", "conversations", "http", "rollout", "serving"]),
     ("rustls", &["connections", "http"]),
     ("rustls-platform-verifier", &["http"]),
     ("tokio-rustls", &["connections", "http"]),

@@ -1,0 +1,210 @@
+//! Files out of chunks, each verified.
+
+use crate::{
+    chunk_writer::LONGEST,
+    format::{BACKUPS, ChunkEntry, FileEntry, Header, Piece, Table, chunk_path},
+    keys::Keys,
+};
+use botops_digest::{Digest, Hasher};
+use botops_findings::{Fault, Result};
+use botops_store::Store;
+use std::{collections::VecDeque, sync::Arc};
+
+/// The chunks that are held in memory.
+const HELD: usize = 4;
+
+/// Reads the chunks of one backup.
+pub(crate) struct ChunkReader<'a> {
+    from: &'a Store,
+    keys: &'a Keys,
+    chunks: Vec<ChunkEntry>,
+    held: VecDeque<(u32, Arc<Vec<u8>>)>,
+}
+
+/// Lists the complete backups, the oldest first, each with its header or the reason why that cannot be read.
+///
+/// # Errors
+/// Those of the store.
+pub async fn headers(from: &Store) -> Result<Vec<(String, Result<Header>)>> {
+    let mut found = Vec::new();
+    for path in from.objects(BACKUPS, None).await? {
+        let Some(id) = path.rsplit('/').next().and_then(|name| name.strip_suffix(".json")) else {
+            continue;
+        };
+        // One that is removed meanwhile is gone.
+        let Some(bytes) = from.read(&path).await? else { continue };
+        let header = Header::decode(&bytes, &from.object_url(&path)).and_then(|header| {
+            if header.id == id {
+                return Ok(header);
+            }
+            Err(Fault::data("BOT-5100", format!("the header of a backup names `{}`", header.id))
+                .file(from.object_url(&path)))
+        });
+        found.push((id.to_owned(), header));
+    }
+    Ok(found)
+}
+
+/// Returns the header of the backup `id`, or of the newest one.
+///
+/// # Errors
+/// `BOT-5102` (exit 2) there is none; `BOT-5100` (exit 3), `BOT-5101` (exit 6) it cannot be read.
+pub async fn header(from: &Store, id: Option<&str>) -> Result<Header> {
+    let all = headers(from).await?;
+    let found = match id {
+        None | Some("latest") => all.into_iter().next_back(),
+        Some(id) => all.into_iter().find(|(known, _)| known == id),
+    };
+    match found {
+        Some((_, header)) => header,
+        None => {
+            let message = match id {
+                Some(id) if id != "latest" => {
+                    let id = botops_text::display(id, 60);
+                    format!("`{}` has no backup `{id}`", from.url())
+                }
+                _ => format!("`{}` has no complete backup", from.url()),
+            };
+            Err(Fault::usage("BOT-5102", message).hint("`botops backup list` shows the backups"))
+        }
+    }
+}
+
+impl<'a> ChunkReader<'a> {
+    /// Reads the table of a backup.
+    ///
+    /// # Errors
+    /// `BOT-5103` (exit 2) the keys do not open it; `BOT-5100` (exit 3) it is damaged.
+    pub(crate) async fn open(
+        from: &'a Store,
+        keys: &'a Keys,
+        header: &Header,
+    ) -> Result<(Self, Table)> {
+        let mut plain = Vec::new();
+        for name in &header.table_chunks {
+            plain.extend(read_chunk(from, keys, name).await?);
+        }
+        let damaged = |problem: &str| {
+            Fault::data("BOT-5100", format!("the table of backup `{}` {problem}", header.id))
+                .file(from.object_url(&Header::path(&header.id)))
+                .hint("use another backup: `botops backup list` shows them")
+        };
+        if Digest::of(&plain) != header.table {
+            return Err(damaged("does not match its digest"));
+        }
+        let table: Table = serde_json::from_slice(&plain)
+            .map_err(|error| damaged("cannot be read").caused_by(error))?;
+        let chunks = table.chunks.clone();
+        Ok((Self { from, keys, chunks, held: VecDeque::new() }, table))
+    }
+
+    async fn chunk(&mut self, index: u32) -> Result<Arc<Vec<u8>>> {
+        if let Some((_, chunk)) = self.held.iter().find(|(held, _)| *held == index) {
+            return Ok(Arc::clone(chunk));
+        }
+        let Some(ChunkEntry { name, digest, .. }) = self.chunks.get(index as usize) else {
+            return Err(Fault::data(
+                "BOT-5100",
+                format!("a file names chunk {index}, which is not listed"),
+            ));
+        };
+        let plain = read_chunk(self.from, self.keys, name).await?;
+        if Digest::of(&plain) != *digest {
+            return Err(damaged(self.from, name, "does not match its digest"));
+        }
+        let plain = Arc::new(plain);
+        if self.held.len() == HELD {
+            self.held.pop_front();
+        }
+        self.held.push_back((index, Arc::clone(&plain)));
+        Ok(plain)
+    }
+
+    /// Returns a part of a file.
+    ///
+    /// # Errors
+    /// `BOT-5100` (exit 3) names the chunk.
+    pub(crate) async fn part(&mut self, Piece(index, offset, length): Piece) -> Result<Vec<u8>> {
+        let chunk = self.chunk(index).await?;
+        let range = offset
+            .checked_add(length)
+            .and_then(|end| chunk.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?));
+        range.map(<[u8]>::to_vec).ok_or_else(|| {
+            Fault::data("BOT-5100", format!("a file names bytes that chunk {index} does not have"))
+                .file(self.from.url())
+        })
+    }
+
+    /// Passes the bytes of a file on, part by part, and verifies its digest at the end.
+    ///
+    /// # Errors
+    /// `BOT-5100` (exit 3) names the chunk or the file; those of `take`.
+    pub(crate) async fn each_part(
+        &mut self,
+        file: &FileEntry,
+        mut take: impl AsyncFnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut hasher = Hasher::default();
+        let mut size = 0;
+        for piece in &file.pieces {
+            let part = self.part(*piece).await?;
+            hasher.update(&part);
+            size += part.len() as u64;
+            take(&part).await?;
+        }
+        if size != file.size || hasher.finish() != file.digest {
+            return Err(self.wrong(file));
+        }
+        Ok(())
+    }
+
+    /// Returns the bytes of a file.
+    ///
+    /// # Errors
+    /// Those of [`Self::each_part`].
+    pub(crate) async fn bytes(&mut self, file: &FileEntry) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.each_part(file, async |part| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        })
+        .await?;
+        Ok(bytes)
+    }
+
+    fn wrong(&self, file: &FileEntry) -> Fault {
+        let path = &file.path;
+        Fault::data(
+            "BOT-5100",
+            format!("the file `{path}` in the backup does not match its digest"),
+        )
+        .file(self.from.url())
+        .hint("use an earlier backup: `botops backup list` shows them")
+    }
+}
+
+/// Returns the content of a chunk.
+///
+/// # Errors
+/// `BOT-5100` (exit 3) it is missing or damaged; `BOT-5103` (exit 2) the keys do not open it.
+pub(crate) async fn read_chunk(from: &Store, keys: &Keys, name: &Digest) -> Result<Vec<u8>> {
+    let Some(stored) = from.read(&chunk_path(name)).await? else {
+        return Err(damaged(from, name, "is missing"));
+    };
+    unpack(&stored, keys)?.ok_or_else(|| damaged(from, name, "is damaged"))
+}
+
+/// Opens and unpacks stored bytes; the inner result is `None` if they are damaged.
+pub(crate) fn unpack(stored: &[u8], keys: &Keys) -> Result<Option<Vec<u8>>> {
+    let packed = match stored.starts_with(b"age-encryption.org/") {
+        true => keys.open(stored)?,
+        false => Some(stored.to_vec()),
+    };
+    Ok(packed.and_then(|packed| zstd::bulk::decompress(&packed, LONGEST).ok()))
+}
+
+fn damaged(from: &Store, name: &Digest, problem: &str) -> Fault {
+    Fault::data("BOT-5100", format!("a chunk of the backup {problem}"))
+        .file(from.object_url(&chunk_path(name)))
+        .hint("use an earlier backup; remove the object, and the next backup stores it again")
+}
