@@ -92,6 +92,7 @@ async fn serve(folder: &Path) -> Outcome<()> {
             actions: None,
             predictions: None,
             monitoring: None,
+            disks: std::collections::BTreeMap::new(),
             listeners: ListenerSettings { limits, tls, ..ListenerSettings::default() },
         };
         let rows: Vec<(String, &str)> = ["invoice", "parcel", "login"]

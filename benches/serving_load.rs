@@ -72,6 +72,7 @@ fn run() -> Outcome<u64> {
         actions: None,
         predictions: None,
         monitoring: None,
+        disks: std::collections::BTreeMap::new(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(threads)?)

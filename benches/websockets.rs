@@ -77,6 +77,7 @@ async fn serve() -> Outcome<()> {
         actions: None,
         predictions: None,
         monitoring: None,
+        disks: std::collections::BTreeMap::new(),
         listeners: ListenerSettings { limits, ..ListenerSettings::default() },
     };
     let rows: Vec<(String, &str)> = ["invoice", "parcel", "login"]

@@ -11,9 +11,12 @@ use crate::cli::{
 use botops_access::Identity;
 use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Registry, Selector};
-use botops_serving::{self as serving, MonitoringSettings, Reloaded, Running, Source};
+use botops_serving::{
+    self as serving, MonitoringSettings, Reloaded, Running, ServerSettings, Source,
+};
 use serde::Serialize;
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -88,6 +91,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         true => None,
         false => monitoring(context)?,
     };
+    settings.disks = disks(context, &settings, is_file)?;
     let answer = context.wait(async {
         settings.conversations = Some(conversations::open(context, kept).await?);
         let running = serving::start(settings, source).await?;
@@ -139,6 +143,27 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Ok::<_, Fault>(answer)
     })??;
     Ok(Outcome::done(&answer, ""))
+}
+
+/// Returns the folders that the server writes to on this machine, by name.
+///
+/// # Errors
+/// Those of the locations of the registry and of conversations.
+fn disks(
+    context: &Context,
+    settings: &ServerSettings,
+    is_file: bool,
+) -> Result<BTreeMap<&'static str, PathBuf>> {
+    let workspace = context.workspace()?;
+    let store = match is_file {
+        true => None,
+        false => context.store(&workspace.registry.value)?.folder(),
+    };
+    let predictions = settings.predictions.as_ref().map(|it| it.log.folder.clone());
+    let conversations = conversing::location(workspace)?.folder().map(Path::to_owned);
+    let folders =
+        [("store", store), ("predictions", predictions), ("conversations", conversations)];
+    Ok(folders.into_iter().filter_map(|(name, folder)| Some((name, folder?))).collect())
 }
 
 /// Returns how a server monitors the environment in force; `None` without `monitoring.every`.

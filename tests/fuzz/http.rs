@@ -43,6 +43,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             actions: None,
             predictions: None,
             monitoring: None,
+            disks: std::collections::BTreeMap::new(),
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await
     });

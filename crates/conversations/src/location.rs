@@ -72,6 +72,15 @@ impl Location {
         Ok(Self(kind))
     }
 
+    /// Returns the folder of SQLite files; `None` for other stores.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::Folder(folder) => Some(folder),
+            Kind::Memory | Kind::Postgres(_) | Kind::Redis(_) => None,
+        }
+    }
+
     /// Returns whether turns end with the process.
     #[must_use]
     pub fn is_memory(&self) -> bool {

@@ -51,6 +51,7 @@ fn settings(admin: bool) -> ServerSettings {
         actions: Some(crate::ActionSettings::default()),
         predictions: None,
         monitoring: None,
+        disks: std::collections::BTreeMap::new(),
     }
 }
 

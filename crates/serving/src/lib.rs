@@ -39,6 +39,7 @@ mod admission;
 mod app;
 mod attempt;
 mod authorization;
+mod backup_metrics;
 mod body_length;
 mod canary;
 #[cfg(test)]
@@ -72,6 +73,7 @@ mod limit_metrics;
 mod listener_settings;
 mod log_event;
 mod login;
+mod machine_metrics;
 mod media_type;
 mod metrics;
 mod monitoring;
@@ -200,6 +202,8 @@ pub struct ServerSettings {
     pub predictions: Option<PredictionSettings>,
     /// How the server monitors its environment; a server of a file, or of one version, does not. `None` is not at all.
     pub monitoring: Option<MonitoringSettings>,
+    /// The folders whose disks are measured, by the name that metrics show: `store`, `predictions` or `conversations`.
+    pub disks: BTreeMap<&'static str, PathBuf>,
 }
 
 /// The source of settings that a running server reads again.

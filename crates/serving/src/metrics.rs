@@ -2,7 +2,9 @@
 //!
 //! The request path only adds to atomics, and every label has a fixed set of values.
 
+use crate::backup_metrics::BackupMetrics;
 use crate::limit_metrics::LimitMetrics;
+use crate::machine_metrics::MachineMetrics;
 use crate::monitoring_metrics::MonitoringMetrics;
 
 use crate::prediction_metrics::PredictionMetrics;
@@ -196,6 +198,12 @@ pub(super) struct Metrics {
     pub(super) predictions: PredictionMetrics,
     /// The newest report of monitoring.
     pub(super) monitoring: MonitoringMetrics,
+    /// The time of the latest transition of the rollout, in seconds since 1970; 0 for none.
+    pub(super) changed: Gauge<f64, AtomicU64>,
+    /// The memory and the disks.
+    pub(super) machine: MachineMetrics,
+    /// The backups and drills.
+    pub(super) backups: BackupMetrics,
 }
 
 /// Returns the name of an arm in labels.
@@ -291,6 +299,18 @@ impl Metrics {
         let websockets = WebSocketMetrics::register(&mut registry);
         let predictions = PredictionMetrics::register(&mut registry);
         let monitoring = MonitoringMetrics::register(&mut registry);
+        let changed = Gauge::<f64, AtomicU64>::default();
+        registry.register(
+            "canary_changed_timestamp_seconds",
+            "Time of the latest transition of the rollout, in seconds since 1970; 0 for none",
+            changed.clone(),
+        );
+        let machine = MachineMetrics::register(&mut registry);
+        let backups = BackupMetrics::register(&mut registry);
+        // A counter that begins at 1 has no increase: an alert would not see the first one.
+        for reason in ["judge", "requested", "model"] {
+            let _ = rollbacks.get_or_create_owned(&ReasonLabels { reason });
+        }
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {
             let arm = arm_name(arm);
             let labels = ArmLabels { model: Arc::clone(&model), arm };
@@ -330,6 +350,9 @@ impl Metrics {
             websockets,
             predictions,
             monitoring,
+            changed,
+            machine,
+            backups,
         }
     }
 

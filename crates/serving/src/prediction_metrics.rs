@@ -1,10 +1,12 @@
 //! The metrics of the prediction log.
 
 use botops_predictions::LogCounts;
+use chrono::TimeDelta;
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
+use std::sync::atomic::AtomicU64;
 
 /// The metrics of the log.
 pub(super) struct PredictionMetrics {
@@ -12,6 +14,7 @@ pub(super) struct PredictionMetrics {
     lost: Counter,
     sampled_out: Counter,
     waiting_bytes: Gauge,
+    oldest_waiting: Gauge<f64, AtomicU64>,
     /// Segments moved to the store.
     pub(super) shipped: Counter,
     /// Tries to move segments that failed.
@@ -31,6 +34,10 @@ impl PredictionMetrics {
         let waiting_bytes = Gauge::default();
         let help = "Bytes of predictions that wait for the store";
         registry.register("predictions_waiting_bytes", help, waiting_bytes.clone());
+        let oldest_waiting = Gauge::<f64, AtomicU64>::default();
+        let help =
+            "Age of the oldest full segment of predictions that waits for the store; 0 for none";
+        registry.register("predictions_oldest_waiting_seconds", help, oldest_waiting.clone());
         Self {
             written: counter(registry, "predictions_logged", "Predictions on the disk"),
             lost: counter(registry, "predictions_lost", "Predictions that could not be logged"),
@@ -40,6 +47,7 @@ impl PredictionMetrics {
                 "Predictions left out because the store was out of reach for long",
             ),
             waiting_bytes,
+            oldest_waiting,
             shipped: counter(registry, "prediction_segments_shipped", "Segments in the store"),
             shipping_failed: counter(
                 registry,
@@ -48,6 +56,11 @@ impl PredictionMetrics {
             ),
             verdicts: counter(registry, "verdicts_stored", "Verdicts that were stored"),
         }
+    }
+
+    /// Shows the age of the oldest full segment that waits.
+    pub(super) fn oldest_waits(&self, age: TimeDelta) {
+        self.oldest_waiting.set(age.as_seconds_f64());
     }
 
     /// Adds what has happened since the counts `before`.

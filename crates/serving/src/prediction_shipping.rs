@@ -5,7 +5,7 @@ use crate::{
     prediction_log::{Awaited, MOST_TOGETHER, Predictions},
 };
 use botops_predictions::{
-    HourKey, LogCounts, MOST_HOURS, Pass, Verdict, expire, record_verdicts, ship,
+    HourKey, LogCounts, MOST_HOURS, Pass, Verdict, expire, oldest_waiting, record_verdicts, ship,
 };
 use std::{
     sync::{Arc, PoisonError},
@@ -79,7 +79,11 @@ impl Shipping<'_> {
             }
         }
         let shipped = ship(&predictions.store, &predictions.environment, predictions.log.folder());
-        match shipped.await {
+        let shipped = shipped.await;
+        if let Ok(age) = oldest_waiting(predictions.log.folder(), app.clock.now()).await {
+            metrics.oldest_waits(age);
+        }
+        match shipped {
             Ok(shipped) => {
                 metrics.shipped.inc_by(shipped.segments);
                 if std::mem::take(&mut self.fails) {

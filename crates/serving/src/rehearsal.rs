@@ -86,6 +86,7 @@ pub async fn rehearse(
         actions: None,
         predictions: None,
         monitoring: None,
+        disks: std::collections::BTreeMap::new(),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     // Nobody else can reach the server, so its feedback is trusted.

@@ -13,6 +13,7 @@ use super::{
     feedback_caps::FeedbackCaps,
     kept_turns::erase_old_turns,
     key_ring::KeyRing,
+    machine_metrics::measure,
     metrics::Metrics,
     monitoring,
     outgoing::Outgoing,
@@ -182,15 +183,13 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     running.tasks.push(tokio::spawn(erase_old_turns(old_turns, times, stop)));
     let (logging, stop) = (Arc::clone(&app), running.stop.subscribe());
     running.tasks.push(control_handle.spawn(prediction_shipping::run(logging, stop)));
+    let threads = (&control_handle, &running.stop);
+    running.tasks.extend(measure(&app, &settings, &store, threads).await);
     if let (Some(_), Some(monitoring)) = (&canary, settings.monitoring.clone()) {
         let (app, environment) = (Arc::clone(&app), settings.environment.clone());
         let stop = running.stop.subscribe();
-        running.tasks.push(control_handle.spawn(monitoring::run(
-            app,
-            monitoring,
-            environment,
-            stop,
-        )));
+        let watching = monitoring::run(app, monitoring, environment, stop);
+        running.tasks.push(control_handle.spawn(watching));
     }
     if let Some(canary) = &canary {
         running.second = canary.is_second();

@@ -45,6 +45,7 @@ pub(super) fn settings() -> ServerSettings {
         actions: Some(crate::ActionSettings::default()),
         predictions: None,
         monitoring: None,
+        disks: std::collections::BTreeMap::new(),
     }
 }
 

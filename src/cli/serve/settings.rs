@@ -6,6 +6,7 @@ use botops_findings::Result;
 use botops_registry::{Registry, read_policy};
 use botops_serving::{ActionSettings, Replication, RequestLog, ServerSettings, WebhookSpec};
 use botops_workspace::{Actions, Webhook, Workspace};
+use std::collections::BTreeMap;
 
 /// Returns the settings of the server, of the flags and of the workspace.
 ///
@@ -33,6 +34,7 @@ pub(super) fn server_settings(args: &Args, workspace: &Workspace) -> Result<Serv
         conversations: None,
         predictions: None,
         monitoring: None,
+        disks: BTreeMap::new(),
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {

@@ -141,6 +141,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         actions: None,
         predictions: None,
         monitoring: None,
+        disks: std::collections::BTreeMap::new(),
     }
 }
 

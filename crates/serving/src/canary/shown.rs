@@ -35,6 +35,7 @@ impl Canary {
         if let Some(View { rollout, .. }) = &view {
             metrics.phase.set(i64::from(rollout.phase.number()));
             metrics.weight.set(rollout.weight());
+            metrics.changed.set(rollout.updated_at.timestamp_millis() as f64 / 1e3);
             metrics.evidence(&rollout.evidence());
         }
         let holder = state.holder(model);

@@ -197,6 +197,7 @@ impl Server {
             actions: Some(crate::ActionSettings::default()),
             predictions: None,
             monitoring: None,
+            disks: std::collections::BTreeMap::new(),
         };
         let app = new_app("m", &settings, clock, shadow::CAPACITY).unwrap();
         let versions = Arc::new(TwoVersions {
