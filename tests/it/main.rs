@@ -44,6 +44,7 @@ mod killed_actions;
 mod kubernetes;
 mod mistakes;
 mod monitor;
+mod observability;
 mod older_formats;
 mod out_of_scope;
 mod outputs;

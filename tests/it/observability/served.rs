@@ -1,0 +1,245 @@
+//! A server with everything that dashboards show: a rollout, a judged window, backups, TLS, and load.
+
+use crate::{
+    serving::{models, registry_in},
+    support::Folder,
+};
+use botops_digest::Digest;
+use botops_monitoring::{DrillRecord, record_backup, record_drill};
+use botops_predictions::{HourKey, Record, SegmentWriter, SourceClass, Verdict, record_verdicts};
+use botops_rollout::{RolloutSpec, StepSpec};
+use botops_serving::AdminClient;
+use botops_store::Store;
+use botops_workspace::Secret;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinHandle;
+
+/// The admin token of the server.
+pub(super) const TOKEN: &str = "a token of thirty-two characters!!";
+/// The messages of each judged window.
+const MESSAGES: i64 = 300;
+
+const SETTINGS: &str = "version: 1
+model: support
+environment: test
+server:
+  tls: { certificate: server.pem, key: server.key }
+limits: { per_conversation: 2/s burst 10 }
+monitoring: { every: 1h, window: 7d, reference_window: 7d, min_rows: 50 }
+";
+
+/// A server in its own process. Killed when dropped.
+pub(super) struct Served {
+    process: Child,
+    /// The URL of the public listener.
+    pub(super) url: String,
+    /// The URL of the admin listener.
+    pub(super) admin_url: String,
+    /// The workspace, removed with this.
+    _folder: Folder,
+}
+
+impl Served {
+    /// Starts a server of two versions whose last window has drifted.
+    pub(super) async fn start() -> Self {
+        let folder = Folder::empty();
+        folder.write("botops.yaml", SETTINGS);
+        certificate(&folder);
+        let place = folder.path().join("registry");
+        let store = Store::open(place.to_str().unwrap(), &BTreeMap::new()).unwrap();
+        let [champion, challenger, _] = models();
+        registry_in(store.clone(), &[&champion, &challenger]).await;
+        let digest = Digest::of(&champion.to_bytes()).to_string();
+        let now = Utc::now();
+        let midnight = now.date_naive().and_hms_opt(0, 0, 0).unwrap().and_utc();
+        log(&folder, &digest, midnight - TimeDelta::days(14), &["parcel", "refund", "login"]);
+        log(&folder, &digest, midnight - TimeDelta::days(7), &["invoice"]);
+        judge(&store, midnight - TimeDelta::days(7), now).await;
+        record_backup(&store, "test", now - TimeDelta::hours(1)).await.unwrap();
+        let drill = DrillRecord { at: now, rto_millis: 1_500, rpo_millis: 60_000 };
+        record_drill(&store, "test", &drill).await.unwrap();
+        let (process, url, admin_url) = serve(&folder);
+        Self { process, url, admin_url, _folder: folder }
+    }
+
+    /// Starts a rollout that stays in its first step.
+    pub(super) async fn start_rollout(&self) {
+        let client = AdminClient::new(&self.admin_url, Some(&Secret::new(TOKEN))).unwrap();
+        let plan = RolloutSpec {
+            steps: vec![StepSpec {
+                weight: 50.0,
+                min_time: None,
+                min_units: Some(1_000_000),
+                deadline: "1h".to_owned(),
+                require: None,
+            }],
+            interval: "100ms".to_owned(),
+            stale_after: "1m".to_owned(),
+            ..RolloutSpec::default()
+        };
+        client.start("support", "support@2", &plan, "ada", "weekly").await.unwrap();
+    }
+
+    /// Returns the metrics.
+    pub(super) async fn metrics(&self) -> String {
+        let request = client().get(format!("{}/metrics", self.admin_url)).bearer_auth(TOKEN);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.text().await.unwrap()
+    }
+
+    /// Sends messages until the result is dropped.
+    pub(super) fn load(&self) -> Load {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (url, ends) = (self.url.clone(), Arc::clone(&stopped));
+        let sending = tokio::spawn(async move {
+            let client = client();
+            for n in 0_u64.. {
+                if ends.load(Ordering::Relaxed) {
+                    return;
+                }
+                // One conversation talks more than its limit allows, the others are short.
+                let conversation =
+                    if n % 2 == 0 { "hot".to_owned() } else { format!("c-{}", n / 8) };
+                let text = ["where is my parcel", "i want my money back", "qwertz"][n as usize % 3];
+                let body = json!({"text": text, "conversation_id": conversation});
+                let endpoint = if n % 4 == 3 { "predict" } else { "chat" };
+                let request = client.post(format!("{url}/v1/{endpoint}")).json(&body);
+                // The server may be killed at any time.
+                let _ = request.send().await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        Load { stopped, sending }
+    }
+
+    /// Kills the server.
+    pub(super) fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Messages that are being sent.
+pub(super) struct Load {
+    stopped: Arc<AtomicBool>,
+    sending: JoinHandle<()>,
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        self.sending.abort();
+    }
+}
+
+/// Returns a client that trusts the certificate of the test.
+pub(super) fn client() -> reqwest::Client {
+    // Another test may have installed it first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .tls_danger_accept_invalid_certs(true)
+        .build()
+        .unwrap()
+}
+
+fn certificate(folder: &Folder) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let names = vec!["127.0.0.1".to_owned()];
+    let mut of = rcgen::CertificateParams::new(names).unwrap();
+    let end = Utc::now() + TimeDelta::days(10);
+    of.not_after = std::time::SystemTime::from(end).into();
+    let certificate = of.self_signed(&key).unwrap();
+    folder.write("server.pem", certificate.pem()).write("server.key", key.serialize_pem());
+}
+
+/// Logs messages of the week from `begin`, with these intents in turn.
+fn log(folder: &Folder, digest: &str, begin: DateTime<Utc>, intents: &[&str]) {
+    let mut hours = BTreeMap::<HourKey, Vec<u8>>::new();
+    for i in 0..MESSAGES {
+        let at = begin.timestamp_millis() + i * (7 * 86_400_000 / MESSAGES);
+        let record = Record {
+            at,
+            request_id: request(begin, i),
+            endpoint: "chat".to_owned(),
+            conversation: Some(format!("c{}", i / 3)),
+            text: Some(format!("parcel arrives today {}", i % 9)),
+            n_chars: 22,
+            digest: digest.to_owned(),
+            arm: "primary".to_owned(),
+            intent: intents[i as usize % intents.len()].to_owned(),
+            confidence: 0.9,
+            latency_us: 400,
+            ..Record::default()
+        };
+        assert!(record.write_line(hours.entry(HourKey::of_millis(at)).or_default()));
+    }
+    for (hour, lines) in hours {
+        let folder = folder.path().join(format!("registry/predictions/test/{hour}"));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("a.jsonl.zst");
+        SegmentWriter::create(&path).unwrap().append(&lines).unwrap();
+    }
+}
+
+fn request(begin: DateTime<Utc>, i: i64) -> String {
+    format!("r{}-{i}", begin.timestamp())
+}
+
+/// Stores verdicts of a reviewer on every other message of the week from `begin`.
+async fn judge(store: &Store, begin: DateTime<Utc>, now: DateTime<Utc>) {
+    let verdicts: Vec<Verdict> = (0..MESSAGES)
+        .step_by(2)
+        .map(|i| Verdict {
+            at: begin.timestamp_millis() + i * (7 * 86_400_000 / MESSAGES) + 3_600_000,
+            request_id: request(begin, i),
+            index: 0,
+            intent: Some(if i % 8 == 0 { "refund" } else { "invoice" }.to_owned()),
+            source: SourceClass::Reviewer,
+            satisfaction: None,
+        })
+        .collect();
+    record_verdicts(store, "test", &verdicts, now).await.unwrap();
+}
+
+/// Starts `botops serve`, and waits until it is ready. Returns it with its public and its admin URL.
+fn serve(folder: &Folder) -> (Child, String, String) {
+    let arguments =
+        ["serve", "support", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let mut command = folder.botops(arguments);
+    command.env("BOTOPS_ADMIN_TOKEN", TOKEN).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut said = String::new();
+    let mut after = |start: &str| loop {
+        let line = lines.next().unwrap_or_else(|| panic!("it ended: {said}")).unwrap();
+        if let Some(rest) = line.strip_prefix(start) {
+            break rest.to_owned();
+        }
+        said += &line;
+    };
+    let (url, admin_url) = (after("serving support on "), after("admin API on "));
+    // The server continues to write. Without a reader, a full pipe would block it.
+    std::thread::spawn(move || lines.for_each(drop));
+    (process, url, admin_url)
+}
