@@ -11,7 +11,6 @@
 mod accuracy;
 mod accuracy_counts;
 pub mod alarms;
-mod backup_record;
 mod business;
 mod canary;
 mod claim;
@@ -52,7 +51,6 @@ pub use accuracy::{
     WindowAccuracy,
 };
 pub use accuracy_counts::{AccuracyCounts, window_accuracy};
-pub use backup_record::{BackupState, DrillRecord, backup_state, record_backup, record_drill};
 pub use business::{Business, BusinessCounts, BusinessGroup};
 pub use canary::{Canary, CanaryAccuracy};
 pub use confidence_counts::{ConfidenceCounts, Told};

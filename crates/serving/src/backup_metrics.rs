@@ -1,8 +1,7 @@
 //! The gauges of backups: the newest one, and the times of the last drill.
 
 use crate::app::App;
-use botops_monitoring::{BackupState, backup_state};
-use botops_store::Store;
+use botops_store::{SafeguardLogs, Safeguards, Store};
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -21,6 +20,7 @@ pub(super) struct BackupMetrics {
     drill: FloatGauge,
     rto: FloatGauge,
     rpo: FloatGauge,
+    failed: Gauge,
 }
 
 impl BackupMetrics {
@@ -31,7 +31,11 @@ impl BackupMetrics {
             registry.register(name, help, gauge.clone());
             gauge
         };
+        let failed = Gauge::default();
+        let help = "1 if the newest drill failed";
+        registry.register("backup_drill_failed", help, failed.clone());
         let it = Self {
+            failed,
             backup: gauge(
                 registry,
                 "backup_last_success_timestamp_seconds",
@@ -53,33 +57,30 @@ impl BackupMetrics {
                 "Age of the newest data that the newest drill restored; NaN if none is known",
             ),
         };
-        it.show(&BackupState::default());
+        it.show(&Safeguards::default());
         it
     }
 
     /// Shows the newest records.
-    fn show(&self, state: &BackupState) {
-        let seconds = |millis: u64| millis as f64 / 1e3;
-        self.backup.set(state.backup.map_or(f64::NAN, |at| at.timestamp() as f64));
-        let drill = state.drill.as_ref();
+    fn show(&self, newest: &Safeguards) {
+        let at = newest.backup.as_ref().map(|backup| backup.at);
+        self.backup.set(at.map_or(f64::NAN, |at| at.timestamp() as f64));
+        let drill = newest.drill.as_ref();
         self.drill.set(drill.map_or(f64::NAN, |drill| drill.at.timestamp() as f64));
-        self.rto.set(drill.map_or(f64::NAN, |drill| seconds(drill.rto_millis)));
-        self.rpo.set(drill.map_or(f64::NAN, |drill| seconds(drill.rpo_millis)));
+        self.rto.set(drill.map_or(f64::NAN, |drill| drill.rto_seconds));
+        self.rpo.set(drill.map_or(f64::NAN, |drill| drill.rpo_seconds));
+        self.failed.set(i64::from(newest.drill_failed));
     }
 }
 
-/// Shows the newest records of `environment` from time to time, until `stopped`. While the store fails, the gauges keep what
-/// they show, so a backup that is seen no more grows too old.
-pub(super) async fn run(
-    app: Arc<App>,
-    store: Store,
-    environment: String,
-    mut stopped: watch::Receiver<bool>,
-) {
+/// Shows the newest records in `store` from time to time, until `stopped`. While the store fails, the gauges keep what they
+/// show, so a backup that is seen no more grows too old.
+pub(super) async fn run(app: Arc<App>, store: Store, mut stopped: watch::Receiver<bool>) {
+    let logs = SafeguardLogs::new(&store);
     let reading = async {
         loop {
-            if let Ok(state) = backup_state(&store, &environment, app.clock.now()).await {
-                app.metrics.backups.show(&state);
+            if let Ok(newest) = logs.newest().await {
+                app.metrics.backups.show(&newest);
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -93,7 +94,7 @@ pub(super) async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use botops_monitoring::DrillRecord;
+    use botops_store::{BackupRecord, DrillRecord};
     use prometheus_client::encoding::text::encode;
 
     #[test]
@@ -108,14 +109,34 @@ mod tests {
         let unknown = text();
         assert_eq!(unknown.matches(" NaN").count(), 4, "{unknown}");
         let at = chrono::DateTime::from_timestamp(1_779_321_600, 0).unwrap();
-        let drill = Some(DrillRecord { at, rto_millis: 1_500, rpo_millis: 60_000 });
-        metrics.show(&BackupState { backup: Some(at), drill });
+        let backup = BackupRecord {
+            schema: BackupRecord::SCHEMA.to_owned(),
+            backup: "b-1".to_owned(),
+            at,
+            objects: 3,
+            bytes: 4,
+        };
+        let drill = DrillRecord {
+            schema: DrillRecord::SCHEMA.to_owned(),
+            backup: "b-1".to_owned(),
+            at,
+            passed: true,
+            rto_seconds: 1.5,
+            rpo_seconds: 60.0,
+            objects: 3,
+            models: 1,
+            conversations: 0,
+            problems: 0,
+        };
+        let (backup, drill) = (Some(backup), Some(drill));
+        metrics.show(&Safeguards { backup, drill, drill_failed: true });
         let known = text();
         for line in [
             "botops_backup_last_success_timestamp_seconds 1779321600.0\n",
             "botops_backup_last_drill_timestamp_seconds 1779321600.0\n",
             "botops_backup_drill_rto_seconds 1.5\n",
             "botops_backup_drill_rpo_seconds 60.0\n",
+            "botops_backup_drill_failed 1\n",
         ] {
             assert!(known.contains(line), "{line} is missing in\n{known}");
         }

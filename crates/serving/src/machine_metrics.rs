@@ -93,10 +93,9 @@ pub(super) async fn measure(
     let disks = Arc::new(settings.disks.clone());
     let _ = tokio::time::timeout(FIRST, read(app, &disks)).await;
     let machine = run(Arc::clone(app), disks, stop.subscribe());
-    let backups = store.clone().map(|store| {
-        let environment = settings.environment.clone();
-        threads.spawn(backup_metrics::run(Arc::clone(app), store, environment, stop.subscribe()))
-    });
+    let backups = store
+        .clone()
+        .map(|store| threads.spawn(backup_metrics::run(Arc::clone(app), store, stop.subscribe())));
     [threads.spawn(machine)].into_iter().chain(backups).collect()
 }
 

@@ -5,11 +5,10 @@ use crate::{
     support::Folder,
 };
 use botops_digest::Digest;
-use botops_monitoring::{DrillRecord, record_backup, record_drill};
 use botops_predictions::{HourKey, Record, SegmentWriter, SourceClass, Verdict, record_verdicts};
 use botops_rollout::{RolloutSpec, StepSpec};
 use botops_serving::AdminClient;
-use botops_store::Store;
+use botops_store::{BackupRecord, DrillRecord, Store};
 use botops_workspace::Secret;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -67,9 +66,7 @@ impl Served {
         log(&folder, &digest, midnight - TimeDelta::days(14), &["parcel", "refund", "login"]);
         log(&folder, &digest, midnight - TimeDelta::days(7), &["invoice"]);
         judge(&store, midnight - TimeDelta::days(7), now).await;
-        record_backup(&store, "test", now - TimeDelta::hours(1)).await.unwrap();
-        let drill = DrillRecord { at: now, rto_millis: 1_500, rpo_millis: 60_000 };
-        record_drill(&store, "test", &drill).await.unwrap();
+        back_up(&store, now).await;
         let (process, url, admin_url) = serve(&folder);
         Self { process, url, admin_url, _folder: folder }
     }
@@ -220,6 +217,32 @@ async fn judge(store: &Store, begin: DateTime<Utc>, now: DateTime<Utc>) {
         })
         .collect();
     record_verdicts(store, "test", &verdicts, now).await.unwrap();
+}
+
+/// Records that a backup and a drill succeeded an hour ago.
+async fn back_up(store: &Store, now: DateTime<Utc>) {
+    let (at, backup) = (now - TimeDelta::hours(1), "b-1".to_owned());
+    let record = BackupRecord {
+        schema: BackupRecord::SCHEMA.to_owned(),
+        backup: backup.clone(),
+        at,
+        objects: 3,
+        bytes: 4,
+    };
+    store.record_backup(record).await.unwrap();
+    let drill = DrillRecord {
+        schema: DrillRecord::SCHEMA.to_owned(),
+        backup,
+        at,
+        passed: true,
+        rto_seconds: 1.5,
+        rpo_seconds: 60.0,
+        objects: 3,
+        models: 1,
+        conversations: 0,
+        problems: 0,
+    };
+    store.record_drill(drill).await.unwrap();
 }
 
 /// Starts `botops serve`, and waits until it is ready. Returns it with its public and its admin URL.
