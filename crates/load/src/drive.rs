@@ -59,7 +59,7 @@ pub struct Driven {
     pub(crate) most_under_way: usize,
 }
 
-/// What all users share.
+/// State that all users share.
 struct Shared {
     profile: Profile,
     target: Target,

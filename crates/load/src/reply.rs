@@ -1,4 +1,4 @@
-//! What a server answers to one attempt.
+//! The outcome of one attempt.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use crate::{
     tally::{Counts, Tally},
     thresholds::{Judged, Threshold},
 };
-use botops_findings::{Finding, Place, Severity};
+use botops_findings::{Finding, Severity};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::time::Duration;
@@ -186,7 +186,7 @@ impl LoadReport {
             (
                 counts.shed,
                 "503",
-                "the server had too much to do, or stopped: see `botops_shed` in its metrics",
+                "the server had too much to do, or stopped: see `botops_shed_total` in its metrics",
             ),
         ];
         for (n, status, help) in refused.into_iter().filter(|(n, ..)| *n > 0) {
@@ -208,7 +208,7 @@ impl LoadReport {
             let help = "give `think` a time, or use `loop: open`";
             found.push(Finding::new("BOT-6286", Severity::Warning, message, help));
         }
-        found.into_iter().map(|finding| finding.at(Place::default())).collect()
+        found
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
-/// The longest latency that is told apart from longer ones, in microseconds.
+/// The longest latency that differs from longer ones, in microseconds.
 const LONGEST: u64 = 3_600_000_000;
 
 /// Returns an empty histogram of microseconds: three significant digits, about 200 KB.
