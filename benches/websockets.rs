@@ -78,6 +78,7 @@ async fn serve() -> Outcome<()> {
         predictions: None,
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
+        telemetry: Default::default(),
         listeners: ListenerSettings { limits, ..ListenerSettings::default() },
     };
     let rows: Vec<(String, &str)> = ["invoice", "parcel", "login"]

@@ -206,6 +206,7 @@ pub(crate) fn serve(has_log: bool) -> Outcome<bool> {
         predictions: has_log.then(|| PredictionSettings { log, store, retention: None }),
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
+        telemetry: Default::default(),
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -35,6 +35,7 @@ pub(crate) mod predictions;
 mod protection;
 mod reload;
 mod settings;
+mod telemetry;
 mod token_key;
 
 pub(crate) use flags::Args;

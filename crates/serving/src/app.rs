@@ -22,6 +22,7 @@ use crate::{
 };
 use botops_access::FeedbackTokens;
 use botops_observation::{Observer, TrafficMeter, UnitKey};
+use botops_telemetry::Tracer;
 use chrono::TimeDelta;
 use std::{
     sync::{
@@ -102,6 +103,8 @@ pub(super) struct App {
     pub(super) chat_page: Option<PagePolicy>,
     /// The prediction log; `None` for a server that keeps none.
     pub(super) predictions: Option<Predictions>,
+    /// The traces; `None` for a server without them.
+    pub(super) traces: Option<Arc<Tracer>>,
 }
 
 /// A problem with which the server runs all the same.

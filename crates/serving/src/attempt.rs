@@ -13,6 +13,7 @@ use botops_models::Prediction;
 use botops_observation::{JudgedUnit, Outcome, Place};
 use botops_predictions::{RawRecord, Record, six_digits};
 use botops_rollout::Arm;
+use botops_telemetry::link;
 use chrono::{DateTime, Utc};
 use std::{
     sync::Arc,
@@ -171,6 +172,7 @@ impl<'a> Attempt<'a> {
             conversation_id: conversation_id.to_owned(),
             challenger: Arc::downgrade(&split.canary),
             messages: messages.collect(),
+            trace: link(),
         });
     }
 

@@ -21,6 +21,7 @@ use botops_conversations::Turn;
 use botops_findings::Fault;
 use botops_models::Prediction;
 use botops_rollout::Arm;
+use botops_telemetry::{annotate, link};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
@@ -213,6 +214,9 @@ impl<'a> Exchange<'a> {
             self.app.metrics.unsticky.inc();
         }
         let arm = arm_name(choice.arm);
+        annotate("botops.model", || choice.served.reference.to_string());
+        annotate("botops.arm", || arm);
+        annotate("botops.fallback", || first.fallback);
         if self.app.log.is_on() {
             let answer = AnswerLine {
                 model: Arc::clone(&choice.served.reference),
@@ -301,6 +305,7 @@ impl<'a> Exchange<'a> {
                 duration: self.elapsed(),
                 code,
                 answer,
+                trace_id: link().and_then(|link| link.trace_id()),
             });
         }
     }

@@ -6,6 +6,7 @@
 use crate::app::App;
 use botops_conversations::{Id, Named, Turn};
 use botops_dialogue::HandOffCall;
+use botops_telemetry::carry;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use std::{
@@ -79,7 +80,7 @@ pub(super) fn deliver(app: &Arc<App>, hand_off: HandOff) {
     }
     app.metrics.turns.hand_offs.inc();
     let server = Arc::downgrade(app);
-    tokio::spawn(attempts(server, hand_off));
+    tokio::spawn(carry(attempts(server, hand_off)));
 }
 
 /// Tries until it succeeds, or the server is gone.

@@ -14,6 +14,7 @@ use axum::{
 };
 use botops_conversations::{Head, Id, Named, Recorded, StoredTurn, Turn};
 use botops_findings::{Fault, FaultKind};
+use botops_telemetry::timed_wait;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -148,9 +149,9 @@ impl<'a> NewTurn<'a> {
             let message_id = ids.message;
             Self { settings, named, message_id, head, tries: 0, begun: None, turn }
         };
-        let read = read.await;
+        let read = timed_wait("store", read).await;
         if read.is_ok() {
-            app.metrics.turns.answers(true);
+            answers_again(app);
         }
         match read {
             Ok((head, Some(known))) => Ok(Begun::Known(new(Some(head), None), Box::new(known))),
@@ -206,7 +207,8 @@ impl<'a> NewTurn<'a> {
         }
         let number = head.next();
         let of = &self.settings.conversations;
-        match of.append(&self.named, head, (turn, open, at)).await {
+        let appended = of.append(&self.named, head, (turn, open, at));
+        match timed_wait("store", appended).await {
             Ok(Recorded::Written(id)) => {
                 app.metrics.turns.stored.inc();
                 app.metrics.turns.seconds.observe(begun.elapsed().as_secs_f64());
@@ -244,13 +246,11 @@ pub(super) fn failed(
     if matches!(fault.code(), "BOT-6121" | "BOT-6128") {
         return Err(fault.into());
     }
-    app.metrics.turns.answers(false);
-    app.log.event(
-        app.clock.now(),
-        "error",
-        "conversations",
-        format!("{}: {}", fault.code(), fault.message()),
-    );
+    // While the store fails, every message comes here: the log says so once.
+    if app.metrics.turns.answers(false) {
+        let message = format!("{}: {}", fault.code(), fault.message());
+        app.log.event(app.clock.now(), "error", "conversations", message);
+    }
     match settings.on_store_failure {
         OnStoreFailure::Answer => {
             app.metrics.turns.lost.inc();
@@ -268,6 +268,14 @@ pub(super) fn failed(
     }
 }
 
+/// Notes that the store of conversations answered; the log says so if it failed before.
+fn answers_again(app: &App) {
+    if app.metrics.turns.answers(true) {
+        let message = "the store of conversations answers again".to_owned();
+        app.log.event(app.clock.now(), "info", "conversations", message);
+    }
+}
+
 /// Erases old turns, now and then, until `stopped`. `times` divides the wait.
 pub(super) async fn erase_old_turns(app: Arc<App>, times: u32, mut stopped: watch::Receiver<bool>) {
     let Some(settings) = &app.conversations else { return };
@@ -280,9 +288,9 @@ pub(super) async fn erase_old_turns(app: Arc<App>, times: u32, mut stopped: watc
                 let message = format!("{} old turns are erased", erased.turns);
                 app.log.event(now, "info", "conversations", message);
             }
-            Ok(_) => app.metrics.turns.answers(true),
+            Ok(_) => answers_again(&app),
             Err(fault) => {
-                app.metrics.turns.answers(false);
+                let _ = app.metrics.turns.answers(false);
                 let level =
                     if fault.kind() == FaultKind::Unreachable { "warning" } else { "error" };
                 let message = format!("old turns: {}: {}", fault.code(), fault.message());

@@ -78,6 +78,7 @@ mod media_type;
 mod metrics;
 mod monitoring;
 mod monitoring_metrics;
+mod new_app;
 mod open_inference;
 mod open_inference_tensors;
 mod open_turns;
@@ -115,6 +116,7 @@ mod replay;
 mod request_guard;
 mod request_id;
 mod request_log;
+mod request_traces;
 mod response_headers;
 mod routing;
 mod server;
@@ -122,6 +124,7 @@ mod settings_checks;
 mod shadow;
 mod shedding;
 mod sizes;
+mod telemetry_settings;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -145,6 +148,7 @@ pub use admin_openapi::admin_openapi;
 pub use admin_plan::PlanAnswer;
 pub use botops_connections::{ConnectionLimits, TlsSettings, TlsVersion, check_certificate};
 pub use botops_observation::ServerTraffic;
+pub use botops_telemetry::{LogFileSettings, Sampler, TraceSettings};
 pub use canary::{EndedRollout, Restored};
 pub use chat_client::{ChatClient, ChatMessage};
 pub use client::{AdminClient, FreezeRequest, StartOptions};
@@ -166,6 +170,7 @@ pub use replay::{ReplayTarget, replay};
 pub use server::{Running, check_access, start};
 pub use settings_checks::{check_admin_token, check_webhooks};
 pub use sizes::Sizes;
+pub use telemetry_settings::TelemetrySettings;
 
 /// The settings of a server.
 #[derive(Debug, Clone)]
@@ -204,6 +209,8 @@ pub struct ServerSettings {
     pub monitoring: Option<MonitoringSettings>,
     /// The folders whose disks are measured, by the name that metrics show: `store`, `predictions` or `conversations`.
     pub disks: BTreeMap<&'static str, PathBuf>,
+    /// The traces and the log file.
+    pub telemetry: TelemetrySettings,
 }
 
 /// The source of settings that a running server reads again.

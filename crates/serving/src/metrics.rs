@@ -13,6 +13,7 @@ use crate::webhook_metrics::WebhookMetrics;
 use crate::websocket_metrics::WebSocketMetrics;
 use botops_connections::ConnectionMetrics;
 use botops_rollout::{Arm, Evidence};
+use botops_telemetry::{LogMetrics, TraceMetrics};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, text::encode},
     metrics::{MetricType, TypedMetric, counter::Counter, family::Family, gauge::Gauge},
@@ -204,6 +205,10 @@ pub(super) struct Metrics {
     pub(super) machine: MachineMetrics,
     /// The backups and drills.
     pub(super) backups: BackupMetrics,
+    /// The traces.
+    pub(super) traces: TraceMetrics,
+    /// The log file.
+    pub(super) log_file: LogMetrics,
 }
 
 /// Returns the name of an arm in labels.
@@ -311,6 +316,8 @@ impl Metrics {
         for reason in ["judge", "requested", "model"] {
             let _ = rollbacks.get_or_create_owned(&ReasonLabels { reason });
         }
+        let traces = TraceMetrics::register(&mut registry);
+        let log_file = LogMetrics::register(&mut registry);
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {
             let arm = arm_name(arm);
             let labels = ArmLabels { model: Arc::clone(&model), arm };
@@ -353,6 +360,8 @@ impl Metrics {
             changed,
             machine,
             backups,
+            traces,
+            log_file,
         }
     }
 

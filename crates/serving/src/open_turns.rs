@@ -17,6 +17,7 @@ use botops_dialogue::{
     ActionCall, ActionOutcome, Awaited, DialogueState, Effect, HandOffCall, Step,
 };
 use botops_findings::{Fault, Result as FaultResult};
+use botops_telemetry::timed_wait;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::{sync::Arc, time::Duration};
 
@@ -76,7 +77,7 @@ impl OpenTurn {
         let Some(settings) = &app.conversations else { return Ok(Ended::Lost(bodies)) };
         let open = hand_off.is_some();
         let of = &settings.conversations;
-        let settled = of.settle(&named, at, (&turn, open)).await;
+        let settled = timed_wait("store", of.settle(&named, at, (&turn, open))).await;
         let ended = match settled {
             Ok(true) => Ended::Stored(bodies),
             Ok(false) => match of.turn(&named, at.0).await {

@@ -9,6 +9,7 @@ use botops_findings::{Fault, Result};
 use botops_http::{
     CallAnswer, CallFailure, CallRules, GuardedClient, Method, OutgoingCall, SigningKey,
 };
+use botops_telemetry::{Kind, Span, child};
 use botops_workspace::Secret;
 use serde_json::Value;
 use std::{
@@ -133,6 +134,8 @@ impl Outgoing {
         let body = call.method.has_body().then(|| call.body.to_string());
         let mut headers = self.signed(&turn.to_string(), now, body.as_deref().unwrap_or_default());
         headers.push(("idempotency-key", turn.to_string()));
+        let mut span = child("action", Kind::Client);
+        headers.extend(span.iter().flat_map(Span::headers));
         let until = Instant::now() + call.timeout;
         let mut was_sent = false;
         for n in 1.. {
@@ -151,6 +154,9 @@ impl Outgoing {
             let pause = PAUSE * n;
             let has_time = until.saturating_duration_since(Instant::now()) > 2 * pause;
             if !call.idempotent || n == TRIES || !has_time {
+                if let Some(span) = &mut span {
+                    span.fail(reason);
+                }
                 // To read something twice or not at all does not matter.
                 let is_safe = call.method == CallMethod::Get && call.idempotent;
                 return match was_sent && !is_safe {
@@ -177,18 +183,25 @@ impl Outgoing {
         let Some((client, url)) = checked else {
             return Err("its address is not allowed".to_owned());
         };
+        let mut span = child("handoff", Kind::Client);
+        let mut headers = self.signed(&turn.to_string(), now, body);
+        headers.extend(span.iter().flat_map(Span::headers));
         let call = OutgoingCall {
             method: Method::POST,
             url,
-            headers: self.signed(&turn.to_string(), now, body),
+            headers,
             body: Some(body.to_owned()),
             timeout: HAND_OFF_TIME,
         };
-        match client.call(call).await {
+        let sent = match client.call(call).await {
             Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
             Ok(answer) => Err(format!("it answers with status {}", answer.status)),
             Err(failure) => Err(failure.reason.to_owned()),
+        };
+        if let (Err(problem), Some(span)) = (&sent, &mut span) {
+            span.fail(problem.clone());
         }
+        sent
     }
 
     /// Begins to deliver the hand-off of `turn`. Returns whether nobody in this process does so already.

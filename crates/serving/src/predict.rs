@@ -22,6 +22,7 @@ use axum::{
 use botops_access::PublicCaller;
 use botops_findings::Fault;
 use botops_models::Prediction;
+use botops_telemetry::timed;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -248,7 +249,8 @@ fn respond<T>(
         }
         read(choice.served, prediction, proba)
     };
-    let Ok(predictions) = choice.served.classify_many(texts, read) else {
+    let classify = || choice.served.classify_many(texts, read);
+    let Ok(predictions) = timed("classify", classify) else {
         return Err(attempt.failed());
     };
     let duration = exchange.elapsed();

@@ -87,6 +87,7 @@ pub async fn rehearse(
         predictions: None,
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
+        telemetry: Default::default(),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     // Nobody else can reach the server, so its feedback is trusted.

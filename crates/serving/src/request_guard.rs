@@ -11,6 +11,7 @@ use crate::{
     exchange::Exchange,
     media_type::{LINES, TENSORS, is_of_type},
     problem::Problem,
+    request_traces::{answered, of_request},
     response_headers::secure,
 };
 use axum::{
@@ -98,7 +99,9 @@ pub(super) async fn guard_request(
     let over_tls = request.extensions().get::<OverTls>().is_some();
     let page =
         guard.cors.page(request.headers(), authority(request.headers(), request.uri()).as_deref());
-    let mut response = answer(&guard, &page, &mut request, next).await;
+    // The admin API has no rate limits, and no traces.
+    let span = guard.is_limited.then(|| of_request(&guard.app, &request)).flatten();
+    let mut response = answered(span, answer(&guard, &page, &mut request, next)).await;
     let headers = response.headers_mut();
     guard.cors.mark(page, headers);
     secure(headers, over_tls);

@@ -5,6 +5,8 @@
 
 use super::{RequestLog, request_id::RequestId};
 use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_telemetry::{LogFile, LogFileSettings, LogMetrics};
 use chrono::{DateTime, SecondsFormat, Utc};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
@@ -39,6 +41,8 @@ pub(super) struct Line {
     pub(super) code: Option<&'static str>,
     /// The prediction, if one was made.
     pub(super) answer: Option<AnswerLine>,
+    /// The id of the trace, if the request is traced.
+    pub(super) trace_id: Option<String>,
 }
 
 /// The prediction that answered a request.
@@ -83,19 +87,34 @@ pub(super) struct RequestLogger {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl RequestLogger {
-    /// Starts the writing thread, unless the log is off.
-    pub(super) fn start(to: RequestLog, dropped: Counter) -> io::Result<Self> {
-        match to {
+    /// Starts the writing thread, unless the log is off. With a file, the stream only gets lines while that cannot be written.
+    ///
+    /// # Errors
+    /// `BOT-6018` (exit 1) the thread cannot be started; `BOT-6292` (exit 1) or `BOT-6294` (exit 5) the file cannot be opened.
+    pub(super) fn start(
+        (to, file): (RequestLog, Option<&LogFileSettings>),
+        (dropped, file_metrics): (Counter, &LogMetrics),
+    ) -> Result<Self> {
+        let (open, logs_requests) = match to {
             RequestLog::Off => {
-                Ok(Self { logs_requests: false, sender: None, ended: Mutex::new(None), dropped })
+                let ended = Mutex::new(None);
+                return Ok(Self { logs_requests: false, sender: None, ended, dropped });
             }
-            RequestLog::To(open) => Self::to(open(), dropped),
-            RequestLog::Warnings(open) => {
-                let mut logger = Self::to(open(), dropped)?;
-                logger.logs_requests = false;
-                Ok(logger)
+            RequestLog::To(open) => (open, true),
+            RequestLog::Warnings(open) => (open, false),
+        };
+        let out: Box<dyn Write + Send> = match file {
+            Some(file) => {
+                let instead = (open(), file_metrics.clone());
+                Box::new(LogFile::open(file.clone(), instead, file_line)?)
             }
-        }
+            None => open(),
+        };
+        let mut logger = Self::to(out, dropped).map_err(|error| {
+            Fault::internal("BOT-6018", "the logging thread could not be started").caused_by(error)
+        })?;
+        logger.logs_requests = logs_requests;
+        Ok(logger)
     }
 
     /// Starts a thread that writes to `out`.
@@ -170,6 +189,14 @@ impl Drop for RequestLogger {
     }
 }
 
+/// Makes the line about a problem of the log file, or its end.
+fn file_line(level: &'static str, message: &str) -> String {
+    let mut line = Vec::new();
+    let message = message.to_owned();
+    Entry::Event { at: Utc::now(), level, event: "log", message }.write(&mut line);
+    String::from_utf8(line).expect("JSON is UTF-8")
+}
+
 fn write(receiver: &Receiver<Entry>, mut out: BufWriter<Box<dyn Write + Send>>) {
     let mut line = Vec::with_capacity(512);
     let mut put = |entry: &Entry, out: &mut BufWriter<Box<dyn Write + Send>>| {
@@ -232,6 +259,8 @@ impl Entry {
             confidence: Option<f64>,
             #[serde(skip_serializing_if = "Option::is_none")]
             fallback: Option<bool>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            trace_id: Option<&'a str>,
         }
         #[derive(Serialize)]
         struct EventJson<'a> {
@@ -263,10 +292,13 @@ impl Entry {
                         intent: answer.map(|a| &*a.intent),
                         confidence: answer.map(|a| (a.confidence * 1e4).round() / 1e4),
                         fallback: answer.map(|a| a.fallback),
+                        trace_id: request.trace_id.as_deref(),
                     },
                 )
             }
             Self::Event { at, level, event, message } => {
+                // Older parts of the server say `warning`; the log has one word for it.
+                let level = if *level == "warning" { "warn" } else { level };
                 serde_json::to_writer(line, &EventJson { at: time(at), level, event, message })
             }
             Self::Flush(_) => Ok(()),

@@ -1,67 +1,40 @@
 //! The life of a server: it listens, gets ready, answers and drains.
 
 use super::{
-    Configuration, ListenerSettings, MetricsAccess, Reloaded, ServerSettings, Source, TlsSettings,
+    Configuration, ListenerSettings, Reloaded, ServerSettings, Source, TlsSettings,
     admin_listeners::{AdminListeners, Credentials},
     admin_socket::SocketFile,
     app::App,
     canary::{Canary, Journal, Opened, Pace, Parts, RegistryVersions, Versions, load_version},
-    clock::{Clock, WallClock},
+    clock::WallClock,
     control_threads::ControlThreads,
-    cors::Cors,
     deployment_rules::first_broken_rule,
-    feedback_caps::FeedbackCaps,
     kept_turns::erase_old_turns,
     key_ring::KeyRing,
     machine_metrics::measure,
-    metrics::Metrics,
-    monitoring,
-    outgoing::Outgoing,
-    prediction_log::Predictions,
-    prediction_shipping,
+    monitoring, prediction_shipping,
     public_api::routes,
     public_gate::{PublicGate, client_gate, warm},
-    redis_limits::rate_limits,
     request_guard::{RequestGuard, guard_request},
-    request_id::RequestIds,
-    request_log::RequestLogger,
-    shadow::{self, Counts, ShadowQueue},
-    shedding::{QueueControl, ThreadDelay},
+    request_traces, shadow,
 };
 use crate::{
-    disagreements::KeptDisagreements,
-    page_policy::PagePolicy,
     reload::Reloading,
-    routing::{Served, Slot},
+    routing::Served,
     webhooks::{self, EventSource, Webhooks},
 };
 use axum::middleware::from_fn_with_state;
-use botops_access::{FeedbackTokens, Identity, TokenKeys};
+use botops_access::Identity;
 use botops_connections::{Certificates, Places, address, bind, bound, serve};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
-use botops_observation::{Observer, TrafficMeter, UnitKey};
 use botops_registry::{Deployed, Registry};
 use botops_rollout::Phase;
-use chrono::TimeDelta;
-use std::{
-    net::SocketAddr,
-    num::NonZero,
-    path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64},
-    },
-    thread::available_parallelism,
-    time::{Duration, Instant},
-};
-use tokio::{
-    net::TcpListener,
-    runtime::Handle,
-    sync::{Semaphore, watch},
-    task::JoinHandle,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
+
+pub(super) use super::new_app::new_app;
 
 /// The longest time a shutdown waits for requests in flight, well within the 30 s that Kubernetes grants.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -212,6 +185,7 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     if let Some(keys) = keys {
         running.tasks.push(control_handle.spawn(keys.follow(running.stop.subscribe())));
     }
+    request_traces::export(&app, &control_handle);
     control_handle.spawn(warm(gate));
     let stop = running.stop.subscribe();
     let (tasks, socket) =
@@ -306,93 +280,6 @@ async fn others_in_use(
             Vec::new()
         }
     }
-}
-
-/// Makes the state that requests share; `shadow_capacity` mirrored requests may wait for the challenger.
-///
-/// # Errors
-/// `BOT-6018` if the logging thread cannot be started; `BOT-1098` (exit 2) the location of the shared limits cannot be used;
-/// `BOT-6131` or `BOT-6132` if the token key cannot be used or made.
-pub(super) fn new_app(
-    model: &str,
-    settings: &ServerSettings,
-    clock: Arc<dyn Clock>,
-    shadow_capacity: usize,
-) -> Result<Arc<App>> {
-    let metrics = Metrics::new(model);
-    let log =
-        RequestLogger::start(settings.request_log, metrics.dropped.clone()).map_err(|error| {
-            Fault::internal("BOT-6018", "the logging thread could not be started").caused_by(error)
-        })?;
-    let unit_key = match &settings.replication.identity_key {
-        Some(key) => UnitKey::new(key.expose().as_bytes()),
-        None => UnitKey::alone(),
-    };
-    let token_keys = match &settings.replication.token_key {
-        Some(key) => TokenKeys::parse(key.expose())?,
-        None => TokenKeys::alone()?,
-    };
-    let token_lifetime =
-        TimeDelta::from_std(settings.replication.feedback_lifetime).unwrap_or(TimeDelta::MAX);
-    let observer = Arc::new(Observer::new(unit_key.clone()));
-    let n_processors = available_parallelism().map_or(1, NonZero::get);
-    let turns = Arc::new(Semaphore::new(n_processors));
-    let n_long_turns = n_processors.div_ceil(2);
-    let max_queue_delay = settings.public.max_queue_delay;
-    let rate_limits = rate_limits(settings, &metrics, &unit_key)?;
-    let predictions = settings.predictions.as_ref();
-    let predictions =
-        predictions.map(|it| Predictions::start(it, &settings.environment)).transpose()?;
-    let disagreements = Arc::<KeptDisagreements>::default();
-    let counts = Counts {
-        observer: Arc::clone(&observer),
-        disagreement: metrics.disagreement.clone(),
-        dropped: metrics.shadow_dropped.clone(),
-        kept: Arc::clone(&disagreements),
-    };
-    let outgoing = match &settings.actions {
-        Some(actions) => Outgoing::new(actions)?,
-        None => Outgoing::none(),
-    };
-    let ids = RequestIds::new()?;
-    let tokens = FeedbackTokens::new(token_keys, &settings.environment, model)?;
-    Ok(App::share(|me| App {
-        model: model.to_owned(),
-        shadow: ShadowQueue::start(shadow_capacity, Arc::clone(&turns), counts),
-        disagreements,
-        slot: Slot::default(),
-        metrics,
-        log,
-        observer,
-        traffic: TrafficMeter::start(Instant::now()),
-        unit_key,
-        clock,
-        ids,
-        slow_bound: AtomicU64::new(0),
-        degraded: Mutex::default(),
-        turns,
-        long_turns: Semaphore::new(n_long_turns),
-        rate_limits,
-        cors: Cors::new(settings.public.cors_origins.clone()),
-        sizes: settings.public.sizes.clone(),
-        websockets: settings.public.websockets.clone(),
-        batches: settings.public.batches,
-        queue: QueueControl::new(max_queue_delay, n_processors),
-        long_queue: QueueControl::new(max_queue_delay, n_long_turns),
-        thread_delay: ThreadDelay::new(max_queue_delay),
-        open_metrics: settings.listeners.metrics == MetricsAccess::Open,
-        tokens,
-        token_lifetime,
-        is_inside: AtomicBool::new(false),
-        conversations: settings.conversations.clone(),
-        chat_page: (settings.listeners.chat_page)
-            .then(|| PagePolicy::new(&settings.public.cors_origins)),
-        outgoing: Arc::new(outgoing),
-        turn_order: Arc::default(),
-        feedback_caps: FeedbackCaps::default(),
-        me,
-        predictions,
-    }))
 }
 
 /// The certificates of a listener; `None` for one without TLS.
@@ -581,6 +468,7 @@ impl Running {
         let drained = futures::future::join_all(tasks);
         // A request that takes longer is dropped with its connection.
         let _ = tokio::time::timeout(DRAIN, drained).await;
+        request_traces::flush(&self.app).await;
         let app = Arc::clone(&self.app);
         let _ = tokio::task::spawn_blocking(move || app.log.flush()).await;
     }

@@ -14,6 +14,7 @@ use crate::{
     routing::{Served, Speed},
 };
 use botops_observation::Observer;
+use botops_telemetry::{Kind, Link};
 use chrono::{DateTime, Utc};
 use prometheus_client::metrics::counter::Counter;
 use std::sync::{Arc, Weak};
@@ -41,6 +42,8 @@ pub(super) struct Mirrored {
     pub(super) challenger: Weak<Served>,
     /// The messages.
     pub(super) messages: Vec<MirroredMessage>,
+    /// The trace of the request; `None` without one.
+    pub(super) trace: Option<Link>,
 }
 
 /// One message and the primary's answer to it.
@@ -118,7 +121,8 @@ async fn work(mut receiver: mpsc::Receiver<Entry>, turns: Arc<Semaphore>, counts
 }
 
 async fn classify(mirrored: Mirrored, turns: &Semaphore, counts: &Counts) {
-    let Mirrored { epoch, rollout, at, conversation_id, challenger, messages } = mirrored;
+    let Mirrored { epoch, rollout, at, conversation_id, challenger, messages, trace } = mirrored;
+    let mut span = trace.map(|trace| trace.child("shadow", Kind::Internal));
     for message in messages {
         let Some(speed) = challenger.upgrade().map(|challenger| challenger.speed()) else { return };
         let _turn = match speed {
@@ -136,6 +140,9 @@ async fn classify(mirrored: Mirrored, turns: &Semaphore, counts: &Counts) {
         let differs = found.is_some();
         if let Some(found) = found {
             counts.disagreement.inc();
+            if let Some(span) = &mut span {
+                span.set("botops.disagrees", true);
+            }
             counts.kept.keep(&rollout, found);
         }
         counts.observer.mirrored(epoch, &conversation_id, differs);

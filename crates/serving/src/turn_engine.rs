@@ -19,6 +19,7 @@ use crate::{
     prediction_log::{Details, details_of},
     problem::{Problem, internal},
     repeated_turn::{Repeated, name_of_caller},
+    routing::Panicked,
     turn_answer::Answer,
 };
 use botops_conversations::{Head, Id, Named, StoredTurn, Turn};
@@ -28,6 +29,7 @@ use botops_dialogue::{
 };
 use botops_findings::Result as FaultResult;
 use botops_models::Prediction;
+use botops_telemetry::{carry, timed};
 use botops_text::Language;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -321,7 +323,8 @@ async fn carry_out(
     let conversation = (client_id, named);
     let open = OpenTurn { app, served, conversation, at, call, state, answer, turn };
     // A client that goes away does not end the call, and its outcome is stored all the same.
-    let ended = tokio::spawn(open.finish()).await.map_err(|_| Problem::from(internal()))??;
+    let ended =
+        tokio::spawn(carry(open.finish())).await.map_err(|_| Problem::from(internal()))??;
     Ok(match ended {
         Ended::Stored(bodies) => (false, bodies.handed_off, bodies.body),
         Ended::Lost(bodies) => (true, bodies.handed_off, bodies.body),
@@ -391,7 +394,8 @@ fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>
         let details = is_logged.then(|| details_of(served, prediction, proba));
         (ranking(prediction, proba), details)
     };
-    let Ok((prediction, (ranking, details))) = served.classify(text, read) else {
+    let classify = || served.classify(text, read);
+    let Ok((prediction, (ranking, details))) = timed("classify", classify) else {
         return Err(attempt.failed());
     };
     let language = match message.language {
@@ -400,10 +404,15 @@ fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>
     };
     let at = exchange.app.clock.now();
     let moment = Moment::new(at, language.map(Language::tag));
-    let Ok(tagged) = served.tag(text) else { return Err(attempt.failed()) };
-    let searched = Instant::now();
-    let Entities { found: entities, cut: entities_cut } =
-        served.dialogue.entities_while(text, &moment, tagged, || searched.elapsed() < ENTITY_TIME);
+    let search = || {
+        let tagged = served.tag(text)?;
+        let searched = Instant::now();
+        let is_in_time = || searched.elapsed() < ENTITY_TIME;
+        Ok::<_, Panicked>(served.dialogue.entities_while(text, &moment, tagged, is_in_time))
+    };
+    let Ok(Entities { found: entities, cut: entities_cut }) = timed("entities", search) else {
+        return Err(attempt.failed());
+    };
     let duration = exchange.elapsed();
     Ok(Heard {
         message,

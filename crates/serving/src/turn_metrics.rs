@@ -4,6 +4,7 @@ use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The bounds of the time that it takes to store a turn, in seconds.
 const BOUNDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
@@ -38,6 +39,8 @@ pub(crate) struct TurnMetrics {
     pub(crate) seconds: Histogram,
     /// 1 if the store answered last, 0 if it failed.
     up: Gauge,
+    /// Whether the store failed last.
+    in_trouble: AtomicBool,
 }
 
 impl TurnMetrics {
@@ -55,6 +58,7 @@ impl TurnMetrics {
         registry.register("turn_store_up", help, up.clone());
         Self {
             up,
+            in_trouble: AtomicBool::new(false),
             stored: counter(registry, "turns_stored", "Turns of conversations that were stored"),
             repeated: counter(
                 registry,
@@ -103,8 +107,9 @@ impl TurnMetrics {
         }
     }
 
-    /// Notes whether the store answered.
-    pub(crate) fn answers(&self, is_up: bool) {
+    /// Notes whether the store answered. Returns whether trouble begins or ends with that.
+    pub(crate) fn answers(&self, is_up: bool) -> bool {
         self.up.set(i64::from(is_up));
+        self.in_trouble.swap(!is_up, Ordering::Relaxed) == is_up
     }
 }

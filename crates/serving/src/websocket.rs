@@ -13,6 +13,7 @@ use crate::{
     pointer::Field,
     problem::Problem,
     public_gate::{Credentials, PublicRight},
+    request_traces::{of_work, within},
     turn_engine::{self, Message},
 };
 use axum::{
@@ -24,6 +25,7 @@ use axum::{
 use botops_access::PublicCaller;
 use botops_connections::{End, NoHandshake, Received, Socket, SocketLimits, upgrade};
 use botops_findings::{Fault, FaultKind};
+use botops_telemetry::Kind;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -160,7 +162,11 @@ impl Talk {
         let _open = app.metrics.websockets.open();
         let end = loop {
             let answered = match socket.next().await {
-                Received::Text(text) => self.answer(&mut socket, text.as_bytes()).await,
+                Received::Text(text) => {
+                    // A socket may be open for hours, so each message has a trace of its own.
+                    let span = of_work(&app, "websocket message", Kind::Server);
+                    within(span.as_ref(), self.answer(&mut socket, text.as_bytes())).await
+                }
                 Received::Tick => match self.check().await {
                     Err(problem) if is_final(&problem) => Answered::Refused(problem),
                     _ => Answered::Yes,

@@ -14,6 +14,7 @@ mod resolve;
 mod secret;
 mod settings;
 mod spec;
+mod telemetry;
 
 pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
 pub use actions::{Actions, ActionsSpec};
@@ -29,6 +30,7 @@ pub use spec::{
     ConversationsSpec, LimitsSpec, OidcSpec, ProfileSpec, SecretsSpec, ServerSpec, TlsSpec,
     WebhookSpec, WorkspaceSpec,
 };
+pub use telemetry::{Log, LogSpec, Traces, TracesSpec};
 
 #[cfg(test)]
 mod tests;

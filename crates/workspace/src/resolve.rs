@@ -22,6 +22,7 @@ mod conversations;
 mod limits;
 mod monitoring;
 mod predictions;
+mod telemetry;
 
 impl Workspace {
     /// Finds `botops.yaml` in `start` or a folder above it, and resolves every setting.
@@ -207,6 +208,8 @@ impl Sources<'_> {
                 .of_predictions("retention", "90d", |it| it.retention.as_ref()),
             predictions_folder: self.predictions_folder(),
             monitoring: self.monitoring()?,
+            traces: self.traces()?,
+            log: self.log(),
             root: self.root,
         })
     }

@@ -1,8 +1,15 @@
 //! The settings in force, each with its origin.
 
 use crate::{
-    access::PublicAccess, actions::Actions, limits_spec::RouteLimitsSpec, monitoring::Monitoring,
-    origin::Origin, places::Places, secret::SecretSource, spec::OidcSpec,
+    access::PublicAccess,
+    actions::Actions,
+    limits_spec::RouteLimitsSpec,
+    monitoring::Monitoring,
+    origin::Origin,
+    places::Places,
+    secret::SecretSource,
+    spec::OidcSpec,
+    telemetry::{Log, Traces},
 };
 use botops_findings::Place;
 use serde::Serialize;
@@ -185,6 +192,10 @@ pub struct Workspace {
     /// How servers monitor the environment (`monitoring`); its secrets are read when they are needed.
     #[serde(skip)]
     pub monitoring: Setting<Monitoring>,
+    /// Where servers send traces (`traces`, `OTEL_EXPORTER_OTLP_ENDPOINT`); its secrets are read when they are needed.
+    pub traces: Setting<Traces>,
+    /// The log file of servers (`log`, `BOTOPS_LOG_FILE`).
+    pub log: Setting<Log>,
 }
 
 impl Workspace {

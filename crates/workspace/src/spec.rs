@@ -4,6 +4,7 @@ use crate::access::AccessSpec;
 use crate::actions::ActionsSpec;
 use crate::limits_spec::{CorsSpec, RequestLimitsSpec};
 use crate::monitoring::MonitoringSpec;
+use crate::telemetry::{LogSpec, TracesSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -65,6 +66,12 @@ pub struct WorkspaceSpec {
     /// How servers monitor the environment.
     #[serde(default)]
     pub monitoring: MonitoringSpec,
+    /// Where servers send traces.
+    #[serde(default)]
+    pub traces: TracesSpec,
+    /// The log file of servers.
+    #[serde(default)]
+    pub log: LogSpec,
 }
 
 /// The block `server:` of `botops.yaml` or of a profile.
@@ -274,4 +281,8 @@ pub struct ProfileSpec {
     pub predictions: PredictionsSpec,
     /// See [`WorkspaceSpec::monitoring`].
     pub monitoring: MonitoringSpec,
+    /// See [`WorkspaceSpec::traces`].
+    pub traces: TracesSpec,
+    /// See [`WorkspaceSpec::log`].
+    pub log: LogSpec,
 }

@@ -42,6 +42,11 @@ fn monitoring(workspace: &Workspace) -> Option<String> {
     Some(format!("every {every}, windows of {window}{receivers}"))
 }
 
+/// Returns the log file; `None` without one.
+fn log_file(workspace: &Workspace) -> Option<String> {
+    workspace.log.value.file.as_ref().map(|file| file.display().to_string())
+}
+
 /// Returns who may call the public API; `None` if nobody decided.
 fn access(workspace: &Workspace) -> Option<String> {
     match &workspace.access.value {
@@ -270,6 +275,8 @@ pub(super) fn settings(context: &Context, workspace: &Workspace, has_token: bool
             &workspace.predictions_folder.origin,
         ),
         shown("monitoring", monitoring(workspace), &workspace.monitoring.origin),
+        shown("traces", url(&workspace.traces.value.endpoint), &workspace.traces.origin),
+        shown("log", log_file(workspace), &workspace.log.origin),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
     ];
     settings.extend(protection(workspace));

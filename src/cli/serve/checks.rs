@@ -6,6 +6,7 @@ use super::{
     placed::placed,
     predictions, protection,
     settings::{actions, webhooks},
+    telemetry,
 };
 use crate::cli::{
     monitor::settings::{Flags, watched},
@@ -61,6 +62,8 @@ pub(crate) fn faults(workspace: &Workspace, listen: SocketAddr) -> Vec<Fault> {
     note(conversations::settings(workspace).map(|_| ()));
     note(predictions::settings(workspace).map(|_| ()));
     note(watched(workspace, None, Flags::default()).map(|_| ()));
+    note(telemetry::traces(workspace).map(|_| ()));
+    note(telemetry::log_file(workspace).map(|_| ()));
     note(policy(workspace));
     found
 }

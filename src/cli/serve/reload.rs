@@ -77,7 +77,7 @@ fn comparable(workspace: &Workspace, args: &Args) -> Value {
         .filter(|(name, _)| is_compared(name))
         .map(|(name, setting)| {
             let key = match &*name {
-                "model" | "registry" => name,
+                "model" | "registry" | "traces" | "log" => name,
                 "request_limits" => "limits".to_owned(),
                 "cors_origins" => "server.cors.origins".to_owned(),
                 "open_metrics" => "server.metrics".to_owned(),

@@ -6,12 +6,13 @@ use super::{
     receiver::Receiver,
     sending::{message_id, send},
 };
-use crate::{app::App, log_event::LogEvent};
+use crate::{app::App, log_event::LogEvent, request_traces::of_work};
 use async_trait::async_trait;
 use botops_findings::Result;
 use botops_http::Client;
 use botops_registry::Deployment;
 use botops_store::Entry;
+use botops_telemetry::Kind;
 use std::{
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
@@ -176,7 +177,8 @@ impl Delivery {
             return Ok(Next::In(self.pace.look));
         }
         let now = self.app.clock.now().timestamp();
-        let sent = send(&self.http, &self.receiver, (&environment, &event), now).await;
+        let attempt = (now, of_work(&self.app, "webhook", Kind::Client));
+        let sent = send(&self.http, &self.receiver, (&environment, &event), attempt).await;
         self.app.metrics.webhooks.attempted(self.receiver.labels(), sent.is_ok());
         match sent {
             Ok(()) => {

@@ -4,6 +4,7 @@ use super::{pace::Pace, receiver::Receiver};
 use crate::log_event::LogEvent;
 use botops_findings::Result;
 use botops_http::{Client, ClientSpec, Proxy, Redirects, header, signed, why_unreachable};
+use botops_telemetry::Span;
 
 /// Makes the client of all receivers: bounded in time, and without redirects.
 ///
@@ -18,7 +19,8 @@ pub(super) fn client(pace: &Pace) -> Result<Client> {
     })
 }
 
-/// Sends `event` of `environment` to `receiver`. `timestamp` is the time of the attempt, in seconds of Unix time.
+/// Sends `event` of `environment` to `receiver`. `timestamp` is the time of the attempt, in seconds of Unix time; `span` is the
+/// span of the attempt, which the receiver goes on with.
 ///
 /// The status decides; the body of the response is not read.
 ///
@@ -28,20 +30,27 @@ pub(super) async fn send(
     http: &Client,
     receiver: &Receiver,
     (environment, event): (&str, &LogEvent),
-    timestamp: i64,
+    (timestamp, mut span): (i64, Option<Span>),
 ) -> Result<(), String> {
     let id = message_id(environment, event);
     let request =
         http.post(receiver.url().clone()).header(header::CONTENT_TYPE, "application/json");
-    let request = signed(request, receiver.keys(), (&id, timestamp), event.to_json());
-    match request.send().await {
+    let mut request = signed(request, receiver.keys(), (&id, timestamp), event.to_json());
+    for (name, value) in span.iter().flat_map(Span::headers) {
+        request = request.header(name, value);
+    }
+    let sent = match request.send().await {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) if answer.status().is_redirection() => {
             Err(format!("it answers with the redirect {}, which is not followed", answer.status()))
         }
         Ok(answer) => Err(format!("it answers {}", answer.status().as_u16())),
         Err(error) => Err(why_unreachable(&error).to_owned()),
+    };
+    if let (Err(problem), Some(span)) = (&sent, &mut span) {
+        span.fail(problem.clone());
     }
+    sent
 }
 
 /// Returns the id of an event: the same in every attempt, and unique among the environments of a registry.
