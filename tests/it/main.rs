@@ -76,6 +76,7 @@ mod store;
 mod support;
 mod switched;
 mod terminal;
+mod traces;
 mod training;
 mod typescript_client;
 mod validation;
