@@ -8,6 +8,7 @@ mod outcome;
 pub(crate) mod session;
 pub(crate) mod terminal;
 
+mod backup;
 mod chat;
 mod conversations;
 mod data;
@@ -133,6 +134,8 @@ enum Verb {
     Freeze(freeze::FreezeArgs),
     /// End the freeze of the environment
     Unfreeze(freeze::UnfreezeArgs),
+    /// Back up the registry, experiments, predictions and conversations, and restore them
+    Backup(backup::Args),
     /// Manage the tables of the store of conversations
     Db(db::Args),
     /// Test the dialogue of a bot
@@ -288,6 +291,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Policy(args) => policy::run(&args, context),
         Verb::Freeze(args) => freeze::freeze(&args, context),
         Verb::Unfreeze(args) => freeze::unfreeze(&args, context),
+        Verb::Backup(args) => backup::run(&args, context),
         Verb::Db(args) => db::run(&args, context),
         Verb::Dialogue(args) => dialogue::run(&args, context),
         Verb::Pipeline(args) => pipeline::run(&args, context),

@@ -94,7 +94,7 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     let client_gate = client_gate(&settings, &source, credentials.token_digest())?;
     let store = match &source {
         Source::File { .. } => None,
-        Source::Registry { registry, .. } => Some(registry.store().clone()),
+        Source::Registry { registry, .. } => Some(registry.store().complete().await?.clone()),
     };
     let app = new_app(&name, &settings, Arc::new(WallClock::start()), shadow::CAPACITY)?;
     let public = bind(settings.listen).await?;

@@ -1,0 +1,65 @@
+//! The parts of a restore that need other rooms: erasures in the prediction log, and the checks of a restored registry.
+
+use botops_backup::{Erased, ForgetPredictions};
+use botops_findings::{Fault, Finding, Result, Severity};
+use botops_models::IntentModel;
+use botops_predictions::forget;
+use botops_registry::Registry;
+use botops_store::Store;
+
+/// Erases from the prediction logs of every environment.
+pub(super) struct Predictions;
+
+impl ForgetPredictions for Predictions {
+    async fn forget(&mut self, store: &Store, erased: &Erased) -> Result<()> {
+        if erased.conversations.is_empty() {
+            return Ok(());
+        }
+        for environment in store.folders("predictions").await? {
+            forget(store, &environment, &erased.conversations, false).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The findings of the checks of a restored registry.
+pub(super) struct Checked {
+    /// The number of models that were opened.
+    pub(super) models: u64,
+    /// The number of entries of logs that were read.
+    pub(super) entries: u64,
+    /// The problems.
+    pub(super) problems: Vec<Finding>,
+}
+
+/// Checks a restored registry from itself alone: every log and blob is verified, deployments are replayed, and the file of each
+/// version is opened.
+///
+/// # Errors
+/// Those of a store that cannot be reached.
+pub(super) async fn check(registry: &Registry) -> Result<Checked> {
+    let mut verification = registry.verify(None).await?;
+    verification.problems.extend(botops_serving::verify_deployments(registry).await?);
+    let mut checked =
+        Checked { models: 0, entries: verification.entries, problems: verification.problems };
+    for model in registry.models().await? {
+        for version in registry.versions(&model).await? {
+            let Some(digest) = version.model_digest() else { continue };
+            let opened = match Fault::unless_unreachable(registry.store().blob(&digest).await)? {
+                Ok(bytes) => IntentModel::from_bytes(&bytes).map(drop),
+                Err(fault) => Err(fault),
+            };
+            match opened {
+                Ok(()) => checked.models += 1,
+                Err(fault) => {
+                    let problem =
+                        format!("`{}` does not open: {}", version.reference(), fault.message());
+                    let help = "the backup holds the bytes of the live registry: run `botops registry verify`";
+                    let finding = Finding::new("BOT-5109", Severity::Error, problem, help);
+                    checked.problems.push(finding);
+                }
+            }
+        }
+    }
+    Ok(checked)
+}

@@ -1,0 +1,99 @@
+//! The store of backups, and the keys that encrypt and open them.
+
+use crate::cli::session::context::Context;
+use botops_backup::{KeyText, Keys};
+use botops_findings::{Fault, Result};
+use botops_store::Store;
+use std::path::{Path, PathBuf};
+
+/// The variable with the recipients, one a line.
+const RECIPIENTS: &str = "BOTOPS_BACKUP_RECIPIENTS";
+/// The variable with the identity.
+const IDENTITY: &str = "BOTOPS_BACKUP_IDENTITY";
+
+/// Where backups are.
+#[derive(Debug, clap::Args)]
+pub(super) struct StoreArgs {
+    /// Store of the backups: a path or URL, apart from what is backed up
+    #[arg(long, value_name = "LOCATION", env = "BOTOPS_BACKUP_STORE")]
+    store: String,
+}
+
+impl StoreArgs {
+    /// Opens the store of backups.
+    ///
+    /// # Errors
+    /// `BOT-5001` (exit 2) it is one of the stores that are backed up; those of the store.
+    pub(super) fn open(&self, context: &Context) -> Result<Store> {
+        let workspace = context.workspace()?;
+        for backed_up in [&workspace.registry.value, &workspace.experiments.value] {
+            if same(backed_up, &self.store) {
+                let message = format!("`{}` is a store that is backed up", self.store);
+                return Err(Fault::usage("BOT-5001", message).hint(
+                    "keep backups apart: on another disk, or in a bucket of another account",
+                ));
+            }
+        }
+        context.store(&self.store)
+    }
+
+    /// Returns the location as it was given.
+    pub(super) fn location(&self) -> &str {
+        &self.store
+    }
+}
+
+/// Returns whether two locations name one place.
+pub(super) fn same(a: &str, b: &str) -> bool {
+    let plain = |text: &str| text.trim_end_matches('/').trim_start_matches("file://").to_owned();
+    let (a, b) = (plain(a), plain(b));
+    let real = |text: &str| std::fs::canonicalize(text).ok();
+    a == b || matches!((real(&a), real(&b)), (Some(a), Some(b)) if a == b)
+}
+
+/// The identity that opens backups.
+#[derive(Debug, clap::Args)]
+pub(super) struct IdentityArgs {
+    /// File with the identity that opens the backup, `AGE-SECRET-KEY-1…`; else BOTOPS_BACKUP_IDENTITY
+    #[arg(long, value_name = "FILE")]
+    pub(super) identity_file: Option<PathBuf>,
+}
+
+/// The recipients for whom backups are encrypted.
+#[derive(Debug, clap::Args)]
+pub(super) struct RecipientArgs {
+    /// File with recipients, `age1…`, one a line; else BOTOPS_BACKUP_RECIPIENTS. Without any, nothing is encrypted
+    #[arg(long, value_name = "FILE")]
+    pub(super) recipients_file: Option<PathBuf>,
+}
+
+/// Reads the keys that the flags and the variables name.
+///
+/// # Errors
+/// `BOT-5104` (exit 2) one cannot be read.
+pub(super) fn keys(recipients: Option<&RecipientArgs>, identity: &IdentityArgs) -> Result<Keys> {
+    let recipients = match recipients {
+        Some(args) => given(args.recipients_file.as_deref(), RECIPIENTS)?,
+        None => None,
+    };
+    let identity = given(identity.identity_file.as_deref(), IDENTITY)?;
+    Keys::parse(key_text(recipients.as_ref()), key_text(identity.as_ref()))
+}
+
+fn key_text(given: Option<&(String, String)>) -> Option<KeyText<'_>> {
+    given.map(|(source, text)| KeyText { source, text })
+}
+
+/// Returns the text of a key, with its source: that of the file, or of the variable.
+fn given(file: Option<&Path>, variable: &str) -> Result<Option<(String, String)>> {
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Fault::usage("BOT-5104", format!("`{}` cannot be read: {error}", file.display()))
+                .hint("name a file with keys of age")
+                .caused_by(error)
+        })?;
+        return Ok(Some((file.display().to_string(), text)));
+    }
+    let text = std::env::var(variable).ok().filter(|text| !text.trim().is_empty());
+    Ok(text.map(|text| (variable.to_owned(), text)))
+}
