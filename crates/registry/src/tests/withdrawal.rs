@@ -115,11 +115,11 @@ async fn a_change_that_this_botops_does_not_know_is_newer() {
     let entries = log.entries().await.unwrap();
     let event = serde_json::json!({
         "at": "2026-11-20T10:00:00Z", "actor": "ada", "reason": "",
-        "action": {"action": "erased", "version": 1},
+        "action": {"action": "moved_away", "version": 1},
     });
     assert!(matches!(log.append(entries.last(), event).await.unwrap(), Appended::Written(_)));
     let fault = Registry::open(store).resolve(&"support@1".parse().unwrap()).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-5007", 6));
-    assert!(fault.message().contains("`erased`"), "{fault}");
+    assert!(fault.message().contains("`moved_away`"), "{fault}");
     drop(registry);
 }
