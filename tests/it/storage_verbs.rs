@@ -217,7 +217,8 @@ fn a_version_is_erased_and_the_champion_is_not() {
         );
     }
     let refused = terminal.run("promote bot@2 --dry-run");
-    assert!(refused.starts_with("exit: 6\n") && refused.contains("BOT-5132"), "{refused}");
+    // The evidence is looked for before the log: each says that it was erased.
+    assert!(refused.starts_with("exit: 6\n") && refused.contains("BOT-5130"), "{refused}");
     let verified = terminal.run("registry verify");
     assert!(verified.starts_with("exit: 0\n") && verified.contains("not missing"), "{verified}");
     let again = terminal.run("push 2.botops --name bot --test data.csv --rules rules.yaml");
