@@ -540,11 +540,11 @@ mod traffic {
                 "2026",
             ),
             (
-                "\n{\"at\":\"2026-10-26T00:30:00Z\",\"conversation\":\"c\",\"text\":\"x\"}\n",
+                "\n{\"at\":\"2026-10-26T00:30:00Z\",\"conversationid\":\"c\",\"text\":\"x\"}\n",
                 "BOT-2133",
                 2,
                 "`conversation_id` is missing",
-                "rename `conversation`",
+                "rename `conversationid`",
             ),
             (
                 "{\"at\":\"2026-10-26T00:30:00Z\",\"conversation_id\":7,\"text\":\"x\"}\n",
