@@ -360,14 +360,16 @@ async fn a_bucket_of_more_than_a_thousand_blobs_is_swept_and_mirrored() {
     assert_eq!(problems(&copy.store).await, [""; 0]);
 }
 
-/// Asks for the headers of an object, signed by no one: moto needs no signature.
+/// Asks for the headers of an object. moto wants a signature, and does not check it.
 fn head(endpoint: &str, path: &str) -> String {
     use std::io::{Read as _, Write as _};
     let address = endpoint.strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "HEAD /{}/{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n",
+        "HEAD /{}/{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=test/20261130/us-east-1/s3/aws4_request, \
+         SignedHeaders=host, Signature=0\r\n\r\n",
         servers::BUCKET
     )
     .unwrap();
