@@ -9,6 +9,7 @@ pub(crate) mod session;
 pub(crate) mod terminal;
 
 mod backup;
+mod bench;
 mod chat;
 mod conversations;
 mod data;
@@ -142,6 +143,8 @@ enum Verb {
     Dialogue(dialogue::Args),
     /// Inspect a pipeline
     Pipeline(pipeline::Args),
+    /// Measure a server under load
+    Bench(bench::Args),
     /// Show the settings in force with their origins, and check the stores
     Doctor(doctor::Args),
     /// Explain a code such as BOT-2107
@@ -295,6 +298,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Db(args) => db::run(&args, context),
         Verb::Dialogue(args) => dialogue::run(&args, context),
         Verb::Pipeline(args) => pipeline::run(&args, context),
+        Verb::Bench(args) => bench::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Explain(args) => explain::run(&args),
         Verb::Completions { shell } => {

@@ -57,6 +57,12 @@ const WRITERS: [Writer; 34] = [
     writer("registry gc --plan", "registry gc --plan OUT"),
     writer("conversations export --out", "conversations export c1 --out OUT"),
     writer("predictions export --out", "predictions export --out OUT"),
+    // It needs a server.
+    Writer {
+        output: "bench serve --out",
+        line: "bench serve http://127.0.0.1:1 --profile load.yaml --out OUT",
+        is_run: false,
+    },
 ];
 
 /// Outputs with rules of their own, which other tests check.
@@ -108,6 +114,10 @@ fn terminal() -> Terminal {
     let terminal = Terminal::new();
     let data = two_intents(30);
     terminal.write("data.csv", &data).write("broken.csv", format!("{data}  refund me ,\n"));
+    terminal.write(
+        "load.yaml",
+        "version: 1\nname: a\nloop: closed\nstages: [{ name: a, duration: 1s, users: 1 }]\n",
+    );
     terminal.write("traffic.csv", "text\nzebra please now\ncurtains about today\n");
     terminal.write("labelled.csv", "id,text,intent\nx1,give it back now,account_help\n");
     terminal.write(

@@ -82,7 +82,7 @@ impl Progress for Training<'_> {
 }
 
 /// Returns the CPU seconds that this process has used; `None` where `/proc` is missing.
-fn cpu_seconds() -> Option<f64> {
+pub(crate) fn cpu_seconds() -> Option<f64> {
     // Linux reports ticks of 1/100 s to programs, whatever unit the kernel uses internally.
     const TICKS: f64 = 100.0;
     let line = std::fs::read_to_string("/proc/self/stat").ok()?;
