@@ -42,6 +42,7 @@ mod job_summaries;
 mod keys;
 mod killed_actions;
 mod kubernetes;
+mod load;
 mod mistakes;
 mod monitor;
 mod observability;
