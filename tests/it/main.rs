@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod backup;
 mod bot;
 mod browser;
 mod chat;
