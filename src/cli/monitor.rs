@@ -13,7 +13,7 @@ use crate::cli::{
 use botops_findings::{Fault, Finding, Result};
 use botops_monitoring::{
     Evaluated, MonitorLog, MonitorSpec, MonitorState, Monitored, Webhooks, Window,
-    alarms::decide_in_series, end_schedule, evaluate, later_hours,
+    decide_in_series, end_schedule, evaluate, later_hours,
 };
 use botops_registry::{CHAMPION, Reference, Registry, parse_time};
 use botops_report as report;

@@ -235,6 +235,7 @@ fn beginning(output: &str) -> &'static [u8] {
         | "gate --out"
         | "conversations export --out"
         | "predictions export --out"
+        | "registry gc --plan"
         | "data profile --out" => b"{",
         "drift --out" => b"id,text,suggested_intent,confidence,intent,",
         "predict --out" => b"record,text,truth,intent,",

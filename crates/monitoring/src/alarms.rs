@@ -12,11 +12,7 @@
 //! The decisions of an environment are entries of a log in its store, each created once: a window of a model has one decision,
 //! whoever made it. Only windows without a record in common are decided, because each decision is a test of its own.
 
-use crate::{
-    history::folder,
-    report::{MonitorReport, Unjudged},
-    window::Window,
-};
+use crate::{folder::folder, window::Window};
 use botops_drift::{DriftReport, DriftVerdict};
 use botops_findings::{Fault, Result};
 use botops_stats::online::lord_level;
@@ -231,7 +227,7 @@ impl Alarms {
     }
 }
 
-/// What the series of windows says about one of them.
+/// The word of the series of windows about one of them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Series {
     /// It has its decision.
@@ -242,36 +238,10 @@ pub enum Series {
     Untested,
 }
 
-/// The rule of [`decide_in_series`]: at most 5 % of the alarms are false.
-pub const SERIES: AlarmRule = AlarmRule::Lord { rate: 0.05 };
-
-/// Adds the decision of the series to a report of an environment; without `keep` it is not recorded. A report without a
-/// comparison, or of a window that overlaps a decided one, gets none.
-///
-/// # Errors
-/// Those of [`Alarms::read`] and [`Alarms::decide`].
-pub async fn decide_in_series(store: &Store, report: &mut MonitorReport, keep: bool) -> Result<()> {
-    let Some(drift) = &report.drift else { return Ok(()) };
-    let mut alarms = Alarms::read(store, &report.environment).await?;
-    let subject = (report.window, report.model.digest.as_str());
-    let series = match keep {
-        true => alarms.decide(subject, drift, SERIES).await?,
-        false => alarms.preview(subject, drift, SERIES)?,
-    };
-    match series {
-        Series::Decided(decision) => report.series = Some(decision),
-        Series::Overlaps(window) => report.not_judged.push(Unjudged {
-            name: "series".to_owned(),
-            reason: format!("the window has records in common with {window}, which was decided"),
-        }),
-        Series::Untested => {}
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::series::SERIES;
     use botops_drift::{DriftCheck, DriftSide, DriftSpec, Score, compare, rows};
     use botops_spec::Spec as _;
     use chrono::{DateTime, TimeDelta, Utc};

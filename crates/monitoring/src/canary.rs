@@ -4,8 +4,8 @@ use crate::{
     confidence_counts::ConfidenceCounts,
     estimate::{AccuracyEstimate, EstimateReference, EstimateSpec},
     estimation::estimate_accuracy,
+    monitored_model::MonitoredModel,
     reference::ReferenceProfile,
-    report::MonitoredModel,
 };
 use botops_findings::Result;
 use botops_models::IntentModel;

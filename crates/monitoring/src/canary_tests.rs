@@ -5,8 +5,8 @@ use crate::{
     evaluate::{Monitored, evaluate, later_hours},
     evaluate_tests::{begin, ship},
     monitor_spec::MonitorSpec,
+    monitored_model::MonitoredModel,
     reference_tests::{TRAINED, data, log},
-    report::MonitoredModel,
     window::Window,
 };
 use botops_digest::Digest;

@@ -1,6 +1,6 @@
 //! The turns of processes that monitor one environment: of each span of time, one evaluates.
 
-use crate::history::folder;
+use crate::folder::folder;
 use botops_findings::Result;
 use botops_store::Store;
 use chrono::{DateTime, Utc};

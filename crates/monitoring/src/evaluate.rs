@@ -5,10 +5,9 @@ use crate::{
     conclusion::conclude,
     judgements::Judgements,
     monitor_spec::MonitorSpec,
+    monitored_model::MonitoredModel,
     reference::ReferenceProfile,
-    report::{
-        MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, ReferenceSide, Unjudged,
-    },
+    report::{MONITOR_SCHEMA, MonitorReport, MonitorState, ReferenceSide, Unjudged},
     text_drift::{Actions, TextComparison, check_texts},
     text_sample::TextSample,
     window::Window,

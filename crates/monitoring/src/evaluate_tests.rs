@@ -1,12 +1,14 @@
 //! Windows of made-up weeks: healthy, drifted, inaccurate, empty and damaged ones.
 
 use crate::{
-    alarms::{Alarms, decide_in_series},
+    alarms::Alarms,
     evaluate::{Evaluated, Monitored, evaluate},
     heartbeat::MONITOR_RUNS,
     history::MonitorLog,
     monitor_spec::MonitorSpec,
-    report::{MonitorReport, MonitorState, MonitoredModel},
+    monitored_model::MonitoredModel,
+    report::{MonitorReport, MonitorState},
+    series::decide_in_series,
     watch::{Observed, WatchHost, WatchSettings, turn},
     webhook::{WebhookPace, Webhooks},
     window::Window,

@@ -2,7 +2,7 @@
 //!
 //! A heartbeat is an object whose name holds its times: one listing finds every overdue run, and nothing is read.
 
-use crate::history::folder;
+use crate::folder::folder;
 use botops_findings::{Finding, Result, Severity};
 use botops_store::Store;
 use chrono::{DateTime, TimeDelta, Utc};

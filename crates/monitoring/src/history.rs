@@ -1,6 +1,7 @@
 //! The stored reports of an environment: a log, whose newest entry is the state.
 
 use crate::{
+    folder::folder,
     report::{MonitorReport, MonitorState},
     window::Window,
 };
@@ -29,11 +30,6 @@ impl std::fmt::Debug for MonitorLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MonitorLog").field("entries", &self.entries.len()).finish_non_exhaustive()
     }
-}
-
-/// Returns the folder of an environment in the store.
-pub(crate) fn folder(environment: &str) -> String {
-    format!("monitoring/{environment}")
 }
 
 impl MonitorLog {

@@ -20,6 +20,7 @@ mod confidence_counts;
 mod estimate;
 mod estimation;
 mod evaluate;
+mod folder;
 mod heartbeat;
 mod history;
 mod judgements;
@@ -28,6 +29,7 @@ pub mod label_shift;
 mod machine;
 pub mod model_drift;
 mod monitor_spec;
+mod monitored_model;
 mod names;
 mod reference;
 mod reference_moments;
@@ -38,6 +40,7 @@ mod reference_words;
 mod report;
 pub mod risk;
 mod schedule;
+mod series;
 pub mod text_drift;
 mod text_sample;
 mod watch;
@@ -65,6 +68,7 @@ pub use history::{MonitorLog, Recorded};
 pub use judgements::{Judgements, Label};
 pub use machine::{DiskSpace, Memory, disk_space, memory};
 pub use monitor_spec::MonitorSpec;
+pub use monitored_model::MonitoredModel;
 pub use reference::{
     Judged, MOST_JUDGED, MOST_PARTIAL_BYTES, MOST_REFERENCE_BYTES, REFERENCE_SCHEMA,
     ReferenceProfile, ReferenceSource,
@@ -74,10 +78,10 @@ pub use reference_rows::DataRecord;
 pub use reference_training::TrainingRecord;
 pub use reference_words::{LEAST_USERS, Words};
 pub use report::{
-    MONITOR_SCHEMA, MonitorReport, MonitorState, MonitoredModel, Reason, ReferenceSide, Unjudged,
-    Volume,
+    MONITOR_SCHEMA, MonitorReport, MonitorState, Reason, ReferenceSide, Unjudged, Volume,
 };
 pub use schedule::{Every, Schedule, ScheduleSpec};
+pub use series::{SERIES, decide_in_series};
 pub use watch::{Observed, WatchHost, WatchSettings, turn, watch};
 pub use webhook::{WebhookKind, WebhookPace, WebhookSpec, Webhooks};
 pub use window::Window;

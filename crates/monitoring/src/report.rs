@@ -6,13 +6,12 @@ use crate::{
     business::Business,
     canary::{CANARY, CanaryAccuracy},
     estimate::AccuracyEstimate,
+    monitored_model::MonitoredModel,
     risk::Risk,
     window::Window,
 };
-use botops_digest::Digest;
 use botops_drift::{DriftReport, DriftVerdict};
 use botops_evaluation::Metric;
-use botops_findings::{Fault, Result};
 use botops_store::newer_payload;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -52,17 +51,6 @@ impl MonitorState {
             Self::Insufficient => "insufficient",
         }
     }
-}
-
-/// The model that is judged: the champion of an environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MonitoredModel {
-    /// The name in the registry.
-    pub name: String,
-    /// The number of the version.
-    pub version: u64,
-    /// The digest of the model file, as records name it.
-    pub digest: String,
 }
 
 /// The side that the window is compared with.
@@ -185,18 +173,6 @@ pub struct MonitorReport {
     /// of its challenger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryAccuracy>,
-}
-
-impl MonitoredModel {
-    /// Returns the digest.
-    ///
-    /// # Errors
-    /// `BOT-9001` it is none.
-    pub(crate) fn parsed_digest(&self) -> Result<Digest> {
-        self.digest.parse().map_err(|error| {
-            Fault::internal("BOT-9001", "a version has no digest of its model").caused_by(error)
-        })
-    }
 }
 
 impl MonitorReport {

@@ -1,13 +1,13 @@
 //! Monitoring that goes on: an evaluation every so often, by one process of an environment at a time.
 
 use crate::{
-    alarms::decide_in_series,
     claim::Claim,
     evaluate::{Evaluated, Monitored, evaluate},
     heartbeat::{Heartbeat, MONITOR_RUNS, heartbeats},
     history::MonitorLog,
     monitor_spec::MonitorSpec,
     report::MonitorReport,
+    series::decide_in_series,
     webhook::Webhooks,
     window::Window,
 };

@@ -3,10 +3,7 @@
 //! The log of reports is the queue: a receiver has a position in it, kept in the store, so that a restart repeats nothing
 //! and loses nothing. The id of a message is the number of its entry, the same in every attempt.
 
-use crate::{
-    history::{MonitorLog, folder},
-    report::MonitorReport,
-};
+use crate::{folder::folder, history::MonitorLog, report::MonitorReport};
 use botops_digest::Digest;
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_http::{CallRules, GuardedClient, Method, OutgoingCall, SigningKey, Url};

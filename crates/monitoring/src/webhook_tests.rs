@@ -2,7 +2,8 @@
 
 use crate::{
     history::MonitorLog,
-    report::{MonitorReport, MonitorState, MonitoredModel, Reason, Volume},
+    monitored_model::MonitoredModel,
+    report::{MonitorReport, MonitorState, Reason, Volume},
     webhook::{WebhookKind, WebhookPace, WebhookSpec, Webhooks},
     window::Window,
 };

@@ -1,12 +1,8 @@
 //! The gauges of backups: the newest one, and the times of the last drill.
 
-use crate::app::App;
 use botops_store::{SafeguardLogs, Safeguards, Store};
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::atomic::AtomicU64, time::Duration};
 use tokio::sync::watch;
 
 /// How often the records are read.
@@ -15,6 +11,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// The gauges; each is NaN until a record is known.
+#[derive(Clone)]
 pub(super) struct BackupMetrics {
     backup: FloatGauge,
     drill: FloatGauge,
@@ -75,12 +72,12 @@ impl BackupMetrics {
 
 /// Shows the newest records in `store` from time to time, until `stopped`. While the store fails, the gauges keep what they
 /// show, so a backup that is seen no more grows too old.
-pub(super) async fn run(app: Arc<App>, store: Store, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn run(gauges: BackupMetrics, store: Store, mut stopped: watch::Receiver<bool>) {
     let logs = SafeguardLogs::new(&store);
     let reading = async {
         loop {
             if let Ok(newest) = logs.newest().await {
-                app.metrics.backups.show(&newest);
+                gauges.show(&newest);
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -1,6 +1,6 @@
 //! The gauges of the machine under a server: its memory, and the disks of its folders.
 
-use crate::{ServerSettings, app::App, backup_metrics};
+use crate::backup_metrics::{self, BackupMetrics};
 use botops_monitoring::{disk_space, memory};
 use botops_store::Store;
 use prometheus_client::{
@@ -85,36 +85,36 @@ impl MachineMetrics {
 /// Shows the machine, and the backups of the environment if the server has a store, until `stop`. Returns once the machine was
 /// read, or did not answer for a second.
 pub(super) async fn measure(
-    app: &Arc<App>,
-    settings: &ServerSettings,
+    (machine, backups): (&MachineMetrics, &BackupMetrics),
+    disks: &BTreeMap<&'static str, PathBuf>,
     store: &Option<Store>,
     (threads, stop): (&Handle, &watch::Sender<bool>),
 ) -> Vec<JoinHandle<()>> {
-    let disks = Arc::new(settings.disks.clone());
-    let _ = tokio::time::timeout(FIRST, read(app, &disks)).await;
-    let machine = run(Arc::clone(app), disks, stop.subscribe());
-    let backups = store
+    let disks = Arc::new(disks.clone());
+    let _ = tokio::time::timeout(FIRST, read(machine, &disks)).await;
+    let reading = run(machine.clone(), disks, stop.subscribe());
+    let records = store
         .clone()
-        .map(|store| threads.spawn(backup_metrics::run(Arc::clone(app), store, stop.subscribe())));
-    [threads.spawn(machine)].into_iter().chain(backups).collect()
+        .map(|store| threads.spawn(backup_metrics::run(backups.clone(), store, stop.subscribe())));
+    [threads.spawn(reading)].into_iter().chain(records).collect()
 }
 
 /// Reads the machine once. A file system that hangs holds up a thread of its own.
-async fn read(app: &App, disks: &Arc<BTreeMap<&'static str, PathBuf>>) {
-    let (metrics, disks) = (app.metrics.machine.clone(), Arc::clone(disks));
-    let _ = tokio::task::spawn_blocking(move || metrics.read(&disks)).await;
+async fn read(machine: &MachineMetrics, disks: &Arc<BTreeMap<&'static str, PathBuf>>) {
+    let (machine, disks) = (machine.clone(), Arc::clone(disks));
+    let _ = tokio::task::spawn_blocking(move || machine.read(&disks)).await;
 }
 
 /// Reads the machine from time to time, until `stopped`.
 async fn run(
-    app: Arc<App>,
+    machine: MachineMetrics,
     disks: Arc<BTreeMap<&'static str, PathBuf>>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let reading = async {
         loop {
             tokio::time::sleep(PAUSE).await;
-            read(&app, &disks).await;
+            read(&machine, &disks).await;
         }
     };
     tokio::select! {

@@ -157,7 +157,8 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     let (logging, stop) = (Arc::clone(&app), running.stop.subscribe());
     running.tasks.push(control_handle.spawn(prediction_shipping::run(logging, stop)));
     let threads = (&control_handle, &running.stop);
-    running.tasks.extend(measure(&app, &settings, &store, threads).await);
+    let gauges = (&app.metrics.machine, &app.metrics.backups);
+    running.tasks.extend(measure(gauges, &settings.disks, &store, threads).await);
     if let (Some(_), Some(monitoring)) = (&canary, settings.monitoring.clone()) {
         let (app, environment) = (Arc::clone(&app), settings.environment.clone());
         let stop = running.stop.subscribe();

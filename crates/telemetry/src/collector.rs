@@ -4,13 +4,13 @@
 //! queue fills, and spans beyond it are dropped and counted. Trouble is reported when it begins and when it ends.
 
 use crate::{
+    ended::{Attribute, Ended},
     otlp,
-    span::{Attribute, Ended},
     span_ids::SpanIds,
+    span_queue::{Entry, Said},
     trace_context::written,
     trace_metrics::TraceMetrics,
     trace_settings::TraceSettings,
-    tracer::{Entry, Said},
 };
 use botops_findings::Result;
 use botops_http::{
@@ -27,6 +27,8 @@ use tokio::{
     time::sleep,
 };
 
+/// The code of a collector that does not take spans.
+const UNSENT: &str = "BOT-6291";
 /// The most spans of one request.
 const MOST_SPANS: usize = 512;
 /// The longest time that spans gather.
@@ -138,7 +140,7 @@ impl Collector {
                 say(
                     "error",
                     format!(
-                        "BOT-6291: the trace collector {} takes no spans: {problem}; requests are answered all the same, \
+                        "{UNSENT}: the trace collector {} takes no spans: {problem}; requests are answered all the same, \
                      and spans are sent when it takes them again",
                         self.shown,
                     ),
@@ -172,7 +174,7 @@ impl Collector {
                 let shown = botops_text::display(reason, 200);
                 say(
                     "error",
-                    format!("BOT-6291: the trace collector {} refuses spans: {shown}", self.shown),
+                    format!("{UNSENT}: the trace collector {} refuses spans: {shown}", self.shown),
                 );
             }
             _ => {}

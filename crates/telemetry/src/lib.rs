@@ -10,6 +10,7 @@
 //! No request waits for any of them: what the bounded queue does not take is dropped and counted.
 
 mod collector;
+mod ended;
 #[cfg(test)]
 mod export_tests;
 mod log_file;
@@ -17,15 +18,18 @@ mod log_metrics;
 mod otlp;
 mod span;
 mod span_ids;
+mod span_queue;
 mod trace_context;
 mod trace_metrics;
 mod trace_settings;
 mod tracer;
 
+pub use ended::{Kind, Value};
 pub use log_file::{LogFile, LogFileSettings};
 pub use log_metrics::LogMetrics;
-pub use span::{Kind, Link, Span, Value, annotate, carry, child, link, scoped, timed, timed_wait};
+pub use span::{Link, Span, annotate, carry, child, link, scoped, timed, timed_wait};
+pub use span_queue::Said;
 pub use trace_context::TraceContext;
 pub use trace_metrics::TraceMetrics;
 pub use trace_settings::{Sampler, TraceSettings};
-pub use tracer::{Said, Tracer};
+pub use tracer::Tracer;

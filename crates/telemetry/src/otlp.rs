@@ -2,7 +2,7 @@
 //!
 //! The numbers of fields are those of `opentelemetry/proto/trace/v1/trace.proto` and its neighbors, which do not change.
 
-use crate::span::{Attribute, Ended, Kind, Value};
+use crate::ended::{Attribute, Ended, Kind, Value};
 
 /// The wire types of protocol buffers.
 const VARINT: u64 = 0;

@@ -1,8 +1,9 @@
 //! Spans, and the span under way.
 
 use crate::{
+    ended::{Attribute, Ended, Kind, Value},
+    span_queue::SpanQueue,
     trace_context::{TraceContext, written},
-    tracer::Tracer,
 };
 use std::{
     borrow::Cow,
@@ -14,67 +15,10 @@ use std::{
 /// The most attributes of a span: those beyond are left out.
 const MOST_ATTRIBUTES: usize = 32;
 
-/// The kind of a span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Work of this server.
-    Internal,
-    /// A request that this server answers.
-    Server,
-    /// A call of this server to another system.
-    Client,
-}
-
-/// The value of an attribute.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// A text.
-    Text(Cow<'static, str>),
-    /// A whole number.
-    Integer(i64),
-    /// A number.
-    Number(f64),
-    /// Yes or no.
-    Bool(bool),
-}
-
-impl From<&'static str> for Value {
-    fn from(text: &'static str) -> Self {
-        Self::Text(Cow::Borrowed(text))
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        Self::Text(Cow::Owned(text))
-    }
-}
-
-impl From<i64> for Value {
-    fn from(number: i64) -> Self {
-        Self::Integer(number)
-    }
-}
-
-impl From<f64> for Value {
-    fn from(number: f64) -> Self {
-        Self::Number(number)
-    }
-}
-
-impl From<bool> for Value {
-    fn from(value: bool) -> Self {
-        Self::Bool(value)
-    }
-}
-
-/// An attribute: a key and its value.
-pub(crate) type Attribute = (Cow<'static, str>, Value);
-
 /// The trace of one request.
 #[derive(Debug)]
 pub(crate) struct Trace {
-    pub(crate) tracer: Arc<Tracer>,
+    pub(crate) queue: Arc<SpanQueue>,
     pub(crate) id: [u8; 16],
     pub(crate) is_sampled: bool,
     pub(crate) state: Option<String>,
@@ -91,22 +35,6 @@ impl Trace {
         let since: Duration = at.saturating_duration_since(begun);
         unix.saturating_add(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
-}
-
-/// A span that has ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) trace_id: [u8; 16],
-    pub(crate) id: [u8; 8],
-    pub(crate) parent: Option<[u8; 8]>,
-    pub(crate) has_remote_parent: bool,
-    pub(crate) state: Option<String>,
-    pub(crate) name: Cow<'static, str>,
-    pub(crate) kind: Kind,
-    /// In nanoseconds of Unix time.
-    pub(crate) times: (u64, u64),
-    pub(crate) attributes: Vec<Attribute>,
-    pub(crate) error: Option<Cow<'static, str>>,
 }
 
 /// A span: it ends, and goes to the queue of the exporter, when it is dropped. One of a request that is not sampled only
@@ -132,7 +60,7 @@ impl Span {
         parent: Option<[u8; 8]>,
         (name, kind): (Cow<'static, str>, Kind),
     ) -> Self {
-        let (id, begun) = (trace.tracer.ids.span(), trace.begun.1);
+        let (id, begun) = (trace.queue.ids.span(), trace.begun.1);
         let (trace, attributes) = (Arc::new(trace), Vec::new());
         Self { trace, id, parent, is_root: true, name, kind, begun, attributes, error: None }
     }
@@ -191,7 +119,7 @@ impl Drop for Span {
             let mut notes = self.trace.notes.lock().unwrap_or_else(PoisonError::into_inner);
             attributes.append(&mut notes);
         }
-        self.trace.tracer.queue(Ended {
+        self.trace.queue.add(Ended {
             trace_id: self.trace.id,
             id: self.id,
             parent: self.parent,
@@ -219,7 +147,7 @@ impl Link {
     pub fn child(&self, name: &'static str, kind: Kind) -> Span {
         Span {
             trace: Arc::clone(&self.trace),
-            id: self.trace.tracer.ids.span(),
+            id: self.trace.queue.ids.span(),
             parent: Some(self.id),
             is_root: false,
             name: Cow::Borrowed(name),

@@ -2,14 +2,15 @@
 
 use crate::{
     collector::Collector,
-    span::{Ended, Kind, Span, Trace},
+    ended::Kind,
+    span::{Span, Trace},
     span_ids::SpanIds,
+    span_queue::{Entry, Said, SpanQueue},
     trace_context::TraceContext,
     trace_metrics::TraceMetrics,
     trace_settings::{Sampler, TraceSettings},
 };
 use botops_findings::Result;
-use prometheus_client::metrics::counter::Counter;
 use std::{
     borrow::Cow,
     fmt,
@@ -18,30 +19,17 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{
-    mpsc::{Receiver, Sender, channel},
+    mpsc::{Receiver, channel},
     oneshot,
 };
 
 /// The most spans that wait for the collector, about 2 MB.
 const CAPACITY: usize = 4_096;
 
-/// An entry of the queue.
-pub(crate) enum Entry {
-    /// A span.
-    Span(Ended),
-    /// A wish to know when all before it was tried.
-    Flush(oneshot::Sender<()>),
-}
-
-/// Reports a problem of the collector, and its end: the level (`error` or `info`) and the message.
-pub type Said = Box<dyn Fn(&'static str, String) + Send + Sync>;
-
 /// The tracer of a server.
 pub struct Tracer {
-    pub(crate) ids: SpanIds,
+    queue: Arc<SpanQueue>,
     sampler: Sampler,
-    sender: Sender<Entry>,
-    dropped: Counter,
     /// The other end of the queue, until [`Self::export`] takes it.
     exporter: Mutex<Option<(Collector, Receiver<Entry>)>>,
 }
@@ -62,10 +50,8 @@ impl Tracer {
         let ids = SpanIds::new();
         let collector = Collector::new(settings, &ids, metrics.clone())?;
         Ok(Arc::new(Self {
-            ids,
+            queue: Arc::new(SpanQueue { ids, sender, dropped: metrics.dropped.clone() }),
             sampler: settings.sampler,
-            sender,
-            dropped: metrics.dropped.clone(),
             exporter: Mutex::new(Some((collector, receiver))),
         }))
     }
@@ -74,7 +60,7 @@ impl Tracer {
     /// the time now.
     #[must_use]
     pub fn begin(
-        self: &Arc<Self>,
+        &self,
         caller: Option<TraceContext>,
         (name, kind): (impl Into<Cow<'static, str>>, Kind),
         unix_nanos: u64,
@@ -83,10 +69,10 @@ impl Tracer {
             Some(TraceContext { trace_id, span_id, is_sampled, state }) => {
                 (trace_id, Some(span_id), Some(is_sampled), state)
             }
-            None => (self.ids.trace(), None, None, None),
+            None => (self.queue.ids.trace(), None, None, None),
         };
         let trace = Trace {
-            tracer: Arc::clone(self),
+            queue: Arc::clone(&self.queue),
             id,
             is_sampled: self.sampler.takes(&id, is_recorded),
             state,
@@ -111,17 +97,10 @@ impl Tracer {
     pub async fn flush(&self, patience: Duration) {
         let (done, flushed) = oneshot::channel();
         let _ = tokio::time::timeout(patience, async {
-            if self.sender.send(Entry::Flush(done)).await.is_ok() {
+            if self.queue.sender.send(Entry::Flush(done)).await.is_ok() {
                 let _ = flushed.await;
             }
         })
         .await;
-    }
-
-    /// Queues a span, or drops it and counts it if the queue is full. Never waits.
-    pub(crate) fn queue(&self, span: Ended) {
-        if self.sender.try_send(Entry::Span(span)).is_err() {
-            self.dropped.inc();
-        }
     }
 }

@@ -30,10 +30,13 @@ pub(super) async fn run(fleet: Arc<Fleet>, rollouts: usize, seed: u64) {
     let load = Load::start(&fleet, seed);
     let mut random = Random::new(seed ^ 0xc10c);
     let mut commander = Commander::new(&fleet, seed);
-    let (mut ends, mut pauses) = (Vec::new(), 0);
+    let (mut ends, mut pauses, mut jumps) = (Vec::new(), 0, 0);
     for number in 0..rollouts {
-        let (rollout, paused) = roll_out((&fleet, &mut commander), &mut random, number).await;
-        pauses += paused;
+        let (rollout, paused, jumped) =
+            roll_out((&fleet, &mut commander), &mut random, number).await;
+        (pauses, jumps) = (pauses + paused, jumps + jumped);
+        // Each jump pauses once at most, whoever ticks afterwards. One at the end of a rollout may be noticed in the next one.
+        assert!(pauses <= jumps, "{pauses} pauses for {jumps} jumps");
         let end = rollout.phase.name();
         print_past_harness(&format!("rollout {number}: {end}, {paused} pauses for a clock"));
         ends.push(end);
@@ -60,12 +63,12 @@ pub(super) async fn run(fleet: Arc<Fleet>, rollouts: usize, seed: u64) {
 }
 
 /// Runs one rollout to its end, in which clocks jump; a pause for a jump is ended by a person. Returns the rollout, and the
-/// number of its pauses.
+/// numbers of its pauses and jumps.
 async fn roll_out(
     (fleet, commander): (&Arc<Fleet>, &mut Commander),
     random: &mut Random,
     number: usize,
-) -> (Rollout, usize) {
+) -> (Rollout, usize, usize) {
     let champion = fleet.registry.alias("support", "champion").await.unwrap().unwrap();
     let good = if champion.number == 1 { 2 } else { 1 };
     let version = if number % 2 == 1 { FAILING } else { good };
@@ -75,9 +78,7 @@ async fn roll_out(
     loop {
         let rollout = commander.in_log(&id).await;
         if rollout.is_over() {
-            // Each jump pauses once at most, whoever ticks afterwards.
-            assert!(pauses <= jumps, "{pauses} pauses for {jumps} jumps");
-            return (rollout, pauses);
+            return (rollout, pauses, jumps);
         }
         if number == 0 && jumps == 0 && rollout.weight() > 0.0 {
             // Also that of the server which ticks.

@@ -196,7 +196,7 @@ impl Registry {
         );
         Fault::policy("BOT-5141", message)
             .file(self.store.object_url(&blob_path(&version.manifest_digest)))
-            .hint("it holds names of intents, params and the creator: look at it with `botops registry show`")
+            .hint("it holds names of intents, params and the creator: look at it with `botops registry show MODEL@VERSION`")
             .hint("search for a longer utterance")
     }
 }
