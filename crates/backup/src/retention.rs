@@ -73,16 +73,17 @@ pub fn plan(headers: &[Header], retention: Retention) -> Result<RetentionPlan> {
         format!("{}-{:02}", week.year(), week.week())
     };
     let month = |header: &Header| header.created_at.format("%Y-%m").to_string();
-    let rules: [(u32, &'static str, &dyn Fn(&Header) -> String); 3] =
-        [(daily, "daily", &day), (weekly, "weekly", &week), (monthly, "monthly", &month)];
-    for (most, name, period) in rules {
+    let mut keep_newest_of = |most: u32, name: &'static str, period: &dyn Fn(&Header) -> String| {
         let mut seen = BTreeSet::new();
         for (at, header) in headers.iter().enumerate().rev() {
             if seen.len() < most as usize && seen.insert(period(header)) {
                 because.entry(at).or_default().push(name);
             }
         }
-    }
+    };
+    keep_newest_of(daily, "daily", &day);
+    keep_newest_of(weekly, "weekly", &week);
+    keep_newest_of(monthly, "monthly", &month);
     let kept = |at: &usize| because.contains_key(at);
     let remove = (0..headers.len()).filter(|at| !kept(at)).map(|at| headers[at].id.clone());
     let keep = because
