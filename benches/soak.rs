@@ -88,7 +88,7 @@ fn run() -> Outcome<bool> {
         if sizes.last().is_none_or(|(last, _)| *last < second) {
             let size = resident(server.0.id())?;
             sizes.push((second, size));
-            if second % 60 == 0 {
+            if second.is_multiple_of(60) {
                 println!("{second} s: {:.1} MiB", size as f64 / 1024.0);
             }
         }

@@ -382,7 +382,8 @@ fn head(endpoint: &str, path: &str) -> String {
 async fn objects_are_encrypted_at_rest_as_the_settings_say() {
     let Some(moto) = Moto::start() else { return };
     let endpoint = moto.endpoint();
-    let cases: [(&str, &[(&str, &str)], &[&str]); 3] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 3] = [
         ("plain", &[], &[]),
         (
             "s3",

@@ -230,7 +230,8 @@ mod tests {
     #[test]
     fn a_setting_of_traces_or_the_log_that_cannot_be_used_is_named() {
         let collector = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a");
-        let cases: [(&str, &[(&str, &str)], &str, &str); 9] = [
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+        let cases: [Case<'_>; 9] = [
             ("traces: {endpoint: 'collector:4318'}", &[], "BOT-6290", "URL"),
             ("traces: {endpoint: 'http://a', sampler: some}", &[], "BOT-6290", "`some`"),
             ("traces: {endpoint: 'http://a', ratio: 2}", &[], "BOT-6290", "between 0 and 1"),
