@@ -1,9 +1,11 @@
 //! The stored form of a backup: a header, which is the commit point, and a table of files.
 //!
-//!     backups/<id>.json       the header, written last: without it there is no backup
-//!     chunks/ab/abcd…         parts of files, packed, encrypted if there are recipients
-//!     person_keys/<id>        the wrapped keys of persons, in their newest state only
-//!     creating/…  pruning/…   marks of commands at work
+//! ```text
+//! backups/<id>.json       the header, written last: without it there is no backup
+//! chunks/ab/abcd…         parts of files, packed, encrypted if there are recipients
+//! person_keys/<id>        the wrapped keys of persons, in their newest state only
+//! creating/…  pruning/…   marks of commands at work
+//! ```
 //!
 //! The header is readable without a key, so that old backups can be removed without one. It holds counts and names of
 //! chunks. Paths and digests of files are in the table, which is stored in chunks itself.
