@@ -173,10 +173,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return usage(&error, &arguments),
     };
-    let cli = match Cli::from_arg_matches(&matches) {
+    let mut cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &arguments),
     };
+    if matches!(cli.verb, Verb::Bench(_)) {
+        // A load profile, which is none of botops.yaml.
+        cli.global.profile = None;
+    }
     let printer = Printer::new(cli.global.format, cli.global.quiet, cli.global.verbose);
     let name = verb_name(&matches);
     let folder = cli.global.folder.clone();

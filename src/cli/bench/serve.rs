@@ -14,7 +14,7 @@ use botops_workspace::Secret;
 use chrono::SecondsFormat;
 use indicatif::ProgressBar;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Files that the process has open beside the connections.
 const OTHER_FILES: u64 = 64;
@@ -25,9 +25,10 @@ pub(super) struct Args {
     /// Address of the server, such as `http://127.0.0.1:8080`; the key is in `server.client_key` or BOTOPS_CLIENT_KEY
     #[arg(value_name = "URL")]
     url: String,
-    /// Load profile, such as `deploy/load/standard.yaml`
+    /// Load profile, such as `deploy/load/standard.yaml`; a profile of botops.yaml is named by BOTOPS_PROFILE here
+    // Its id is that of the global flag, which it replaces, so it has its type.
     #[arg(long, value_name = "FILE")]
-    profile: PathBuf,
+    profile: String,
     /// Multiply the durations of the stages, such as 0.01 for a short test
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     scale: f64,
@@ -52,7 +53,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let profile = profile(args)?;
-    outputs::distinct(args.out.as_deref(), &[Some(&args.profile)])?;
+    outputs::distinct(args.out.as_deref(), &[Some(Path::new(&args.profile))])?;
     let output = args
         .out
         .as_deref()
@@ -89,7 +90,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 
 /// Reads the profile, with the flags.
 fn profile(args: &Args) -> Result<Profile> {
-    let mut profile = Profile::read(&args.profile)?.scaled(args.scale, args.load)?;
+    let mut profile = Profile::read(Path::new(&args.profile))?.scaled(args.scale, args.load)?;
     if let Some(max) = args.retry {
         profile = profile.with_retries(max)?;
     }
