@@ -8,6 +8,7 @@ use crate::{
 use botops_digest::{Digest, Hasher};
 use botops_findings::{Fault, Result};
 use botops_store::Store;
+use botops_text::shell_word;
 use std::{collections::VecDeque, sync::Arc};
 
 /// The chunks that are held in memory.
@@ -65,7 +66,7 @@ pub async fn header(from: &Store, id: Option<&str>) -> Result<Header> {
                 }
                 _ => format!("`{}` has no complete backup", from.url()),
             };
-            Err(Fault::usage("BOT-5102", message).hint("`botops backup list` shows the backups"))
+            Err(Fault::usage("BOT-5102", message).hint(others(from)))
         }
     }
 }
@@ -87,7 +88,7 @@ impl<'a> ChunkReader<'a> {
         let damaged = |problem: &str| {
             Fault::data("BOT-5100", format!("the table of backup `{}` {problem}", header.id))
                 .file(from.object_url(&Header::path(&header.id)))
-                .hint("use another backup: `botops backup list` shows them")
+                .hint(others(from))
         };
         if Digest::of(&plain) != header.table {
             return Err(damaged("does not match its digest"));
@@ -179,8 +180,14 @@ impl<'a> ChunkReader<'a> {
             format!("the file `{path}` in the backup does not match its digest"),
         )
         .file(self.from.url())
-        .hint("use an earlier backup: `botops backup list` shows them")
+        .hint(others(self.from))
     }
+}
+
+/// The hint that tells how to find another backup in `from`.
+fn others(from: &Store) -> String {
+    let store = shell_word(from.url());
+    format!("see which backups there are: `botops backup list --store {store}`")
 }
 
 /// Returns the content of a chunk.

@@ -142,7 +142,7 @@ impl Header {
         let damaged = |problem: String| {
             Fault::data("BOT-5100", format!("the header of a backup {problem}"))
                 .file(place)
-                .hint("use another backup: `botops backup list` shows them")
+                .hint("use another backup, or make a new one")
         };
         let head: Head = serde_json::from_slice(bytes)
             .map_err(|error| damaged(format!("cannot be read: {error}")))?;

@@ -41,7 +41,7 @@ impl Cuts {
                 "BOT-5100",
                 format!("the entry `{path}` in the backup has no time that can be read"),
             )
-            .hint("restore the whole backup, without `--at`")
+            .hint("restore the whole backup, without `--as-of`")
             .caused_by(error)
         })?;
         if timed.payload.at > at {

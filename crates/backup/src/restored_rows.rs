@@ -43,7 +43,7 @@ impl<'a, 'r> RestoredRows<'a, 'r> {
 
     fn wrong(&self) -> Fault {
         Fault::data("BOT-5100", "the turns in the backup cannot be read")
-            .hint("use an earlier backup: `botops backup list` shows them")
+            .hint("use an earlier backup, and make a new one soon")
     }
 
     /// Returns the turns of a conversation, or none if it was erased.

@@ -59,9 +59,8 @@ pub struct Pruned {
 pub fn plan(headers: &[Header], retention: Retention) -> Result<RetentionPlan> {
     let Retention { daily, weekly, monthly } = retention;
     if daily == 0 && weekly == 0 && monthly == 0 {
-        return Err(Fault::usage("BOT-5114", "no backup would be kept but the newest one").hint(
-            "for example: `botops backup prune --keep-daily 7 --keep-weekly 4 --keep-monthly 12`",
-        ));
+        return Err(Fault::usage("BOT-5114", "no backup would be kept but the newest one")
+            .hint("say how many to keep, such as `--keep-daily 7` and `--keep-weekly 4`"));
     }
     let mut because: BTreeMap<usize, Vec<&'static str>> = BTreeMap::new();
     if let Some(newest) = headers.len().checked_sub(1) {

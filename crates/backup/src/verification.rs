@@ -63,7 +63,7 @@ pub async fn verify(from: &Store, header: &Header, keys: &Keys) -> Result<Verifi
 
 fn unreadable() -> Fault {
     Fault::data("BOT-5100", "the turns in the backup are not those that were counted")
-        .hint("use an earlier backup: `botops backup list` shows them")
+        .hint("use an earlier backup, and make a new one soon")
 }
 
 fn note(verified: &mut Verified, path: &str, read: Result<()>) {
