@@ -61,6 +61,20 @@ pub(crate) fn newer(
     Ok(live.into_iter().skip(known.len()).collect())
 }
 
+/// Returns the erasures of blobs among `entries`, each once.
+pub(crate) fn of_blobs<'a>(
+    entries: impl IntoIterator<Item = &'a Entry<Erasure>>,
+) -> Vec<&'a Erasure> {
+    let mut found: Vec<&Erasure> = Vec::new();
+    for Entry { payload, .. } in entries {
+        let is_new = !found.iter().any(|it| it.id == payload.id && it.blobs == payload.blobs);
+        if is_new && !payload.blobs.is_empty() {
+            found.push(payload);
+        }
+    }
+    found
+}
+
 /// Returns the erasures that were begun and not done when the backup was made: it may have some of their turns.
 pub(crate) fn unfinished(mut known: Vec<Entry<Erasure>>) -> Vec<Entry<Erasure>> {
     let done: BTreeSet<String> =

@@ -7,7 +7,7 @@
 //! - logs are listed before the blobs that they name, so a backup made beside running servers can be restored
 //! - [`Keys`] encrypt each chunk in the format of age
 //! - [`verify`] reads every chunk; [`restore`] marks its targets until they are complete
-//! - erasures made after the backup are applied before the marks go ([`live_erasures`])
+//! - erasures made after the backup are applied to the copy before the marks go ([`live_erasures`])
 //! - the wrapped keys of persons are kept in their newest state only, so that an erased key opens no older backup
 //! - [`plan`] and [`prune`] keep daily, weekly and monthly backups, and every chunk that one of them needs
 
@@ -33,7 +33,7 @@ pub use creation::{Created, Sources, create};
 pub use erased::{Erased, live_erasures};
 pub use format::Header;
 pub use keys::{KeyText, Keys, new_identity};
-pub use restoration::{ForgetPredictions, Restored, Targets, Wishes, covering, restore};
+pub use restoration::{ApplyErasures, Restored, Targets, Wishes, covering, restore};
 pub use retention::{Kept, Pruned, Retention, RetentionPlan, plan, prune};
 pub use verification::{Verified, verify};
 

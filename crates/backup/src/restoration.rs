@@ -5,7 +5,7 @@
 
 use crate::{
     chunk_reader::{ChunkReader, unpack},
-    erased::{Erased, newer, unfinished},
+    erased::{Erased, newer, of_blobs, unfinished},
     format::{FileEntry, Header, PERSON_KEYS, StoreEntry, Table},
     keys::Keys,
     point_in_time::{Cuts, is_cut},
@@ -51,14 +51,21 @@ pub struct Restored {
     pub erasures: u64,
 }
 
-/// Erases records of the prediction log of a restored store.
+/// The parts of an erasure that other rooms know how to apply.
 #[expect(async_fn_in_trait, reason = "it is polled by the task that made it")]
-pub trait ForgetPredictions {
-    /// Erases the records of these conversations in `store`.
+pub trait ApplyErasures {
+    /// Erases the records of these conversations from the prediction logs in `store`.
     ///
     /// # Errors
-    /// Those of the log.
-    async fn forget(&mut self, store: &Store, erased: &Erased) -> Result<()>;
+    /// Those of the logs.
+    async fn predictions(&mut self, store: &Store, erased: &Erased) -> Result<()>;
+
+    /// Writes to the logs of the models in `store` that the blobs of `erasure` are erased. The blobs themselves are not
+    /// there, and are marked afterwards.
+    ///
+    /// # Errors
+    /// Those of the logs.
+    async fn versions(&mut self, store: &Store, erasure: &Erasure) -> Result<()>;
 }
 
 /// Chooses the backup for a restore to `at`: the first one that was made then or later.
@@ -76,7 +83,16 @@ pub fn covering(headers: &[Header], at: DateTime<Utc>) -> Result<&Header> {
     })
 }
 
-/// Restores the backup `header` of the store `from`.
+/// A store to restore into.
+struct Target<'a> {
+    entry: &'a StoreEntry,
+    /// With the mark of this restore, unless an earlier try had ended with it.
+    store: Store,
+    is_marked: bool,
+    files: Vec<&'a FileEntry>,
+}
+
+/// Restores the backup `header` of the store `from`. One that was interrupted goes on where it ended.
 ///
 /// # Errors
 /// `BOT-5110` (exit 5) a target is not empty; `BOT-5111` (exit 6) the newer erasures are not known; `BOT-5100` (exit 3) the
@@ -86,20 +102,16 @@ pub async fn restore(
     header: &Header,
     keys: &Keys,
     (targets, wishes): (&Targets, &Wishes),
-    predictions: &mut impl ForgetPredictions,
+    erasing: &mut impl ApplyErasures,
 ) -> Result<Restored> {
     let name = match wishes.at {
         Some(at) => format!("{} at {}", header.id, at.to_rfc3339()),
         None => header.id.clone(),
     };
     let (mut reader, table) = ChunkReader::open(from, keys, header).await?;
-    for store in targets.stores.values() {
-        store.check_restorable(&name).await?;
-    }
-    if let Some(location) = &targets.conversations {
-        location.check_empty().await?;
-    }
-    let (later, unfinished) = newer_erasures(&mut reader, &table, wishes).await?;
+    let goes_on = check_targets(targets, &name).await?;
+    let (known, later) = newer_erasures(&mut reader, &table, wishes).await?;
+    let unfinished = unfinished(known.clone());
     let erased = Erased::of(later.iter().chain(&unfinished));
     let mut restored = Restored {
         objects: 0,
@@ -108,51 +120,112 @@ pub async fn restore(
         conversations: None,
         erasures: later.len() as u64,
     };
-    let wanted = || table.stores.iter().filter_map(|it| Some((it, targets.stores.get(&it.name)?)));
-    let mut cuts = Vec::new();
-    for (entry, _) in wanted() {
+    let mut filled = Vec::new();
+    for entry in &table.stores {
+        let Some(store) = targets.stores.get(&entry.name) else { continue };
         let cut = cuts_of(&mut reader, entry, wishes.at).await?;
+        let files = kept(entry, &cut, &erased);
         restored.logs_cut += cut.len();
-        for file in kept(entry, &cut, &erased) {
-            restored.objects += 1;
-            restored.bytes += file.size;
+        restored.objects += files.len() as u64;
+        restored.bytes += files.iter().map(|file| file.size).sum::<u64>();
+        let has_ended = goes_on && has_all(store, &files).await?;
+        if !has_ended {
+            store.check_restorable(&name).await?;
         }
-        cuts.push(cut);
+        filled.push(Target { entry, store: store.clone(), is_marked: !has_ended, files });
     }
     if wishes.dry_run {
         restored.conversations = header.conversations.filter(|_| targets.conversations.is_some());
         return Ok(restored);
     }
     // All marks first, so that no part is served while another one is missing.
-    let mut marked = Vec::new();
-    for (_, store) in wanted() {
-        marked.push(store.begin_restore(&name).await?);
+    for target in filled.iter_mut().filter(|target| target.is_marked) {
+        target.store = target.store.begin_restore(&name).await?;
     }
-    for (((entry, _), store), cut) in wanted().zip(&marked).zip(&cuts) {
-        objects(&mut reader, store, kept(entry, cut, &erased)).await?;
+    for target in filled.iter().filter(|target| target.is_marked) {
+        objects(&mut reader, &target.store, &target.files).await?;
     }
-    for ((entry, _), store) in wanted().zip(&marked) {
+    let applied = of_blobs(unfinished.iter().chain(&later));
+    for Target { entry, store, .. } in &filled {
         if entry.files.iter().any(|file| file.path.starts_with("predictions/")) {
-            predictions.forget(store, &erased).await?;
+            erasing.predictions(store, &erased).await?;
         }
         if entry.name == crate::REGISTRY {
-            for erasure in &later {
+            // An earlier try may have recorded some of them.
+            let recorded = store.erasures().await?.len().saturating_sub(known.len());
+            for erasure in later.iter().skip(recorded) {
                 store.record_erasure(&erasure.payload).await?;
+            }
+            for erasure in &applied {
+                erasing.versions(store, erasure).await?;
+            }
+        }
+        for erasure in &applied {
+            for blob in &erasure.blobs {
+                store.erase_blob(blob, &erasure.id, erasure.at).await?;
             }
         }
     }
     if let (Some(location), Some(turns)) = (&targets.conversations, &table.turns) {
         let wrapped = person_keys(from, keys).await?;
-        let mut rows = RestoredRows::new(&mut reader, turns, wrapped, (&erased, wishes.at));
-        restored.conversations = Some(location.import(&mut rows).await?);
+        let rows = RestoredRows::new(&mut reader, turns, wrapped, (&erased, wishes.at));
+        restored.conversations = Some(import(location, rows, goes_on).await?);
     }
-    for store in &marked {
-        store.end_restore().await?;
+    // The registry, without which nothing is served, loses its mark last.
+    for target in filled.iter().rev().filter(|target| target.is_marked) {
+        target.store.end_restore().await?;
     }
     Ok(restored)
 }
 
-/// Returns the erasures of the live log that the backup does not have, and those of the backup that were begun only.
+/// Checks that the targets are empty, or that an earlier try of the restore `name` left them. Returns whether one did.
+async fn check_targets(targets: &Targets, name: &str) -> Result<bool> {
+    let mut goes_on = false;
+    for store in targets.stores.values() {
+        goes_on |= store.restore().await?.as_deref() == Some(name);
+    }
+    if goes_on {
+        return Ok(true);
+    }
+    for store in targets.stores.values() {
+        store.check_restorable(name).await?;
+    }
+    if let Some(location) = &targets.conversations {
+        location.check_empty().await?;
+    }
+    Ok(false)
+}
+
+/// Returns whether `store` has no mark and has all of `files`: an earlier try of the restore had ended with it.
+async fn has_all(store: &Store, files: &[&FileEntry]) -> Result<bool> {
+    if store.restore().await?.is_some() {
+        return Ok(false);
+    }
+    let there = sizes(store).await?;
+    Ok(!there.is_empty() && files.iter().all(|file| there.get(&file.path) == Some(&file.size)))
+}
+
+/// Writes the turns and keys to an empty place: all of them or none. If the restore goes on, they may be there.
+async fn import(
+    location: &Location,
+    mut rows: RestoredRows<'_, '_>,
+    goes_on: bool,
+) -> Result<Copied> {
+    let fault = match location.check_empty().await {
+        Ok(()) => return location.import(&mut rows).await,
+        Err(fault) => fault,
+    };
+    if fault.code() != "BOT-5110" || !goes_on {
+        return Err(fault);
+    }
+    let extent = rows.extent().await?;
+    match location.export(async |_| Ok(())).await? == extent {
+        true => Ok(extent),
+        false => Err(fault),
+    }
+}
+
+/// Returns the erasures in the log of the backup, and those of the live log that the backup does not have.
 async fn newer_erasures(
     reader: &mut ChunkReader<'_>,
     table: &Table,
@@ -176,7 +249,7 @@ async fn newer_erasures(
         Some((place, live)) => newer(live.clone(), &known, place)?,
         None => Vec::new(),
     };
-    Ok((later, unfinished(known)))
+    Ok((known, later))
 }
 
 /// Finds where the logs of a store end at `at`.
@@ -206,18 +279,15 @@ fn kept<'a>(entry: &'a StoreEntry, cuts: &Cuts, erased: &Erased) -> Vec<&'a File
     files
 }
 
+/// Returns the sizes of the objects in a store, by path.
+async fn sizes(store: &Store) -> Result<BTreeMap<String, u64>> {
+    let listed = store.list("").await?.into_iter();
+    Ok(listed.map(|Stored { path, size_bytes, .. }| (path, size_bytes)).collect())
+}
+
 /// Writes the objects that the store does not have yet.
-async fn objects(
-    reader: &mut ChunkReader<'_>,
-    store: &Store,
-    files: Vec<&FileEntry>,
-) -> Result<()> {
-    let there: BTreeMap<String, u64> = store
-        .list("")
-        .await?
-        .into_iter()
-        .map(|Stored { path, size_bytes, .. }| (path, size_bytes))
-        .collect();
+async fn objects(reader: &mut ChunkReader<'_>, store: &Store, files: &[&FileEntry]) -> Result<()> {
+    let there = sizes(store).await?;
     for file in files {
         // An object is complete or absent, so one of the same size is that of the interrupted restore.
         if there.get(&file.path) == Some(&file.size) {

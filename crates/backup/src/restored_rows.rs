@@ -1,7 +1,7 @@
 //! The conversations of a backup, without those that were erased later.
 
 use crate::{chunk_reader::ChunkReader, erased::Erased, format::FileEntry};
-use botops_conversations::{Id, Row, RowSource, Rows, WrappedKey};
+use botops_conversations::{Copied, Id, Row, RowSource, Rows, WrappedKey};
 use botops_findings::{Fault, Result};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
@@ -39,6 +39,28 @@ impl<'a, 'r> RestoredRows<'a, 'r> {
         let until = at.map(|at| at.timestamp_millis());
         let (rest, open, left_out) = (Vec::new(), Vec::new(), BTreeSet::new());
         Self { reader, file, next: 0, rest, open, keys, erased, until, left_out }
+    }
+
+    /// Reads all rows, and returns their extent.
+    ///
+    /// # Errors
+    /// `BOT-5100` (exit 3) they are damaged.
+    pub(crate) async fn extent(mut self) -> Result<Copied> {
+        let mut extent = Copied::default();
+        let mut last = None;
+        while let Some(rows) = self.next().await? {
+            match rows {
+                Rows::Turns(rows) => {
+                    for row in rows {
+                        extent.turns += 1;
+                        let is_new = last.replace(row.conversation) != Some(row.conversation);
+                        extent.conversations += u64::from(is_new);
+                    }
+                }
+                Rows::Keys(keys) => extent.keys += keys.len() as u64,
+            }
+        }
+        Ok(extent)
     }
 
     fn wrong(&self) -> Fault {

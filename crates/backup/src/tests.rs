@@ -2,9 +2,9 @@
 //! steps; each read or write of a store is at least one.
 
 use crate::{
-    Created, Erased, ForgetPredictions, KeyText, Keys, REGISTRY, Restored, Retention, Sources,
-    Targets, Wishes, create, header, headers, live_erasures, new_identity, plan, prune, restore,
-    verify,
+    ApplyErasures, Created, EXPERIMENTS, Erased, KeyText, Keys, REGISTRY, Restored, Retention,
+    Sources, Targets, Wishes, create, header, headers, live_erasures, new_identity, plan, prune,
+    restore, verify,
 };
 use botops_conversations::{Id, Location, Row, WrappedKey};
 use botops_findings::Result;
@@ -20,11 +20,15 @@ use std::{
     task::{Context, Poll},
 };
 
-/// No prediction log.
+/// No prediction log and no model.
 struct Nothing;
 
-impl ForgetPredictions for Nothing {
-    async fn forget(&mut self, _: &Store, _: &Erased) -> Result<()> {
+impl ApplyErasures for Nothing {
+    async fn predictions(&mut self, _: &Store, _: &Erased) -> Result<()> {
+        Ok(())
+    }
+
+    async fn versions(&mut self, _: &Store, _: &Erasure) -> Result<()> {
         Ok(())
     }
 }
@@ -50,8 +54,12 @@ impl Place {
     }
 
     fn sources(&self, conversations: bool) -> Sources {
+        let mut stores = vec![(REGISTRY.to_owned(), self.store("live"))];
+        if self.path("live-experiments").exists() {
+            stores.push((EXPERIMENTS.to_owned(), self.store("live-experiments")));
+        }
         Sources {
-            stores: vec![(REGISTRY.to_owned(), self.store("live"))],
+            stores,
             conversations: conversations.then(|| self.conversations("live-conversations")),
         }
     }
@@ -65,8 +73,12 @@ impl Place {
 
     fn targets(&self, name: &str, conversations: bool) -> Targets {
         let store = self.store(&format!("{name}/registry"));
+        let mut stores = BTreeMap::from([(REGISTRY.to_owned(), store)]);
+        if self.path("live-experiments").exists() {
+            stores.insert(EXPERIMENTS.to_owned(), self.store(&format!("{name}/experiments")));
+        }
         Targets {
-            stores: [(REGISTRY.to_owned(), store)].into(),
+            stores,
             conversations: conversations
                 .then(|| self.conversations(&format!("{name}/conversations"))),
         }
@@ -292,8 +304,19 @@ async fn a_backup_that_is_killed_at_any_step_does_not_count_and_the_next_one_is_
 async fn a_restore_that_is_killed_at_any_step_is_refused_by_servers_and_goes_on() {
     let place = Place::new();
     fill(&place).await;
+    let live = place.conversations("live-conversations");
+    say(&live, 1, 11, 0, 8).await;
+    say(&live, 2, 12, 0, 8).await;
+    let runs = place.store("live-experiments");
+    append(&runs, "runs/log", json!({"at": at(1)})).await;
+    runs.put_blob(noise(2_000, 12).into()).await.unwrap();
+    let runs = content(&runs).await;
     let keys = Keys::default();
     place.create(10, &keys).await;
+    let blob = botops_digest::Digest::of(&noise(2_000, 8));
+    erase(&place.store("live"), ErasureSubject::Utterance, id(98), vec![blob]).await;
+    erase(&place.store("live"), ErasureSubject::Person, id(12), Vec::new()).await;
+    place.store("live").erase_blob(&blob, "ab", at(12)).await.unwrap();
     let whole = content(&place.store("live")).await;
     let (mut steps, mut refused) = (0, 0);
     loop {
@@ -318,7 +341,14 @@ async fn a_restore_that_is_killed_at_any_step_is_refused_by_servers_and_goes_on(
         steps += 1;
     }
     assert!(refused > 3, "{refused} were refused");
+    place.store("new/registry").complete().await.unwrap();
     assert_eq!(content(&place.store("new/registry")).await, whole);
+    place.store("new/experiments").complete().await.unwrap();
+    let mut found = content(&place.store("new/experiments")).await;
+    found.retain(|path, _| !path.starts_with("erasures/"));
+    assert_eq!(found, runs);
+    let restored = place.conversations("new/conversations");
+    assert_eq!(persons(&restored).await.0, [id(1)].into());
 }
 
 /// Returns a name that stands for `n`.
@@ -425,7 +455,9 @@ async fn what_was_erased_after_the_backup_does_not_come_back() {
     assert_eq!((turns, n), ([id(3)].into(), 3));
     assert_eq!(found_keys, [id(3)].into());
     let store = place.store("new/registry");
-    assert!(!store.has_blob(&blob).await.unwrap());
+    assert_eq!(store.blob(&blob).await.unwrap_err().code(), "BOT-5130", "erased, not missing");
+    let again = store.put_blob(noise(2_000, 8).into()).await.unwrap_err();
+    assert_eq!(again.code(), "BOT-5131");
     assert_eq!(store.erasures().await.unwrap().len(), 4, "the log goes on");
 
     // A log that is lost, shorter than that of the backup, or of another store.

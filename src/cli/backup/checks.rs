@@ -1,17 +1,17 @@
 //! The parts of a restore that need other rooms: erasures in the prediction log, and the checks of a restored registry.
 
-use botops_backup::{Erased, ForgetPredictions};
+use botops_backup::{ApplyErasures, Erased};
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::IntentModel;
 use botops_predictions::forget;
-use botops_registry::Registry;
-use botops_store::Store;
+use botops_registry::{Act, Registry};
+use botops_store::{Erasure, Store};
 
-/// Erases from the prediction logs of every environment.
-pub(super) struct Predictions;
+/// Erases from the prediction logs of every environment, and from the versions of every model.
+pub(super) struct Erasing;
 
-impl ForgetPredictions for Predictions {
-    async fn forget(&mut self, store: &Store, erased: &Erased) -> Result<()> {
+impl ApplyErasures for Erasing {
+    async fn predictions(&mut self, store: &Store, erased: &Erased) -> Result<()> {
         if erased.conversations.is_empty() {
             return Ok(());
         }
@@ -19,6 +19,19 @@ impl ForgetPredictions for Predictions {
             forget(store, &environment, &erased.conversations, false).await?;
         }
         Ok(())
+    }
+
+    async fn versions(&mut self, store: &Store, erasure: &Erasure) -> Result<()> {
+        let registry = Registry::open(store.clone());
+        let blobs = erasure.blobs.iter().copied().collect();
+        // A version whose manifest is damaged in the backup is reported by the verification of the registry. Its blobs are
+        // not restored in any case.
+        let plan = match Fault::unless_unreachable(registry.plan_erasure(blobs).await)? {
+            Ok(plan) => plan,
+            Err(_) => return Ok(()),
+        };
+        let act = Act::claimed(erasure.by.clone(), erasure.reason.clone(), erasure.at);
+        registry.erase(&plan, &erasure.id, &act).await
     }
 }
 
@@ -47,6 +60,8 @@ pub(super) async fn check(registry: &Registry) -> Result<Checked> {
             let Some(digest) = version.model_digest() else { continue };
             let opened = match Fault::unless_unreachable(registry.store().blob(&digest).await)? {
                 Ok(bytes) => IntentModel::from_bytes(&bytes).map(drop),
+                // It was erased on purpose.
+                Err(fault) if fault.code() == "BOT-5130" => continue,
                 Err(fault) => Err(fault),
             };
             match opened {

@@ -1,7 +1,7 @@
 //! `botops backup drill`.
 
 use super::{
-    checks::{Predictions, check},
+    checks::{Erasing, check},
     restore::below,
     store_args::{IdentityArgs, StoreArgs, keys},
 };
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let checked = context.wait(async {
         let erasures = Some((live.url().to_owned(), live_erasures(&live).await?));
         let wishes = Wishes { at: None, erasures, dry_run: false };
-        let restored = restore(&from, &header, &keys, (&targets, &wishes), &mut Predictions).await;
+        let restored = restore(&from, &header, &keys, (&targets, &wishes), &mut Erasing).await;
         let restored = match restored {
             Ok(restored) => restored,
             // A damaged backup is the outcome of a drill. A key that is missing or a store that is away is not.

@@ -1,7 +1,7 @@
 //! `botops backup restore`.
 
 use super::{
-    checks::Predictions,
+    checks::Erasing,
     store_args::{IdentityArgs, StoreArgs, keys, same},
 };
 use crate::cli::{
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         };
         let targets = targets(&args.into, args.without_conversations, &header, context)?;
         let wishes = Wishes { at: as_of, erasures, dry_run: args.dry_run };
-        let restored = restore(&from, &header, &keys, (&targets, &wishes), &mut Predictions).await;
+        let restored = restore(&from, &header, &keys, (&targets, &wishes), &mut Erasing).await;
         let restored = restored.map_err(|fault| unfinished(fault, &targets))?;
         Ok::<_, Fault>((header, restored, targets.conversations))
     })??;
