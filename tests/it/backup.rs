@@ -12,10 +12,15 @@ use botops_conversations::{Copied, Location};
 use serde_json::Value;
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     path::Path,
-    process::{Command, Stdio},
-    time::Duration,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
+
+/// The admin token of the servers here.
+const TOKEN: &str = "a token of thirty-two characters!!";
 
 /// A workspace with a model, a run, turns and logged predictions.
 fn workspace() -> Terminal {
@@ -225,4 +230,115 @@ fn a_restore_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
     assert!(disk.mount("remount,size=64m"));
     done(&terminal, restore, &variables);
     done(&terminal, "registry verify --registry small/new/registry", &[]);
+}
+
+/// A server of the newest version, which ends when it is dropped.
+struct Serving {
+    process: Child,
+    admin: String,
+}
+
+impl Serving {
+    fn start(terminal: &Terminal) -> Self {
+        let line = "serve bot@latest --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0";
+        let mut command = terminal.command(line);
+        command.env("BOTOPS_ADMIN_TOKEN", TOKEN).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        let admin = loop {
+            let line = lines.next().unwrap_or_else(|| panic!("it ended: {said}")).unwrap();
+            if let Some(url) = line.strip_prefix("admin API on http://") {
+                break url.to_owned();
+            }
+            said.push_str(&line);
+        };
+        // The server continues to write. Without a reader, a full pipe would block it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, admin }
+    }
+
+    /// Returns its gauges of backups, once they have the line `expected`.
+    fn gauges(&self, expected: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let mut stream = TcpStream::connect(&self.admin).unwrap();
+            let request = format!(
+                "GET /metrics HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\nconnection: close\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            let lines = text.lines().filter(|line| line.starts_with("botops_backup_"));
+            let gauges: String = lines.map(|line| format!("{line}\n")).collect();
+            if gauges.contains(expected) {
+                return gauges;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{text}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_server_shows_when_the_last_backup_and_the_last_drill_succeeded() {
+    let terminal = workspace();
+    let variables = [("BOTOPS_BACKUP_STORE", "backups")];
+    let unknown = Serving::start(&terminal).gauges("botops_backup_drill_failed 0\n");
+    assert_eq!(unknown.matches(" NaN\n").count(), 4, "{unknown}");
+    done(&terminal, "backup create", &variables);
+    // The clock of these commands stands still.
+    let backup = "botops_backup_last_success_timestamp_seconds 1780000000.0\n";
+    let known = Serving::start(&terminal).gauges(backup);
+    assert_eq!(known.matches(" NaN\n").count(), 3, "{known}");
+    let drill = done(&terminal, "backup drill", &variables);
+    let known = Serving::start(&terminal)
+        .gauges("botops_backup_last_drill_timestamp_seconds 1780000000.0\n");
+    let rto =
+        format!("botops_backup_drill_rto_seconds {:?}\n", drill["rto_seconds"].as_f64().unwrap());
+    for line in [backup, &rto, "botops_backup_drill_rpo_seconds 0.0\n"] {
+        assert!(known.contains(line), "{line} in {known}");
+    }
+    // A drill of a damaged backup fails, and the times of the last good one stay.
+    let chunks = terminal.path().join("backups/chunks");
+    fs::remove_dir_all(chunks).unwrap();
+    refused(&terminal, "backup drill", &variables, (3, "BOT-5100"));
+    let failed = Serving::start(&terminal).gauges("botops_backup_drill_failed 1\n");
+    assert!(failed.contains(&rto), "{failed}");
+}
+
+#[test]
+fn a_version_that_was_erased_after_the_backup_is_erased_in_the_copy() {
+    let terminal = workspace();
+    let variables = [("BOTOPS_BACKUP_STORE", "backups")];
+    terminal.write("other.csv", two_intents(40));
+    terminal.stdout("train other.csv --out other.botops --head complement_naive_bayes");
+    terminal.stdout("push other.botops --name bot");
+    done(&terminal, "backup create", &variables);
+    terminal.stdout("registry forget bot@2 --reason \"request 4711\"");
+    let restored = done(&terminal, "backup restore --into new", &variables);
+    assert_eq!(restored["erasures"], 2, "{restored}");
+    let place = "--registry new/registry";
+    let verified = terminal.run(&format!("registry verify {place}"));
+    assert!(verified.starts_with("exit: 0\n") && verified.contains("not missing"), "{verified}");
+    let listed = terminal.stdout(&format!("registry list bot {place}"));
+    assert!(listed.contains("erased"), "{listed}");
+    let log = terminal.stdout(&format!("registry log bot {place}"));
+    assert!(log.contains("request 4711"), "{log}");
+    let gone = terminal.run(&format!("predict bot@2 refund {place}"));
+    assert!(gone.starts_with("exit: 6\n") && gone.contains("BOT-5130"), "{gone}");
+    terminal.stdout(&format!("predict bot@1 refund {place}"));
+    // Neither the backup before the erasure nor one after it fails a drill.
+    let drill = done(&terminal, "backup drill", &variables);
+    assert_eq!((&drill["passed"], &drill["models"]), (&true.into(), &1.into()), "{drill}");
+    done(&terminal, "backup create", &variables);
+    let drill = done(&terminal, "backup drill", &variables);
+    assert_eq!((&drill["passed"], &drill["models"]), (&true.into(), &1.into()), "{drill}");
 }
