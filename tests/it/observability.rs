@@ -76,6 +76,7 @@ fn promtool_and_amtool_accept_the_files_and_every_alert_fires_when_it_should() {
     for (severity, receiver) in [("page", "on-call"), ("ticket", "tickets")] {
         let severity = format!("severity={severity}");
         let found = amtool(&["config", "routes", "test", "--config.file", routes, &severity]);
-        assert_eq!(found.trim(), receiver);
+        // Debian's amtool adds a warning about its own defaults.
+        assert_eq!(found.lines().next(), Some(receiver), "{found}");
     }
 }
