@@ -105,8 +105,7 @@ async fn planned(args: &Args, registry: &Registry) -> Result<(GarbagePlan, Vec<U
         registry.check_garbage_plan(&plan)?;
         if args.dry_run {
             // Whatever is named or was written since the plan was made would be kept.
-            let rule =
-                GarbageRule { grace: TimeDelta::seconds(plan.grace_seconds), clock: Utc::now() };
+            let rule = GarbageRule { grace: plan.grace(), clock: Utc::now() };
             let now = registry.plan_garbage(rule, &plan.id).await?;
             let is_free = |blob: &GarbageBlob| {
                 now.blobs
@@ -114,7 +113,8 @@ async fn planned(args: &Args, registry: &Registry) -> Result<(GarbagePlan, Vec<U
                     .any(|it| it.digest == blob.digest && it.written_at <= blob.written_at)
             };
             plan.blobs.retain(is_free);
-            plan.bytes = plan.blobs.iter().map(|blob| blob.size_bytes).sum();
+            plan.bytes =
+                plan.blobs.iter().fold(0, |sum: u64, blob| sum.saturating_add(blob.size_bytes));
         }
         return Ok((plan, unfinished));
     }

@@ -1,5 +1,6 @@
 //! The log of sweeps.
 
+use super::bounds::is_id;
 use crate::{Act, Registry, state::MAX_CONFLICTS};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -112,7 +113,9 @@ impl Registry {
     /// Those of [`Self::sweeps`].
     pub async fn unfinished_sweeps(&self) -> Result<Vec<UnfinishedSweep>> {
         let mut open: Vec<UnfinishedSweep> = Vec::new();
-        for event in self.sweeps().await? {
+        let sweeps = self.sweeps().await?;
+        // An id names objects of the store. A sweep with another one was never carried out.
+        for event in sweeps.into_iter().filter(|event| is_id(&event.sweep)) {
             match event.change {
                 GarbageChange::Began { grace_seconds, .. } => open.push(UnfinishedSweep {
                     grace_seconds,

@@ -8,6 +8,7 @@
 //!
 //! The log `gc/log` says what was removed, when, by whom and why. A sweep that was interrupted is continued by the next one.
 
+mod bounds;
 mod event;
 mod marking;
 mod plan;

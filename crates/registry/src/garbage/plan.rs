@@ -1,6 +1,10 @@
 //! The plan of a sweep.
 
-use super::{event::UnfinishedSweep, marking::Marks};
+use super::{
+    bounds::{LONGEST_GRACE, grace_of, is_id},
+    event::UnfinishedSweep,
+    marking::Marks,
+};
 use crate::Registry;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -9,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 pub(super) const SCHEMA: &str = "botops.gc_plan/1";
-
 /// The rule of a sweep.
 #[derive(Debug, Clone, Copy)]
 pub struct GarbageRule {
@@ -91,7 +94,20 @@ impl GarbagePlan {
                 _ => unfit(format!("its schema is `{}`", botops_text::display(&head.schema, 60))),
             });
         }
-        serde_json::from_slice(bytes).map_err(|error| unfit(error.to_string()))
+        let plan: Self = serde_json::from_slice(bytes).map_err(|error| unfit(error.to_string()))?;
+        if !is_id(&plan.id) {
+            return Err(unfit(format!("its id is `{}`", botops_text::display(&plan.id, 60))));
+        }
+        if !(0..=LONGEST_GRACE).contains(&plan.grace_seconds) {
+            return Err(unfit(format!("its grace period is {} seconds", plan.grace_seconds)));
+        }
+        Ok(plan)
+    }
+
+    /// Returns the grace period.
+    #[must_use]
+    pub fn grace(&self) -> TimeDelta {
+        grace_of(self.grace_seconds)
     }
 }
 
@@ -149,7 +165,7 @@ impl Registry {
         clock: DateTime<Utc>,
     ) -> Result<GarbagePlan> {
         let tombstoned: BTreeSet<Digest> = of.tombstoned.iter().copied().collect();
-        let rule = GarbageRule { grace: TimeDelta::seconds(of.grace_seconds), clock };
+        let rule = GarbageRule { grace: grace_of(of.grace_seconds), clock };
         let mut plan = self.plan_garbage(rule, &of.sweep).await?;
         plan.blobs.retain(|blob| tombstoned.contains(&blob.digest));
         plan.bytes = plan.blobs.iter().map(|blob| blob.size_bytes).sum();

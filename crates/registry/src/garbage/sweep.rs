@@ -9,7 +9,7 @@ use crate::{Act, Registry};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_store::{SWEEPS, blob_path};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use std::{
@@ -105,25 +105,25 @@ impl Registry {
         act: &Act,
     ) -> Result<Swept> {
         let erased = self.store.erased_blobs().await?;
-        let existing: BTreeMap<Digest, DateTime<Utc>> = (self.store.blobs().await?)
+        let existing: BTreeMap<Digest, (DateTime<Utc>, u64)> = (self.store.blobs().await?)
             .into_iter()
-            .map(|(digest, stored)| (digest, stored.written_at))
+            .map(|(digest, stored)| (digest, (stored.written_at, stored.size_bytes)))
             .collect();
         let known: BTreeSet<Digest> = existing.keys().copied().collect();
         let mut marks = Marks::default();
         marks.extend(&self.store, &known, &erased).await?;
-        let grace = TimeDelta::seconds(plan.grace_seconds);
+        let grace = plan.grace();
         let mut done = Swept::default();
         let mut rest: Vec<GarbageBlob> = Vec::new();
         for blob in &plan.blobs {
             match existing.get(&blob.digest) {
                 None => done.absent += 1,
                 // A plan is a file that can be edited: what it says about a blob is not trusted.
-                Some(written_at)
+                Some((written_at, size_bytes))
                     if erased.contains(&blob.digest)
                         || (*written_at <= blob.written_at && clock - *written_at >= grace) =>
                 {
-                    rest.push(blob.clone());
+                    rest.push(GarbageBlob { size_bytes: *size_bytes, ..blob.clone() });
                 }
                 Some(_) => done.kept += 1,
             }

@@ -222,3 +222,31 @@ async fn a_version_that_is_pushed_during_a_sweep_keeps_its_blobs() {
     }
     assert!(removed >= 40 * 20, "{removed}");
 }
+
+#[test]
+fn a_plan_that_was_edited_is_refused_before_anything_is_written() {
+    let plan = GarbagePlan {
+        schema: "botops.gc_plan/1".to_owned(),
+        id: "01M8Q3JM7QS3B0ZSFWSAR5GHT3".to_owned(),
+        store: "registry".to_owned(),
+        planned_at: Utc::now(),
+        grace_seconds: 600,
+        blobs: Vec::new(),
+        bytes: 0,
+        blobs_named: 0,
+        blobs_young: 0,
+    };
+    let read = |plan: &GarbagePlan| {
+        let bytes = serde_json::to_vec(plan).unwrap();
+        GarbagePlan::from_bytes(&bytes, std::path::Path::new("plan.json"))
+    };
+    assert_eq!(read(&plan).unwrap(), plan);
+    for grace_seconds in [i64::MAX, i64::MIN, -600] {
+        let fault = read(&GarbagePlan { grace_seconds, ..plan.clone() }).unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-5137", 2), "{grace_seconds}");
+    }
+    for id in ["../../x", "", "a b"] {
+        let fault = read(&GarbagePlan { id: id.to_owned(), ..plan.clone() }).unwrap_err();
+        assert_eq!(fault.code(), "BOT-5137", "{id}");
+    }
+}
