@@ -42,7 +42,7 @@ pub async fn probe(profile: &Profile, target: &mut Target) -> Result<()> {
 fn judge(kind: Kind, reply: &Reply, target: &Target) -> Result<()> {
     let (url, name) = (target.url(), kind.name());
     let (status, code) = match reply {
-        Reply::Good | Reply::Status { status: 429 | 500.., .. } => return Ok(()),
+        Reply::Good | Reply::Status { status: 429 | 502..=504, .. } => return Ok(()),
         Reply::Status { status, code, .. } => (*status, code.as_deref()),
         Reply::Nothing(reason) => {
             let why = match reason {
