@@ -70,7 +70,7 @@ pub(crate) fn faults(workspace: &Workspace, listen: SocketAddr) -> Vec<Fault> {
 
 /// Returns the settings that weaken the protection of a server without being wrong.
 pub(crate) fn warnings(workspace: &Workspace) -> Vec<Finding> {
-    protection::warnings(workspace)
+    protection::warnings(workspace).into_iter().chain(telemetry::warning(workspace)).collect()
 }
 
 /// Checks the secret of a setting, if it is set.

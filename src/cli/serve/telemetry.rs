@@ -1,7 +1,8 @@
 //! The traces and the log file of a server, by the settings of the workspace.
 
 use super::placed::placed;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result, Severity};
+use botops_http::{PlainHttp, Url};
 use botops_serving::{LogFileSettings, Sampler, TelemetrySettings, TraceSettings};
 use botops_workspace::{Secret, Traces, Workspace};
 use std::time::Duration;
@@ -33,6 +34,19 @@ pub(super) fn traces(workspace: &Workspace) -> Result<Option<TraceSettings>> {
     read(&setting.value, endpoint, &workspace.environment.value)
         .map(Some)
         .map_err(|fault| placed(workspace, "traces", setting, fault))
+}
+
+/// Returns that the headers for the collector can be read on their way; `None` if there are none, or if they cannot.
+pub(super) fn warning(workspace: &Workspace) -> Option<Finding> {
+    let traces = &workspace.traces.value;
+    let has_headers = traces.headers_text.is_some() || !traces.headers.is_empty();
+    let url: Url = traces.endpoint.as_deref()?.parse().ok()?;
+    PlainHttp::Loopback.check(&url, "a header").err().filter(|_| has_headers)?;
+    let host = url.host_str().unwrap_or("?");
+    let message = format!("the headers for `{host}` cross the network as plain text");
+    let help = "use the `https://` address of the collector, or one on this machine that forwards the spans";
+    let place = workspace.place("traces.endpoint", &workspace.traces);
+    Some(Finding::new("BOT-6296", Severity::Warning, message, help).at(place))
 }
 
 fn read(traces: &Traces, endpoint: &str, environment: &str) -> Result<TraceSettings> {
@@ -225,6 +239,28 @@ mod tests {
         assert!(shown(&whole).contains("\"/in\""));
         let off = [token, ("OTEL_SDK_DISABLED", "true")];
         assert!(of(yaml, &off).unwrap().traces.is_none());
+    }
+
+    #[test]
+    fn headers_that_everyone_on_the_way_can_read_are_a_warning() {
+        let warned = |endpoint: &str, headers: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let yaml = format!("traces:\n  endpoint: {endpoint}\n{headers}");
+            fs::write(folder.path().join("botops.yaml"), yaml).unwrap();
+            let environment = [("T".to_owned(), "hunter2".to_owned())].into();
+            let overrides = Overrides { environment, ..Overrides::default() };
+            warning(&Workspace::discover(folder.path(), &overrides).unwrap())
+        };
+        let token = "  headers: {authorization: '${env:T}'}\n";
+        let found = warned("http://192.0.2.2:4318", token).unwrap();
+        assert_eq!((found.code.as_str(), found.place.line), ("BOT-6296", Some(2)));
+        for (endpoint, headers) in [
+            ("https://192.0.2.2:4318", token),
+            ("http://127.0.0.1:4318", token),
+            ("http://192.0.2.2:4318", ""),
+        ] {
+            assert!(warned(endpoint, headers).is_none(), "{endpoint} {headers}");
+        }
     }
 
     #[test]

@@ -41,4 +41,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a setting of the log file cannot be used",
         explanation: "`log.max_bytes` is a size of at least 64 KiB, such as `100MiB`, and `log.keep` the number of rotated files, from 1 to 1,000. Both need `log.file`.",
     },
+    Entry {
+        code: "BOT-6296",
+        kind: None,
+        title: "the headers for the trace collector cross the network as plain text",
+        explanation: "`traces.headers` often hold a token, and `traces.endpoint` is an `http://` address of another machine, so everyone on the way can read it. Use the `https://` address of the collector, or a collector on this machine that forwards the spans. `botops doctor --strict` fails on it.",
+    },
 ];
