@@ -309,6 +309,21 @@ async fn damage_is_repaired_from_a_mirror_and_the_damaged_bytes_are_kept() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_gone_is_missed_and_a_mirror_brings_it_back() {
+    let (bench, _) = filled(0).await;
+    let mirror = Store::wrap(Arc::new(InMemory::new()), "copy://");
+    Mirrored::copy(&bench.store, &mirror, &act(), false).await.unwrap();
+    for path in bench.store.objects("models/support", None).await.unwrap() {
+        bench.remove(&path).await;
+    }
+    let found = problems(&bench.store).await;
+    assert!(found.iter().any(|it| it.contains("the log of `support` is gone")), "{found:?}");
+    let back = Mirrored::copy(&mirror, &bench.store, &act(), false).await.unwrap();
+    assert!(back.entries > 0 && back.conflicts.is_empty(), "{back:?}");
+    assert_eq!(problems(&bench.store).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn an_entry_is_not_taken_from_a_store_in_which_it_does_not_fit() {
     let (bench, _) = filled(0).await;
     let other = Bench::memory();

@@ -51,6 +51,11 @@ impl Registry {
             checked.problems.extend(wrong.iter().map(Fault::as_finding));
             let environment = Environment::of(entries);
             for (model, deployed) in environment.models() {
+                if !models.contains_key(model) {
+                    checked.problems.extend(
+                        deployed.reigns.first().map(|reign| self.lost_log(&name, model, reign.seq)),
+                    );
+                }
                 let Some(verified) = models.get(model).filter(|verified| verified.is_complete)
                 else {
                     continue;
@@ -82,6 +87,20 @@ impl Registry {
             }
         }
         Ok(checked)
+    }
+
+    /// Returns the finding of a model whose log is gone, although its champion was moved.
+    fn lost_log(&self, environment: &str, model: &str, seq: u64) -> Finding {
+        let place = self.store.object_url(&format!("models/{model}/log"));
+        Finding::new(
+            "BOT-5006",
+            Severity::Error,
+            format!(
+                "the log of `{model}` is gone: entry {seq} of the deployment log of `{environment}` moves its `champion`"
+            ),
+            "copy it back from a mirror or a restored backup, which adds what is missing and overwrites nothing: `botops registry mirror COPY REGISTRY`",
+        )
+        .at(Place { file: Some(place), ..Place::default() })
     }
 
     fn broken_move(&self, environment: &str, model: &str, seq: u64, rule: &str) -> Finding {

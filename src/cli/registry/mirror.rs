@@ -1,10 +1,11 @@
 //! `botops registry mirror`.
 
 use crate::cli::{Exit, Outcome, session::context::Context, terminal::tables};
-use botops_findings::{Finding, Place, Result, Severity};
+use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_registry::Mirrored;
 use botops_text::shell_line;
 use serde::Serialize;
+use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,6 +33,16 @@ struct Answer<'a> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let act = context.act(args.reason.clone())?;
     let (from, to) = (context.store(&args.from)?, context.store(&args.to)?);
+    if is_within(from.url(), to.url()) || is_within(to.url(), from.url()) {
+        let message = format!("`{}` and `{}` are in each other", args.from, args.to);
+        return Err(Fault::usage("BOT-5147", message)
+            .hint("name a place for the copy outside the store, best on another disk or in another account"));
+    }
+    if context.wait(from.folders(""))??.is_empty() {
+        let message = format!("there is nothing to copy in `{}`", from.url());
+        return Err(Fault::usage("BOT-5147", message)
+            .hint("check the location, and whether its disk is mounted"));
+    }
     let mirrored = context.wait(Mirrored::copy(&from, &to, &act, args.dry_run))??;
     let answer =
         Answer { from: from.url(), to: to.url(), dry_run: args.dry_run, mirrored: &mirrored };
@@ -54,6 +65,18 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         false => shell_line(["botops", "explain", "BOT-5146"]),
     };
     Ok(outcome.findings(findings).next(next))
+}
+
+/// Returns whether the store `inner` is `outer` or in it.
+fn is_within(inner: &str, outer: &str) -> bool {
+    let place = |url: &str| match url.contains("://") {
+        true => PathBuf::from(url),
+        false => {
+            let path = std::path::absolute(url).unwrap_or_else(|_| PathBuf::from(url));
+            path.canonicalize().unwrap_or(path)
+        }
+    };
+    place(inner).starts_with(place(outer))
 }
 
 fn text(answer: &Answer<'_>) -> String {

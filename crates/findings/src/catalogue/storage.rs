@@ -100,4 +100,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a mirror differs from its store",
         explanation: "An object of the copy has other bytes than that of the store, or a log of the copy has other or more entries. A mirror never overwrites: the object stays as it is, and everything that does not depend on it was copied. Somebody writes to the copy, or copied another store into it. Find out who does, then mirror into an empty store.",
     },
+    Entry {
+        code: "BOT-5147",
+        kind: Some(FaultKind::Usage),
+        title: "a store cannot be mirrored there",
+        explanation: "`botops registry mirror FROM TO` copies a store into another one. Either the two are in each other, so that the copy would be a part of the store and be lost with it, or there is nothing in the store: its location is misspelled, or its disk is not mounted. Nothing was written.",
+    },
 ];
