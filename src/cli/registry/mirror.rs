@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome.findings(findings).next(next))
 }
 
-/// Returns whether the store `inner` is `outer` or in it.
+/// Returns whether the store `inner` is in `outer`, and not the same.
 fn is_within(inner: &str, outer: &str) -> bool {
     let place = |url: &str| match url.contains("://") {
         true => PathBuf::from(url),
@@ -76,7 +76,8 @@ fn is_within(inner: &str, outer: &str) -> bool {
             path.canonicalize().unwrap_or(path)
         }
     };
-    place(inner).starts_with(place(outer))
+    let (inner, outer) = (place(inner), place(outer));
+    inner != outer && inner.starts_with(outer)
 }
 
 fn text(answer: &Answer<'_>) -> String {
