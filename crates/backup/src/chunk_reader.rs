@@ -9,15 +9,22 @@ use botops_digest::{Digest, Hasher};
 use botops_findings::{Fault, Result};
 use botops_store::Store;
 use botops_text::shell_word;
+use futures::{StreamExt as _, TryStreamExt as _};
 use std::{collections::VecDeque, sync::Arc};
 
 /// The chunks that are held in memory.
 const HELD: usize = 4;
+/// The first bytes of a chunk, which name its recipients.
+const BEGIN: u64 = 16 << 10;
+/// The chunks whose keys are checked at a time.
+const CHECKED_AT_A_TIME: usize = 16;
 
 /// Reads the chunks of one backup.
 pub(crate) struct ChunkReader<'a> {
     from: &'a Store,
     keys: &'a Keys,
+    /// Whether every chunk must be encrypted.
+    sealed: bool,
     chunks: Vec<ChunkEntry>,
     held: VecDeque<(u32, Arc<Vec<u8>>)>,
 }
@@ -83,7 +90,7 @@ impl<'a> ChunkReader<'a> {
     ) -> Result<(Self, Table)> {
         let mut plain = Vec::new();
         for name in &header.table_chunks {
-            plain.extend(read_chunk(from, keys, name).await?);
+            plain.extend(read_chunk(from, keys, (name, header.encrypted)).await?);
         }
         let damaged = |problem: &str| {
             Fault::data("BOT-5100", format!("the table of backup `{}` {problem}", header.id))
@@ -96,7 +103,29 @@ impl<'a> ChunkReader<'a> {
         let table: Table = serde_json::from_slice(&plain)
             .map_err(|error| damaged("cannot be read").caused_by(error))?;
         let chunks = table.chunks.clone();
-        Ok((Self { from, keys, chunks, held: VecDeque::new() }, table))
+        Ok((Self { from, keys, sealed: header.encrypted, chunks, held: VecDeque::new() }, table))
+    }
+
+    /// Checks that the keys open every chunk, from the beginnings of the chunks. One that is missing is reported when it is
+    /// read.
+    ///
+    /// # Errors
+    /// `BOT-5103` (exit 2) they do not.
+    pub(crate) async fn check_keys(&self) -> Result<()> {
+        futures::stream::iter(&self.chunks)
+            .map(|chunk| async move {
+                let path = chunk_path(&chunk.name);
+                let Some(begin) = self.from.read_range(&path, 0..BEGIN).await? else {
+                    return Ok(());
+                };
+                if begin.starts_with(b"age-encryption.org/") {
+                    self.keys.open(&begin)?;
+                }
+                Ok(())
+            })
+            .buffer_unordered(CHECKED_AT_A_TIME)
+            .try_collect::<()>()
+            .await
     }
 
     async fn chunk(&mut self, index: u32) -> Result<Arc<Vec<u8>>> {
@@ -109,7 +138,7 @@ impl<'a> ChunkReader<'a> {
                 format!("a file names chunk {index}, which is not listed"),
             ));
         };
-        let plain = read_chunk(self.from, self.keys, name).await?;
+        let plain = read_chunk(self.from, self.keys, (name, self.sealed)).await?;
         if Digest::of(&plain) != *digest {
             return Err(damaged(self.from, name, "does not match its digest"));
         }
@@ -190,24 +219,29 @@ fn others(from: &Store) -> String {
     format!("see which backups there are: `botops backup list --store {store}`")
 }
 
-/// Returns the content of a chunk.
+/// Returns the content of a chunk. With `sealed`, one that is not encrypted is damaged.
 ///
 /// # Errors
 /// `BOT-5100` (exit 3) it is missing or damaged; `BOT-5103` (exit 2) the keys do not open it.
-pub(crate) async fn read_chunk(from: &Store, keys: &Keys, name: &Digest) -> Result<Vec<u8>> {
+pub(crate) async fn read_chunk(
+    from: &Store,
+    keys: &Keys,
+    (name, sealed): (&Digest, bool),
+) -> Result<Vec<u8>> {
     let Some(stored) = from.read(&chunk_path(name)).await? else {
         return Err(damaged(from, name, "is missing"));
     };
-    unpack(&stored, keys)?.ok_or_else(|| damaged(from, name, "is damaged"))
+    let packed = opened(&stored, keys, sealed)?;
+    let plain = packed.and_then(|packed| zstd::bulk::decompress(&packed, LONGEST).ok());
+    plain.ok_or_else(|| damaged(from, name, "is damaged"))
 }
 
-/// Opens and unpacks stored bytes; the inner result is `None` if they are damaged.
-pub(crate) fn unpack(stored: &[u8], keys: &Keys) -> Result<Option<Vec<u8>>> {
-    let packed = match stored.starts_with(b"age-encryption.org/") {
-        true => keys.open(stored)?,
-        false => Some(stored.to_vec()),
-    };
-    Ok(packed.and_then(|packed| zstd::bulk::decompress(&packed, LONGEST).ok()))
+/// Opens stored bytes; the inner result is `None` if they are damaged, or if they had to be `sealed` and are not.
+pub(crate) fn opened(stored: &[u8], keys: &Keys, sealed: bool) -> Result<Option<Vec<u8>>> {
+    match stored.starts_with(b"age-encryption.org/") {
+        true => keys.open(stored),
+        false => Ok((!sealed).then(|| stored.to_vec())),
+    }
 }
 
 fn damaged(from: &Store, name: &Digest, problem: &str) -> Fault {

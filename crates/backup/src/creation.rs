@@ -3,13 +3,15 @@
 use crate::{
     chunk_reader::{ChunkReader, headers},
     chunk_writer::{ChunkWriter, LARGE, LargeFile, NewFile, Uploaded},
-    format::{ChunkEntry, FileEntry, Header, PERSON_KEYS, Piece, StoreEntry, Table},
+    erased::Erased,
+    format::{ChunkEntry, FileEntry, Header, Piece, StoreEntry, Table},
     keys::Keys,
     listing,
     marks::{CREATING, Mark},
+    person_keys::{self, Collected},
     rows::Line as _,
 };
-use botops_conversations::{Copied, Location, Rows};
+use botops_conversations::{Copied, Location, Rows, WrappedKey};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_store::{Store, Stored, blob_path};
@@ -26,8 +28,6 @@ const WAVE: usize = 64;
 const WINDOW: u64 = 8 << 20;
 /// How often a store is listed again because objects were removed meanwhile.
 const ROUNDS: usize = 5;
-/// The zstd level of the keys of persons.
-const LEVEL: i32 = 3;
 
 /// The stores to back up.
 pub struct Sources {
@@ -84,10 +84,10 @@ pub async fn create(
         let files = creation.store(store, old.unwrap_or_default()).await?;
         table.stores.push(StoreEntry { name: name.clone(), files });
     }
-    let mut person_keys = Vec::new();
+    let mut live_keys = Vec::new();
     let mut copied = None;
     if let Some(location) = &sources.conversations {
-        let (file, extent) = creation.conversations(location, at, &mut person_keys).await?;
+        let (file, extent) = creation.conversations(location, at, &mut live_keys).await?;
         table.turns = Some(file);
         copied = Some(extent);
     }
@@ -113,26 +113,35 @@ pub async fn create(
         chunks,
     };
     if !dry_run {
-        commit(target, keys, writer, &header, person_keys).await?;
+        let erased = erased(sources).await?;
+        let collected =
+            person_keys::collect(target, keys, live_keys, (&erased, &header.id)).await?;
+        commit(target, keys, writer, &header, &collected).await?;
     }
     Ok(Created { header, read, new_chunks, new_bytes, damaged })
 }
 
-/// Stores the keys of persons, then the header. Older states of the keys are removed.
+/// Returns what the log of erasures of the live registry names.
+async fn erased(sources: &Sources) -> Result<Erased> {
+    let registry = sources.stores.iter().find(|(name, _)| name == crate::REGISTRY);
+    let log = match registry {
+        Some((_, store)) => store.erasures().await?,
+        None => Vec::new(),
+    };
+    Ok(Erased::of(&log))
+}
+
+/// Stores the keys of persons, then the header. Files of keys that the new one replaces are removed.
 async fn commit(
     target: &Store,
     keys: &Keys,
     writer: ChunkWriter<'_>,
     header: &Header,
-    person_keys: Vec<u8>,
+    collected: &Collected,
 ) -> Result<()> {
     let (mut mark, _) = writer.into_mark();
     if header.conversations.is_some() {
-        let packed = zstd::bulk::compress(&person_keys, LEVEL).map_err(|error| {
-            Fault::internal("BOT-9001", "the keys of persons could not be packed").caused_by(error)
-        })?;
-        let path = format!("{PERSON_KEYS}/{}", header.id);
-        target.create(&path, keys.seal(packed)?.into()).await?;
+        collected.store(target, keys, &header.id).await?;
     }
     // A removal that took this command for a killed one has removed its mark, and may have removed its chunks.
     mark.refresh(true).await?;
@@ -143,12 +152,7 @@ async fn commit(
             .hint("run the command again"));
     }
     if header.conversations.is_some() {
-        let newest = format!("{PERSON_KEYS}/{}", header.id);
-        for path in target.objects(PERSON_KEYS, None).await? {
-            if path < newest {
-                target.remove(&path).await?;
-            }
-        }
+        collected.remove_covered(target).await?;
     }
     mark.clear().await
 }
@@ -344,7 +348,7 @@ impl Creation<'_> {
         &mut self,
         location: &Location,
         at: DateTime<Utc>,
-        person_keys: &mut Vec<u8>,
+        live_keys: &mut Vec<WrappedKey>,
     ) -> Result<(FileEntry, Copied)> {
         let mut file = LargeFile::default();
         let writer = &mut self.writer;
@@ -356,7 +360,7 @@ impl Creation<'_> {
                         rows.iter().for_each(|row| row.write(&mut lines));
                         writer.large(&mut file, &lines).await?;
                     }
-                    Rows::Keys(keys) => keys.iter().for_each(|key| key.write(person_keys)),
+                    Rows::Keys(keys) => live_keys.extend(keys),
                 }
                 Ok(())
             })

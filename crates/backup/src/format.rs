@@ -3,7 +3,8 @@
 //! ```text
 //! backups/<id>.json       the header, written last: without it there is no backup
 //! chunks/ab/abcd…         parts of files, packed, encrypted if there are recipients
-//! person_keys/<id>        the wrapped keys of persons, in their newest state only
+//! person_keys/<id>        the wrapped keys of persons; a later file replaces it when it has all but the erased ones
+//! person_key_names/<id>   the hashed names of these keys
 //! creating/…  pruning/…   marks of commands at work
 //! ```
 //!
@@ -24,6 +25,8 @@ pub(crate) const BACKUPS: &str = "backups";
 pub(crate) const CHUNKS: &str = "chunks";
 /// The folder of the keys of persons.
 pub(crate) const PERSON_KEYS: &str = "person_keys";
+/// The folder of the hashed names of the keys of persons.
+pub(crate) const PERSON_KEY_NAMES: &str = "person_key_names";
 
 /// A complete backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -115,7 +115,8 @@ impl Keys {
                     "BOT-5103",
                     "none of the identities that were given opens the backup",
                 )
-                .hint("name the identity of a recipient of the backup; nothing was changed"));
+                .hint("name the identity of a recipient of the backup; nothing was changed")
+                .hint("parts of it may be older than the newest key: a file may hold several identities, one a line"));
             }
             Err(_) => return Ok(None),
         };

@@ -8,7 +8,7 @@
 //! - [`Keys`] encrypt each chunk in the format of age
 //! - [`verify`] reads every chunk; [`restore`] marks its targets until they are complete
 //! - erasures made after the backup are applied to the copy before the marks go ([`live_erasures`])
-//! - the wrapped keys of persons are kept in their newest state only, so that an erased key opens no older backup
+//! - the wrapped keys of persons are kept for every backup that needs them, without those that were erased
 //! - [`plan`] and [`prune`] keep daily, weekly and monthly backups, and every chunk that one of them needs
 
 mod chunk_reader;
@@ -19,6 +19,7 @@ mod format;
 mod keys;
 mod listing;
 mod marks;
+mod person_keys;
 mod point_in_time;
 mod restoration;
 mod restored_rows;

@@ -4,14 +4,15 @@
 //! mark, so a crash or a full disk leaves nothing that is served. The same restore goes on where it ended.
 
 use crate::{
-    chunk_reader::{ChunkReader, unpack},
+    chunk_reader::ChunkReader,
     erased::{Erased, newer, of_blobs, unfinished},
-    format::{FileEntry, Header, PERSON_KEYS, StoreEntry, Table},
+    format::{FileEntry, Header, StoreEntry, Table},
     keys::Keys,
+    person_keys,
     point_in_time::{Cuts, is_cut},
     restored_rows::RestoredRows,
 };
-use botops_conversations::{Copied, Location, WrappedKey};
+use botops_conversations::{Copied, Location};
 use botops_findings::{Fault, Result};
 use botops_store::{ERASURES, Entry, Erasure, Store, Stored, blob_path};
 use chrono::{DateTime, Utc};
@@ -120,6 +121,12 @@ pub async fn restore(
         conversations: None,
         erasures: later.len() as u64,
     };
+    // All keys are tried before the first write.
+    reader.check_keys().await?;
+    let wrapped = match targets.conversations {
+        Some(_) => person_keys::read(from, keys, header).await?,
+        None => Vec::new(),
+    };
     let mut filled = Vec::new();
     for entry in &table.stores {
         let Some(store) = targets.stores.get(&entry.name) else { continue };
@@ -167,7 +174,6 @@ pub async fn restore(
         }
     }
     if let (Some(location), Some(turns)) = (&targets.conversations, &table.turns) {
-        let wrapped = person_keys(from, keys).await?;
         let rows = RestoredRows::new(&mut reader, turns, wrapped, (&erased, wishes.at));
         restored.conversations = Some(import(location, rows, goes_on).await?);
     }
@@ -304,24 +310,4 @@ async fn objects(reader: &mut ChunkReader<'_>, store: &Store, files: &[&FileEntr
         }
     }
     Ok(())
-}
-
-/// Returns the keys of persons in their newest state.
-async fn person_keys(from: &Store, keys: &Keys) -> Result<Vec<WrappedKey>> {
-    let damaged = |path: &str| {
-        Fault::data("BOT-5100", "the keys of persons in the backup are damaged")
-            .file(from.object_url(path))
-            .hint("make a new backup from the live store: it replaces them")
-    };
-    // A backup that ends meanwhile replaces them.
-    for _ in 0..3 {
-        let Some(path) = from.objects(PERSON_KEYS, None).await?.pop() else {
-            return Ok(Vec::new());
-        };
-        let Some(stored) = from.read(&path).await? else { continue };
-        let plain = unpack(&stored, keys)?.ok_or_else(|| damaged(&path))?;
-        return crate::rows::read_all(&plain).ok_or_else(|| damaged(&path));
-    }
-    Err(Fault::conflict("BOT-5107", "other backups end again and again")
-        .hint("run the command again"))
 }

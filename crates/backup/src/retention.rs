@@ -4,6 +4,7 @@ use crate::{
     chunk_reader::headers,
     format::{CHUNKS, Header},
     marks::{CREATING, Mark, PRUNING},
+    person_keys,
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -122,13 +123,14 @@ async fn sweep(target: &Store, remove: &[String], dry_run: bool) -> Result<Prune
     // Listed before the headers are read: a chunk that is stored later is not among them.
     let listed = target.list(CHUNKS).await?;
     let mut needed: BTreeSet<Digest> = BTreeSet::new();
-    let mut gone = Vec::new();
+    let (mut gone, mut remaining) = (Vec::new(), Vec::new());
     for (id, header) in headers(target).await? {
         if remove.contains(&id) {
             gone.push(id);
             continue;
         }
         let header = header?;
+        remaining.push(id);
         needed.extend(header.chunks);
         needed.extend(header.table_chunks);
     }
@@ -137,6 +139,7 @@ async fn sweep(target: &Store, remove: &[String], dry_run: bool) -> Result<Prune
         for id in &gone {
             target.remove(&Header::path(id)).await?;
         }
+        person_keys::prune(target, &remaining).await?;
     }
     for chunk in listed {
         let name = chunk.path.rsplit('/').next().unwrap_or_default();

@@ -1,6 +1,8 @@
 //! Tests of whole backups, in stores on disk. A command that is killed is one whose future is dropped between two of its
 //! steps; each read or write of a store is at least one.
 
+mod protection;
+
 use crate::{
     ApplyErasures, Created, EXPERIMENTS, Erased, KeyText, Keys, REGISTRY, Restored, Retention,
     Sources, Targets, Wishes, create, header, headers, live_erasures, new_identity, plan, prune,
@@ -481,6 +483,7 @@ async fn a_key_that_was_erased_opens_no_older_backup() {
     let old = place.create(10, &keys).await;
     let store = live.open(false).await.unwrap();
     store.erase(&[id(1)]).await.unwrap();
+    erase(&place.store("live"), ErasureSubject::Conversation, id(1), Vec::new()).await;
     place.create(11, &keys).await;
     let backups = place.store("backups");
     assert_eq!(backups.objects("person_keys", None).await.unwrap().len(), 1);

@@ -1,6 +1,6 @@
 //! Verification of a backup: every chunk is read, opened and compared with its digest, and every file put together.
 
-use crate::{chunk_reader::ChunkReader, format::Header, keys::Keys, rows::read_all};
+use crate::{chunk_reader::ChunkReader, format::Header, keys::Keys, person_keys, rows::read_all};
 use botops_conversations::Row;
 use botops_findings::{Fault, Finding, Result};
 use botops_store::Store;
@@ -30,6 +30,7 @@ pub struct Verified {
 /// reached. Damaged files are problems of the result.
 pub async fn verify(from: &Store, header: &Header, keys: &Keys) -> Result<Verified> {
     let (mut reader, table) = ChunkReader::open(from, keys, header).await?;
+    reader.check_keys().await?;
     let mut verified = Verified { files: 0, turns: 0, damaged: 0, problems: Vec::new() };
     for file in table.stores.iter().flat_map(|store| &store.files) {
         verified.files += 1;
@@ -57,6 +58,17 @@ pub async fn verify(from: &Store, header: &Header, keys: &Keys) -> Result<Verifi
         };
         verified.turns = n;
         note(&mut verified, &turns.path, Fault::unless_unreachable(read)?);
+    }
+    if header.conversations.is_some() {
+        verified.files += 1;
+        let read = person_keys::read(from, keys, header).await;
+        if let Err(fault) = &read
+            && fault.code() == "BOT-5103"
+        {
+            read?;
+        } else {
+            note(&mut verified, "person_keys", Fault::unless_unreachable(read.map(drop))?);
+        }
     }
     Ok(verified)
 }
