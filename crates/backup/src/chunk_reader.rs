@@ -102,6 +102,9 @@ impl<'a> ChunkReader<'a> {
         }
         let table: Table = serde_json::from_slice(&plain)
             .map_err(|error| damaged("cannot be read").caused_by(error))?;
+        if !table.is_plain(&header.stores) {
+            return Err(damaged("has paths or stores that no backup has"));
+        }
         let chunks = table.chunks.clone();
         Ok((Self { from, keys, sealed: header.encrypted, chunks, held: VecDeque::new() }, table))
     }

@@ -35,6 +35,10 @@ pub struct Sources {
     pub stores: Vec<(String, Store)>,
     /// The conversations; `None` if they are not backed up.
     pub conversations: Option<Location>,
+    /// Whether another registry than that of the newest backup is meant to be backed up.
+    pub new_registry: bool,
+    /// Whether a backup without encryption may follow an encrypted one.
+    pub unencrypted: bool,
 }
 
 /// A backup that was made.
@@ -58,7 +62,8 @@ pub struct Created {
 /// Servers may go on writing. Objects that are as they were in the backup before are not read again, if the keys open it.
 ///
 /// # Errors
-/// `BOT-5105` (exit 5) objects were removed faster than they could be read; `BOT-5107` (exit 5) old backups are being
+/// `BOT-5115` (exit 5) the registry is not that of the newest backup, or is empty; `BOT-5116` (exit 2) no recipient was
+/// given, and the newest backup is encrypted; `BOT-5105` (exit 5) objects were removed faster than they could be read; `BOT-5107` (exit 5) old backups are being
 /// removed; those of the stores and of the conversations. Nothing counts as a backup then.
 pub async fn create(
     target: &Store,
@@ -67,7 +72,9 @@ pub async fn create(
     (at, name, dry_run): (DateTime<Utc>, &str, bool),
 ) -> Result<Created> {
     let id = format!("{}-{name}", at.format("%Y%m%dT%H%M%SZ"));
-    let before = previous(target, keys).await;
+    let newest = headers(target).await?.into_iter().rev().find_map(|(_, header)| header.ok());
+    let registry = check_sources(sources, keys, newest.as_ref()).await?;
+    let before = previous(target, keys, newest).await;
     let mark = match dry_run {
         true => Mark::none(target),
         false => Mark::set(target, CREATING, &id).await?,
@@ -101,6 +108,7 @@ pub async fn create(
     let header = Header {
         id,
         created_at: at,
+        registry,
         encrypted: keys.encrypts(),
         stores: table.stores.iter().map(|store| store.name.clone()).collect(),
         objects: all().count() as u64,
@@ -129,6 +137,43 @@ async fn erased(sources: &Sources) -> Result<Erased> {
         None => Vec::new(),
     };
     Ok(Erased::of(&log))
+}
+
+/// Checks that the registry is that of the `newest` backup, and returns its identity.
+async fn check_sources(
+    sources: &Sources,
+    keys: &Keys,
+    newest: Option<&Header>,
+) -> Result<Option<String>> {
+    let registry = sources.stores.iter().find(|(name, _)| name == crate::REGISTRY);
+    let Some((_, store)) = registry else { return Ok(None) };
+    let identity = store.identity().await?;
+    let Some(newest) = newest else { return Ok(identity) };
+    if newest.encrypted && !keys.encrypts() && !sources.unencrypted {
+        let message = format!("the backup `{}` is encrypted, and this one would not be", newest.id);
+        return Err(Fault::usage("BOT-5116", message)
+            .hint("name the recipients: `--recipients-file FILE`, or BOTOPS_BACKUP_RECIPIENTS")
+            .hint("if that is meant: `--unencrypted`"));
+    }
+    let folders = store.folders("").await?;
+    let is_empty = folders.iter().all(|folder| ["probes", "sweeps"].contains(&folder.as_str()));
+    let problem = match (&identity, &newest.registry) {
+        _ if is_empty && newest.objects > 0 => "is empty",
+        (None, _) => "has no identity",
+        (Some(live), Some(known)) if live != known => "is another one",
+        _ => return Ok(identity),
+    };
+    if sources.new_registry {
+        return Ok(identity);
+    }
+    let message = format!(
+        "`{}` {problem}: the newest backup, `{}`, was made of another registry, or this one was lost",
+        store.url(),
+        newest.id
+    );
+    Err(Fault::conflict("BOT-5115", message)
+        .hint("check that its disk is mounted; if it is lost, restore the backup")
+        .hint("if it was restored or made anew on purpose: `--new-registry`"))
 }
 
 /// Stores the keys of persons, then the header. Files of keys that the new one replaces are removed.
@@ -202,9 +247,9 @@ impl<'a> Known<'a> {
 }
 
 /// Returns the table of the newest backup that can be read; with it, less is read. Without an identity there is none.
-async fn previous(target: &Store, keys: &Keys) -> Option<Previous> {
-    let newest =
-        headers(target).await.ok()?.into_iter().rev().find_map(|(_, header)| header.ok())?;
+async fn previous(target: &Store, keys: &Keys, newest: Option<Header>) -> Option<Previous> {
+    // No chunk of a plain backup becomes part of an encrypted one.
+    let newest = newest.filter(|it| it.encrypted == keys.encrypts())?;
     let (_, table) = ChunkReader::open(target, keys, &newest).await.ok()?;
     Some(Previous(table))
 }

@@ -11,11 +11,13 @@
 //! The header is readable without a key, so that old backups can be removed without one. It holds counts and names of
 //! chunks. Paths and digests of files are in the table, which is stored in chunks itself.
 
+use crate::listing::NOT_COPIED;
 use botops_conversations::Copied;
 use botops_digest::{Digest, canonical_json};
 use botops_findings::{Fault, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The schema of a header.
 pub(crate) const SCHEMA: &str = "botops.backup/1";
@@ -35,6 +37,9 @@ pub struct Header {
     pub id: String,
     /// The time of the first listing. Everything that was committed before is in the backup.
     pub created_at: DateTime<Utc>,
+    /// The identity of the registry; `None` if it had none, or in a backup of an earlier botops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
     /// Whether chunks are encrypted.
     pub encrypted: bool,
     /// The names of the stores, such as `registry`.
@@ -169,9 +174,40 @@ impl Header {
         if Digest::of(&canonical_json(&sealed.header)) != sealed.digest {
             return Err(damaged("was altered: its bytes do not match its digest".to_owned()));
         }
-        serde_json::from_value(sealed.header)
-            .map_err(|error| damaged(format!("cannot be read: {error}")))
+        let header: Self = serde_json::from_value(sealed.header)
+            .map_err(|error| damaged(format!("cannot be read: {error}")))?;
+        // The name of a store becomes the name of a folder in a restore.
+        let mut names = BTreeSet::new();
+        let is_known = |name: &str| [crate::REGISTRY, crate::EXPERIMENTS].contains(&name);
+        if !header.stores.iter().all(|name| is_known(name) && names.insert(name.as_str())) {
+            return Err(damaged("names stores that no backup has".to_owned()));
+        }
+        Ok(header)
     }
+}
+
+impl Table {
+    /// Returns whether the stores are `names`, and every path is a plain one that is there once.
+    pub(crate) fn is_plain(&self, names: &[String]) -> bool {
+        self.stores.iter().map(|store| &store.name).eq(names)
+            && self.stores.iter().all(|store| {
+                let paths: BTreeSet<&str> = store.files.iter().map(|it| &*it.path).collect();
+                // A file cannot be a folder of another one as well.
+                let is_folder = |path: &str| {
+                    let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+                    above.into_iter().any(|folder| paths.contains(folder))
+                };
+                paths.len() == store.files.len()
+                    && paths.iter().all(|path| is_plain(path) && !is_folder(path))
+            })
+    }
+}
+
+/// Returns whether `path` stays in its store and is none that a store keeps for itself.
+fn is_plain(path: &str) -> bool {
+    !NOT_COPIED.iter().any(|folder| path.starts_with(folder))
+        && !path.contains(|it: char| it == '\\' || it.is_control())
+        && path.split('/').all(|part| !["", ".", ".."].contains(&part))
 }
 
 /// Returns the path of a chunk.
@@ -190,6 +226,7 @@ mod tests {
         let header = Header {
             id: "20261130T070000Z-1f2e3d4c".to_owned(),
             created_at: DateTime::UNIX_EPOCH,
+            registry: None,
             encrypted: true,
             stores: vec!["registry".to_owned()],
             objects: 3,

@@ -5,7 +5,7 @@ use botops_store::{Store, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Folders that belong to one store and to no copy of it: its identity, and marks of commands at work.
-const NOT_COPIED: [&str; 2] = ["probes/", "sweeps/"];
+pub(crate) const NOT_COPIED: [&str; 2] = ["probes/", "sweeps/"];
 
 /// Returns the step in which an object is listed. A log refers to what was committed before, so logs that refer to others
 /// come first: deployments name versions, versions name runs and blobs.

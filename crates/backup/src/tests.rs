@@ -63,6 +63,8 @@ impl Place {
         Sources {
             stores,
             conversations: conversations.then(|| self.conversations("live-conversations")),
+            new_registry: false,
+            unencrypted: false,
         }
     }
 

@@ -26,6 +26,12 @@ pub(super) struct Args {
     /// Leave the conversations out
     #[arg(long)]
     without_conversations: bool,
+    /// Back up another registry than the newest backup has, such as one that was restored
+    #[arg(long)]
+    new_registry: bool,
+    /// Make a backup without encryption although the newest one is encrypted
+    #[arg(long)]
+    unencrypted: bool,
     /// Read everything, and show what would be stored, but store nothing
     #[arg(long)]
     dry_run: bool,
@@ -71,7 +77,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             None
         }
     };
-    let sources = Sources { stores, conversations };
+    let sources = Sources {
+        stores,
+        conversations,
+        new_registry: args.new_registry,
+        unencrypted: args.unencrypted,
+    };
     let name = ulid::Ulid::generate().to_string().to_lowercase();
     let name = &name[NAME];
     let created = context.wait(async {

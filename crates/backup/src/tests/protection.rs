@@ -76,3 +76,99 @@ async fn missing_or_damaged_keys_of_persons_are_damage() {
     fs::write(&path, bytes).unwrap();
     place.restore("new", &keys, None).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_lost_or_another_registry_and_a_missing_key_make_no_backup() {
+    let place = Place::new();
+    fill(&place).await;
+    let (identity, _) = new_identity();
+    let keys = keys_of(&identity);
+    let first = place.create(10, &keys).await.header;
+    assert_eq!(first.registry, place.store("live").identity().await.unwrap());
+    let backups = place.store("backups");
+    let sources = |new_registry: bool, unencrypted: bool| Sources {
+        new_registry,
+        unencrypted,
+        ..place.sources(false)
+    };
+    let none = Keys::default();
+    let fault = create(&backups, &sources(true, false), &none, (at(11), "x", false)).await;
+    let fault = fault.unwrap_err();
+    assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-5116", 2));
+    fs::rename(place.path("live"), place.path("kept")).unwrap();
+    for step in 0..3 {
+        let live = place.store("live");
+        match step {
+            0 => {}
+            1 => live.identify().await.unwrap(),
+            _ => append(&live, "models/bot/log", json!({"at": at(1)})).await,
+        }
+        for dry_run in [true, false] {
+            let given = sources(false, true);
+            let made = create(&backups, &given, &keys, (at(11), "x", dry_run)).await;
+            let fault = made.unwrap_err();
+            assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-5115", 5), "{step}");
+        }
+        assert_eq!(headers(&backups).await.unwrap().len(), 1);
+    }
+    create(&backups, &sources(true, false), &keys, (at(11), "x", false)).await.unwrap();
+    // From now on this one is known.
+    place.create(12, &keys).await;
+    create(&backups, &sources(false, true), &none, (at(13), "x", false)).await.unwrap();
+    let plain = crate::header(&backups, None).await.unwrap();
+    assert!(!plain.encrypted);
+    // Nothing of the plain one becomes part of the next encrypted one.
+    place.create(14, &keys).await;
+    let sealed = crate::header(&backups, None).await.unwrap();
+    assert_eq!(verify(&backups, &sealed, &keys).await.unwrap().damaged, 0);
+}
+
+#[test]
+fn names_and_paths_outside_a_store_are_refused() {
+    use crate::format::{FileEntry, Header, StoreEntry, Table};
+    let digest = botops_digest::Digest::of(b"x");
+    let header = |stores: &[&str]| Header {
+        id: "x".to_owned(),
+        created_at: at(1),
+        registry: None,
+        encrypted: false,
+        stores: stores.iter().map(|it| (*it).to_owned()).collect(),
+        objects: 0,
+        bytes: 0,
+        conversations: None,
+        damaged: 0,
+        table: digest,
+        table_chunks: Vec::new(),
+        chunks: Vec::new(),
+    };
+    assert!(Header::decode(&header(&["registry", "experiments"]).encode(), "x").is_ok());
+    for stores in [vec!["../../evil"], vec!["registry", "registry"], vec!["registry", ""]] {
+        let fault = Header::decode(&header(&stores).encode(), "x").unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-5100", 3), "{stores:?}");
+    }
+    let is_plain = |paths: &[&str]| {
+        let file = |path: &&str| FileEntry {
+            path: (*path).to_owned(),
+            size: 0,
+            digest,
+            written_at: at(1),
+            pieces: Vec::new(),
+        };
+        let files = paths.iter().map(file).collect();
+        let stores = vec![StoreEntry { name: REGISTRY.to_owned(), files }];
+        Table { stores, ..Table::default() }.is_plain(&[REGISTRY.to_owned()])
+    };
+    assert!(is_plain(&["models/a/log/1", "models/b"]));
+    let bad: [&[&str]; 7] = [
+        &["../x"],
+        &["/x"],
+        &["a//b"],
+        &["a/./b"],
+        &["probes/proof.json"],
+        &["a", "a"],
+        &["a", "a/b"],
+    ];
+    for paths in bad {
+        assert!(!is_plain(paths), "{paths:?}");
+    }
+}

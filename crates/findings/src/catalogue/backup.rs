@@ -94,4 +94,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a retention that keeps nothing",
         explanation: "At least one backup must be kept: give `--keep-daily`, `--keep-weekly` or `--keep-monthly` a number above 0. The newest backup is always kept.",
     },
+    Entry {
+        code: "BOT-5115",
+        kind: Some(FaultKind::Conflict),
+        title: "another registry than that of the newest backup",
+        explanation: "The registry is empty, has no identity, or has another one than the newest backup: a disk that is not mounted, a lost registry, or another workspace. Nothing was stored, so that the removal of old backups does not prefer a backup of nothing. Bring the registry back or restore it. If it was restored or made anew on purpose, say so once: `--new-registry`.",
+    },
+    Entry {
+        code: "BOT-5116",
+        kind: Some(FaultKind::Usage),
+        title: "a backup without encryption after an encrypted one",
+        explanation: "The newest backup is encrypted, and no recipient was given. Nothing was stored. Name the recipients with `--recipients-file`, or set BOTOPS_BACKUP_RECIPIENTS. If the backup is meant to be readable without a key, say so: `--unencrypted`.",
+    },
 ];
