@@ -1,5 +1,6 @@
 //! The erasures that a restored backup does not know, and the names and blobs that they erase.
 
+use crate::format::Header;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_store::{Entry, Erasure, ErasureSubject, Store};
@@ -83,11 +84,12 @@ pub(crate) fn unfinished(mut known: Vec<Entry<Erasure>>) -> Vec<Entry<Erasure>> 
     known
 }
 
-/// Reads the log of erasures of the live store.
+/// Reads the log of erasures of the live store. With `of`, the store must be the registry of that backup: one that was made
+/// anew has an empty log.
 ///
 /// # Errors
-/// `BOT-5111` (exit 6) it cannot be read, or the store has nothing at all.
-pub async fn live_erasures(live: &Store) -> Result<Vec<Entry<Erasure>>> {
+/// `BOT-5111` (exit 6) it cannot be read, or the store has nothing at all, or is another one.
+pub async fn live_erasures(live: &Store, of: Option<&Header>) -> Result<Vec<Entry<Erasure>>> {
     let unknown = |why: String| {
         Fault::policy(
             "BOT-5111",
@@ -99,11 +101,17 @@ pub async fn live_erasures(live: &Store) -> Result<Vec<Entry<Erasure>>> {
     // A folder that is gone, or a disk that is not mounted, has no log either.
     let read = async {
         let is_empty = live.folders("").await?.is_empty();
-        Ok::<_, Fault>((is_empty, live.erasures().await?))
+        Ok::<_, Fault>((is_empty, live.identity().await?, live.erasures().await?))
     };
     match read.await {
-        Ok((false, entries)) => Ok(entries),
-        Ok((true, _)) => Err(unknown(format!("`{}` holds nothing", live.url()))),
+        Ok((false, identity, entries)) => match of.and_then(|of| of.registry.as_ref()) {
+            Some(known) if identity.as_ref() != Some(known) => Err(unknown(format!(
+                "`{}` is not the registry that the backup was made of",
+                live.url()
+            ))),
+            _ => Ok(entries),
+        },
+        Ok((true, ..)) => Err(unknown(format!("`{}` holds nothing", live.url()))),
         Err(fault) => {
             let message = format!("`{}`: {}", live.url(), fault.message());
             Err(unknown(message).caused_by(fault))

@@ -92,7 +92,7 @@ impl Place {
         let from = self.store("backups");
         let header = header(&from, None).await?;
         let live = self.store("live");
-        let erasures = Some((live.url().to_owned(), live_erasures(&live).await?));
+        let erasures = Some((live.url().to_owned(), live_erasures(&live, Some(&header)).await?));
         let wishes = Wishes { at: as_of.map(at), erasures, dry_run: false };
         let targets = self.targets(into, header.conversations.is_some());
         restore(&from, &header, keys, (&targets, &wishes), &mut Nothing).await

@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let targets = Targets { stores, conversations };
     let checked = context.wait(async {
-        let erasures = Some((live.url().to_owned(), live_erasures(&live).await?));
+        let erasures = Some((live.url().to_owned(), live_erasures(&live, Some(&header)).await?));
         let wishes = Wishes { at: None, erasures, dry_run: false };
         let restored = restore(&from, &header, &keys, (&targets, &wishes), &mut Erasing).await;
         let restored = match restored {
@@ -124,7 +124,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             }
             Err(fault) => return Err(fault),
         };
-        let registry = Registry::open(targets.stores[REGISTRY].clone());
+        let Some(registry) = targets.stores.get(REGISTRY) else {
+            let fault = Fault::data("BOT-5100", "the backup has no registry")
+                .file(from.object_url("backups"))
+                .hint("make a new backup, and find out who wrote this one");
+            return Ok((Some(restored), 0, 0, vec![fault.as_finding()]));
+        };
+        let registry = Registry::open(registry.clone());
         let checked = check(&registry).await?;
         let mut problems = checked.problems;
         problems.extend(miscounted(&targets, &restored).await?);

@@ -10,7 +10,8 @@ use crate::cli::{
     terminal::tables,
 };
 use botops_backup::{
-    Header, Restored, Targets, Wishes, covering, header, headers, live_erasures, restore,
+    EXPERIMENTS, Header, REGISTRY, Restored, Targets, Wishes, covering, header, headers,
+    live_erasures, restore,
 };
 use botops_conversations::Location;
 use botops_findings::{Fault, Finding, Result, Severity};
@@ -88,11 +89,21 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 let all: Vec<Header> = all.filter_map(|(_, header)| header.ok()).collect();
                 covering(&all, as_of)?.clone()
             }
-            None => header(&from, args.backup.as_deref()).await?,
+            None => {
+                let begun = match &args.backup {
+                    Some(_) => None,
+                    None => begun(&args.into, context).await?,
+                };
+                header(&from, args.backup.as_deref().or(begun.as_deref())).await?
+            }
         };
         let erasures = match args.without_newer_erasures {
             true => None,
-            false => Some((live.url().to_owned(), live_erasures(&live).await?)),
+            false => {
+                // A store that was named on purpose may be a restored copy, with an identity of its own.
+                let of = args.erasures.is_none().then_some(&header);
+                Some((live.url().to_owned(), live_erasures(&live, of).await?))
+            }
         };
         let targets = targets(&args.into, args.without_conversations, &header, context)?;
         let wishes = Wishes { at: as_of, erasures, dry_run: args.dry_run };
@@ -115,6 +126,18 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         findings.push(Finding::new("BOT-5111", Severity::Warning, message, help));
     }
     Ok(Outcome::done(&answer, text(&answer)).findings(findings))
+}
+
+/// Returns the backup of an interrupted restore into `into`; `None` if there is none. The newest backup may be another one
+/// by now.
+async fn begun(into: &str, context: &Context) -> Result<Option<String>> {
+    for name in [REGISTRY, EXPERIMENTS] {
+        if let Some(mark) = context.store(&below(into, name))?.restore().await? {
+            // A restore to a time is gone on with by the same time only.
+            return Ok((!mark.contains(' ')).then_some(mark));
+        }
+    }
+    Ok(None)
 }
 
 /// Adds what to do after an interruption to a fault of the targets.

@@ -172,3 +172,19 @@ fn names_and_paths_outside_a_store_are_refused() {
         assert!(!is_plain(paths), "{paths:?}");
     }
 }
+
+#[tokio::test]
+async fn a_registry_that_was_made_anew_does_not_know_the_erasures() {
+    let place = Place::new();
+    fill(&place).await;
+    let keys = Keys::default();
+    place.create(10, &keys).await;
+    fs::rename(place.path("live"), place.path("kept")).unwrap();
+    place.store("live").identify().await.unwrap();
+    let fault = place.restore("new", &keys, None).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-5111", 6));
+    assert!(!place.path("new").exists());
+    fs::remove_dir_all(place.path("live")).unwrap();
+    fs::rename(place.path("kept"), place.path("live")).unwrap();
+    place.restore("new", &keys, None).await.unwrap();
+}
