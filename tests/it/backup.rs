@@ -84,6 +84,10 @@ fn a_lost_workspace_is_restored_without_what_was_erased_since() {
     refused(&terminal, "backup verify", &wrong, (2, "BOT-5103"));
     refused(&terminal, "backup verify nothing", &key, (2, "BOT-5102"));
     refused(&terminal, "backup create --store registry", &key, (2, "BOT-5001"));
+    refused(&terminal, "backup create --store registry/new", &key, (2, "BOT-5001"));
+    refused(&terminal, "backup create --store .", &key, (2, "BOT-5001"));
+    refused(&terminal, "backup restore --into registry/new", &key, (2, "BOT-5001"));
+    refused(&terminal, "backup restore --into backups/new", &key, (2, "BOT-5001"));
 
     let drill = done(&terminal, "backup drill", &key);
     assert_eq!((&drill["passed"], &drill["models"]), (&true.into(), &1.into()), "{drill}");

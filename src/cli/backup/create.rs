@@ -57,6 +57,7 @@ struct Answer<'a> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let workspace = context.workspace()?;
     let target = args.store.open(context)?;
+    args.store.check_apart(context)?;
     let keys = keys(Some(&args.recipients), &args.identity)?;
     let at = provenance::now()?;
     let registry = context.store(&workspace.registry.value)?;

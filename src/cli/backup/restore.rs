@@ -73,6 +73,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Err(Fault::usage("BOT-5108", "`--as-of` is in the future")
             .hint("leave it out to restore the newest backup"));
     }
+    args.store.check_target(&args.into, context)?;
     let live = args.erasures.as_ref().unwrap_or(&workspace.registry.value);
     let registry = below(&args.into, "registry");
     if same(live, &registry) && !args.without_newer_erasures {

@@ -37,6 +37,39 @@ impl StoreArgs {
         context.store(&self.store)
     }
 
+    /// Checks that no store that is backed up is in the store of backups, nor the other way round.
+    ///
+    /// # Errors
+    /// `BOT-5001` (exit 2) one is.
+    pub(super) fn check_apart(&self, context: &Context) -> Result<()> {
+        let workspace = context.workspace()?;
+        for live in [&workspace.registry.value, &workspace.experiments.value] {
+            if is_inside(&self.store, live) || is_inside(live, &self.store) {
+                let message = format!("`{}` and `{live}` are one inside the other", self.store);
+                return Err(Fault::usage("BOT-5001", message).hint(
+                    "keep backups apart: on another disk, or in a bucket of another account",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the place `into` is neither in a store that is backed up nor in the store of backups.
+    ///
+    /// # Errors
+    /// `BOT-5001` (exit 2) it is.
+    pub(super) fn check_target(&self, into: &str, context: &Context) -> Result<()> {
+        let workspace = context.workspace()?;
+        for store in [&workspace.registry.value, &workspace.experiments.value, &self.store] {
+            if same(into, store) || is_inside(into, store) {
+                let message = format!("`{into}` is in the store `{store}`");
+                return Err(Fault::usage("BOT-5001", message)
+                    .hint("restore into an empty place of its own: `--into PLACE`"));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the location as it was given.
     pub(super) fn location(&self) -> &str {
         &self.store
@@ -49,6 +82,30 @@ pub(super) fn same(a: &str, b: &str) -> bool {
     let (a, b) = (plain(a), plain(b));
     let real = |text: &str| std::fs::canonicalize(text).ok();
     a == b || matches!((real(&a), real(&b)), (Some(a), Some(b)) if a == b)
+}
+
+/// Returns whether the location `inner` is below `outer`. Folders that do not exist yet count, too.
+fn is_inside(inner: &str, outer: &str) -> bool {
+    let plain = |text: &str| text.trim_end_matches('/').trim_start_matches("file://").to_owned();
+    let (inner, outer) = (plain(inner), plain(outer));
+    if inner.contains("://") || outer.contains("://") {
+        return inner.starts_with(&format!("{outer}/"));
+    }
+    match (real(&inner), real(&outer)) {
+        (Some(inner), Some(outer)) => inner != outer && inner.starts_with(&outer),
+        _ => false,
+    }
+}
+
+/// Returns the path with the links of its existing part resolved.
+fn real(path: &str) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let there = path.ancestors().find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(std::fs::canonicalize(above).ok()?.join(rest))
+    })?;
+    // A path joined with nothing ends with a slash.
+    Some(there.components().collect())
 }
 
 /// The identity that opens backups.
