@@ -10,7 +10,11 @@ use botops_serving::Running;
 use botops_store::Store;
 use reqwest::Response;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, process::Output};
+use std::{
+    collections::BTreeMap,
+    process::Output,
+    time::{Duration, Instant},
+};
 
 /// Returns a registry in the folder of a workspace, with the given models as versions. The first is the champion.
 async fn on_disk(models: &[&IntentModel]) -> (Folder, Registry, Vec<Version>) {
@@ -170,7 +174,17 @@ async fn a_version_without_a_gate_report_or_with_the_model_of_the_champion_start
     client.start("support", "support@2", &plan(50.0, 9_999), "ada", "try").await.unwrap();
     client.command("support", "promote", "ada", "good").await.unwrap();
     let again = without.reference();
-    let fault = client.start("support", &again, &plan(50.0, 1), "ada", "try").await.unwrap_err();
+    // A promotion is acknowledged once it is durable; until the server has made the version its champion, it is refused for
+    // its missing gate report.
+    let began = Instant::now();
+    let fault = loop {
+        let started = client.start("support", &again, &plan(50.0, 1), "ada", "try").await;
+        let fault = started.unwrap_err();
+        if fault.code() != "BOT-5017" || began.elapsed() > Duration::from_secs(30) {
+            break fault;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     assert_eq!(fault.code(), "BOT-6037");
     assert!(fault.message().contains("the same model as the champion `support@2`"), "{fault}");
     running.shutdown().await;
