@@ -187,7 +187,7 @@ impl Header {
 }
 
 impl Table {
-    /// Returns whether the stores are `names`, and every path is a plain an existing one once.
+    /// Returns whether the stores are `names`, and no path is unsafe or stands twice.
     pub(crate) fn is_plain(&self, names: &[String]) -> bool {
         self.stores.iter().map(|store| &store.name).eq(names)
             && self.stores.iter().all(|store| {
