@@ -104,7 +104,7 @@ mod tests {
             text
         };
         let unknown = text();
-        assert_eq!(unknown.matches(" NaN").count(), 4, "{unknown}");
+        assert_eq!(unknown.matches(" NaN\n").count(), 4, "{unknown}");
         let at = chrono::DateTime::from_timestamp(1_779_321_600, 0).unwrap();
         let backup = BackupRecord {
             schema: BackupRecord::SCHEMA.to_owned(),
