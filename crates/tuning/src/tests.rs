@@ -144,7 +144,7 @@ fn bad_spaces_are_reported_with_their_place() {
     );
     assert_eq!(
         space("c: { log_uniform: [0.1, 30] }"),
-        "1011 10:5 tune.space.c | unknown key `c` | known keys here: `features`, `head`, `fallback`, `conformal`, `oos_labels`, `seed`, `goldens`; \
+        "1011 10:5 tune.space.c | unknown key `c` | known keys here: `features`, `head`, `fallback`, `conformal`, `oos_labels`, `seed`, `goldens`, `entities`; \
          did you mean `head.c`?"
     );
     assert_eq!(
