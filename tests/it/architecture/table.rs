@@ -11,7 +11,7 @@ const fn room(floor: u8, name: &'static str) -> Room {
 }
 
 /// Every room. A room imports rooms on lower floors, and on its own floor only the pairs of [`BESIDE`].
-pub(crate) const HOUSE: [Room; 42] = [
+pub(crate) const HOUSE: [Room; 47] = [
     room(1, "findings"),
     room(1, "labels"),
     room(1, "text"),
@@ -28,6 +28,8 @@ pub(crate) const HOUSE: [Room; 42] = [
     room(2, "drift"),
     room(2, "rollout"),
     room(2, "console"),
+    room(2, "documents"),
+    room(2, "generation"),
     room(3, "access"),
     room(3, "conversations"),
     room(3, "snapshots"),
@@ -37,6 +39,8 @@ pub(crate) const HOUSE: [Room; 42] = [
     room(3, "predictions"),
     room(3, "telemetry"),
     room(3, "load"),
+    room(3, "jobs"),
+    room(3, "knowledge"),
     room(4, "observation"),
     room(4, "profile"),
     room(4, "evaluation"),
@@ -51,19 +55,21 @@ pub(crate) const HOUSE: [Room; 42] = [
     room(6, "report"),
     room(6, "connections"),
     room(7, "pipelines"),
+    room(7, "channels"),
     room(7, "serving"),
     room(8, "tuning"),
     room(9, TOP),
 ];
 
 /// Imports between rooms of one floor.
-pub(crate) const BESIDE: [(&str, &str); 6] = [
+pub(crate) const BESIDE: [(&str, &str); 7] = [
     ("labels", "findings"),
     ("spec", "findings"),
     ("files", "findings"),
     ("http", "findings"),
     ("http", "digest"),
     ("spec", "text"),
+    ("serving", "channels"),
 ];
 
 /// The top: it may use every room, and no room uses it.
@@ -90,8 +96,15 @@ pub(crate) const NEVER: [(&str, &str, &str); 13] = [
 ];
 
 /// Crates from outside, and the only rooms whose manifests may name them.
-pub(crate) const OWNERS: [(&str, &[&str]); 53] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 60] = [
     ("age", &["backup"]),
+    ("html5ever", &["documents"]),
+    ("pdf-extract", &["documents"]),
+    ("pulldown-cmark", &["documents"]),
+    ("quick-xml", &["documents"]),
+    ("zip", &["documents"]),
+    ("rust-stemmers", &["knowledge"]),
+    ("multer", &["serving"]),
     ("sha2", &["digest"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
@@ -104,28 +117,28 @@ pub(crate) const OWNERS: [(&str, &[&str]); 53] = [
     ("object_store", &["store"]),
     ("rust-ini", &["store"]),
     ("polars", &["datasets", "predictions"]),
-    ("csv", &["datasets", "validation", "repair"]),
+    ("csv", &["datasets", "documents", "validation", "repair"]),
     ("foldhash", &["datasets", "validation"]),
     ("memchr", &["datasets"]),
     ("fastcdc", &["backup", "snapshots"]),
     ("flate2", &["datasets", "serving"]),
-    ("zstd", &["backup", "datasets", "predictions", "snapshots"]),
+    ("zstd", &["backup", "datasets", "knowledge", "predictions", "snapshots"]),
     ("glob", &["datasets"]),
     ("quick-junit", &["report"]),
     ("tokenizers", &["features"]),
-    ("pulp", &["features"]),
+    ("pulp", &["features", "knowledge"]),
     ("smartcore", &["models"]),
     ("linfa", &["models"]),
     ("linfa-logistic", &["models"]),
     ("candle-core", &["models", "features"]),
     ("candle-nn", &["models", "features"]),
-    ("safetensors", &["models", "features"]),
+    ("safetensors", &["knowledge", "models", "features"]),
     ("axum", &["connections", "serving"]),
     ("tower-http", &["serving"]),
     ("prometheus-client", &["connections", "serving", "telemetry"]),
     ("reqwest", &["http"]),
     ("ring", &["access", "conversations"]),
-    ("base64", &["access", "backup", "console", "conversations", "http", "rollout", "serving"]),
+    ("base64", &["access", "backup", "channels", "console", "conversations", "http", "rollout", "serving"]),
     ("rustls", &["connections", "http"]),
     ("rustls-platform-verifier", &["http"]),
     ("tokio-rustls", &["connections", "http"]),
@@ -147,7 +160,18 @@ pub(crate) const OWNERS: [(&str, &[&str]); 53] = [
     // The schemas of the types that the HTTP APIs read and write.
     (
         "utoipa",
-        &["access", "dialogue", "digest", "observation", "registry", "rollout", "serving", "store"],
+        &[
+            "access",
+            "dialogue",
+            "digest",
+            "jobs",
+            "knowledge",
+            "observation",
+            "registry",
+            "rollout",
+            "serving",
+            "store",
+        ],
     ),
 ];
 

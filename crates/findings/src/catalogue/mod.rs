@@ -6,14 +6,19 @@
 
 mod actions;
 mod backup;
+mod channels;
 mod conversations;
 mod data;
+mod documents;
 mod drift;
 mod entities;
 mod entry;
 mod estimates;
 mod evaluation;
+mod generation;
 mod interfaces;
+mod jobs;
+mod knowledge;
 mod limits;
 mod load;
 mod model;
@@ -69,6 +74,11 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         pipeline::ENTRIES,
         weekly::ENTRIES,
         load::ENTRIES,
+        documents::ENTRIES,
+        knowledge::ENTRIES,
+        generation::ENTRIES,
+        jobs::ENTRIES,
+        channels::ENTRIES,
     ]
     .into_iter()
     .flatten()

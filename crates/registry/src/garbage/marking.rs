@@ -8,9 +8,10 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The folders whose objects may name blobs.
-const NAMING: [&str; 6] = ["models", "datasets", "deployments", "runs", "stages", "pipelines"];
+const NAMING: [&str; 8] =
+    ["models", "datasets", "deployments", "runs", "stages", "pipelines", "knowledge", "jobs"];
 /// The folders whose objects name no blob that they need.
-const SILENT: [&str; 14] = [
+const SILENT: [&str; 15] = [
     "blobs",
     "probes",
     "sweeps",
@@ -25,6 +26,7 @@ const SILENT: [&str; 14] = [
     "mirrors",
     "backups",
     "drills",
+    "channels",
 ];
 /// Parts of a path of which the objects name no blob that the logs do not name.
 const CACHES: [&str; 2] = ["/checkpoints/", "/observations/"];

@@ -1,0 +1,1 @@
+//! Messaging channels: verify, parse, render, send.

@@ -1,0 +1,5 @@
+//! 75xx: messaging channels.
+
+use super::entry::Entry;
+
+pub(super) const ENTRIES: &[Entry] = &[];

@@ -1,0 +1,5 @@
+//! 74xx: background jobs.
+
+use super::entry::Entry;
+
+pub(super) const ENTRIES: &[Entry] = &[];

@@ -1,0 +1,1 @@
+//! Answers that a language model writes, behind an OpenAI-compatible endpoint.

@@ -1,0 +1,1 @@
+//! Background jobs: entries of a log that any server may work on.

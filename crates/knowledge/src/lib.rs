@@ -1,0 +1,9 @@
+//! Knowledge: documents by content, an index over them, retrieval, and answers with their sources.
+//!
+//! In: documents of a store, or a `.knowledge` file, and questions. Out: the passages that answer, each with its source.
+
+mod filters;
+mod source;
+
+pub use filters::Filters;
+pub use source::Source;
