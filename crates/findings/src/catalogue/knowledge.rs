@@ -1,5 +1,139 @@
 //! 72xx: knowledge, its index and its evaluation.
 
 use super::entry::Entry;
+use crate::fault_kind::FaultKind;
 
-pub(super) const ENTRIES: &[Entry] = &[];
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "BOT-7200",
+        kind: Some(FaultKind::Gate),
+        title: "a knowledge file is damaged",
+        explanation: "The file is not a `.knowledge` file, is cut off, or does not match its digest. Nothing of it is served. Pull it again with `botops knowledge pull`, or import the documents again.",
+    },
+    Entry {
+        code: "BOT-7201",
+        kind: Some(FaultKind::Policy),
+        title: "a knowledge file of a newer format",
+        explanation: "A newer botops wrote the file. Install that version, or a newer one.",
+    },
+    Entry {
+        code: "BOT-7202",
+        kind: Some(FaultKind::Usage),
+        title: "an encoder does not fit the index",
+        explanation: "The vectors of the index were made by another encoder, or with another size. Import the documents again with the encoder that should be used.",
+    },
+    Entry {
+        code: "BOT-7203",
+        kind: Some(FaultKind::Gate),
+        title: "too many passages",
+        explanation: "An index holds up to 1,000,000 passages, and up to 200,000 with an encoder, because dense search compares the question with every one. Split the knowledge base, or make larger passages.",
+    },
+    Entry {
+        code: "BOT-7204",
+        kind: Some(FaultKind::Usage),
+        title: "unfit sizes of passages",
+        explanation: "A passage has 16 to 2,000 tokens, and the overlap is at most half of it.",
+    },
+    Entry {
+        code: "BOT-7230",
+        kind: Some(FaultKind::Usage),
+        title: "no such knowledge base",
+        explanation: "The registry has no knowledge base of this name. `botops knowledge import` makes one.",
+    },
+    Entry {
+        code: "BOT-7231",
+        kind: Some(FaultKind::Usage),
+        title: "no such version of a knowledge base",
+        explanation: "The knowledge base has no version of this number or digest. `botops knowledge log` lists those that it has.",
+    },
+    Entry {
+        code: "BOT-7232",
+        kind: Some(FaultKind::Usage),
+        title: "unfit name of a knowledge base",
+        explanation: "A name has lowercase letters, digits, `-` and `_`, and begins with a letter or a digit, such as `help`.",
+    },
+    Entry {
+        code: "BOT-7233",
+        kind: Some(FaultKind::Usage),
+        title: "nothing to import",
+        explanation: "No file was named, or the folder holds none that is not hidden.",
+    },
+    Entry {
+        code: "BOT-7234",
+        kind: Some(FaultKind::Conflict),
+        title: "the knowledge base changed meanwhile",
+        explanation: "Another import was recorded first. Nothing was changed by this one. Run it again: it then applies to the newer version.",
+    },
+    Entry {
+        code: "BOT-7235",
+        kind: Some(FaultKind::Gate),
+        title: "a version of a knowledge base is damaged",
+        explanation: "A blob of the version is missing or does not match its digest. Restore it from a backup, or import the documents again.",
+    },
+    Entry {
+        code: "BOT-7236",
+        kind: Some(FaultKind::Policy),
+        title: "a knowledge base of a newer format",
+        explanation: "A newer botops wrote the version. Install that version of botops, or a newer one.",
+    },
+    Entry {
+        code: "BOT-7237",
+        kind: Some(FaultKind::Gate),
+        title: "documents that cannot be imported",
+        explanation: "Some files cannot be read; the findings name each. Nothing was imported. Repair or remove them, or leave them out with `--skip-unreadable`.",
+    },
+    Entry {
+        code: "BOT-7238",
+        kind: Some(FaultKind::Gate),
+        title: "a document that was left out",
+        explanation: "A file could not be read, and `--skip-unreadable` leaves it out.",
+    },
+    Entry {
+        code: "BOT-7239",
+        kind: Some(FaultKind::Usage),
+        title: "an unfit list of addresses",
+        explanation: "Each line of the file holds one address that begins with `https://` or `http://`. Addresses of private networks are refused unless `--allow-private` names the network.",
+    },
+    Entry {
+        code: "BOT-7240",
+        kind: Some(FaultKind::Unreachable),
+        title: "a document cannot be fetched",
+        explanation: "The server of the address does not answer, or answers with an error. Nothing was imported. Try again later, or remove the address from the list.",
+    },
+    Entry {
+        code: "BOT-7241",
+        kind: Some(FaultKind::Usage),
+        title: "a file that would lie outside of the folder",
+        explanation: "The name of a document leads out of the folder that documents are written to. Nothing was written.",
+    },
+    Entry {
+        code: "BOT-7260",
+        kind: Some(FaultKind::Gate),
+        title: "an unfit file of questions",
+        explanation: "The questions are JSON lines with `question`, and `answers`, `documents` or `unanswerable`; or a data set in the format of SQuAD. The message names the line.",
+    },
+    Entry {
+        code: "BOT-7261",
+        kind: Some(FaultKind::Usage),
+        title: "a file of questions that cannot be used",
+        explanation: "The file holds no question, or none with the document or the answer that an evaluation needs.",
+    },
+    Entry {
+        code: "BOT-7262",
+        kind: Some(FaultKind::Gate),
+        title: "a gate on knowledge failed",
+        explanation: "The index is below a bound of the rules. The report shows the questions.",
+    },
+    Entry {
+        code: "BOT-7263",
+        kind: Some(FaultKind::Usage),
+        title: "a version without its knowledge",
+        explanation: "The rules bound metrics of knowledge, and no knowledge base and no questions were given: name them with `--knowledge` and `--questions`.",
+    },
+    Entry {
+        code: "BOT-7264",
+        kind: None,
+        title: "a question is repeated",
+        explanation: "The same question is in the file more than once. It counts once.",
+    },
+];

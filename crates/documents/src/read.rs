@@ -1,0 +1,263 @@
+//! A file in any format to its documents.
+
+use crate::{
+    builder::{Builder, one_line},
+    document::{Block, BlockKind, Document},
+    docx,
+    file::{FileSource, ReadFile},
+    front_matter, html,
+    limits::Limits,
+    markdown,
+    pdf::{self, PdfReader},
+    plain_text, questions,
+};
+use botops_findings::{Fault, Finding, Result};
+use botops_text::LanguageGuesser;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use url::Url;
+
+/// The format of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentFormat {
+    /// Markdown.
+    Markdown,
+    /// HTML.
+    Html,
+    /// Plain text.
+    Text,
+    /// PDF.
+    Pdf,
+    /// A document of a word processor (Office Open XML).
+    Docx,
+    /// A table of questions and answers, in CSV or JSON lines.
+    Questions,
+}
+
+impl DocumentFormat {
+    /// Returns the format of a file: by its first bytes, else by the extension of its name; `None` for a binary file of a
+    /// format that is not read.
+    #[must_use]
+    pub fn of(name: &str, bytes: &[u8]) -> Option<Self> {
+        if bytes
+            .iter()
+            .take(1_024)
+            .position(|byte| *byte == b'%')
+            .is_some_and(|at| bytes[at..].starts_with(b"%PDF-"))
+        {
+            return Some(Self::Pdf);
+        }
+        if bytes.starts_with(b"PK\x03\x04") {
+            return Some(Self::Docx);
+        }
+        let begin = &bytes[..bytes.len().min(8_192)];
+        if begin.contains(&0) {
+            return None;
+        }
+        let text = String::from_utf8_lossy(begin)
+            .trim_start_matches('\u{feff}')
+            .trim_start()
+            .to_lowercase();
+        if ["<!doctype html", "<html", "<head", "<body"].iter().any(|tag| text.starts_with(tag)) {
+            return Some(Self::Html);
+        }
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
+        Some(match extension.as_deref() {
+            Some("html" | "htm" | "xhtml") => Self::Html,
+            Some("csv" | "tsv" | "jsonl" | "ndjson") => Self::Questions,
+            Some("md" | "markdown" | "mdx") => Self::Markdown,
+            _ => Self::Text,
+        })
+    }
+}
+
+/// Reads the documents of `source`.
+///
+/// # Errors
+/// `BOT-7100` (exit 3) the format is not read; `BOT-7101` (exit 3) the file is too large or has no text; `BOT-7102` (exit 3) it has
+/// too much text; `BOT-7103` (exit 3) it cannot be read as what it is; `BOT-7104` (exit 3) a PDF is encrypted, `BOT-7105` (exit 3)
+/// scanned, `BOT-7106` (exit 3) broken.
+pub fn read(source: &FileSource<'_>, limits: &Limits, pdf: &dyn PdfReader) -> Result<ReadFile> {
+    let wrong = |code, message: String| Fault::data(code, message).file(source.name);
+    if source.bytes.len() > limits.file_bytes {
+        let message = format!("`{}` has more than {} bytes", source.name, limits.file_bytes);
+        return Err(wrong("BOT-7101", message).hint("split it, or import the text of it"));
+    }
+    let Some(format) = DocumentFormat::of(source.name, source.bytes) else {
+        let message = format!("`{}` is a binary file of a format that is not read", source.name);
+        return Err(wrong("BOT-7100", message)
+            .hint("import Markdown, HTML, plain text, PDF, DOCX, CSV or JSON lines"));
+    };
+    let mut findings = Vec::new();
+    let mut documents = match format {
+        DocumentFormat::Pdf => vec![of_pdf(source, limits, pdf)?],
+        DocumentFormat::Docx => vec![docx::read(source, limits)?],
+        _ => {
+            let text = text(source)?;
+            let (documents, found) = of_text(&text, format, source, limits)?;
+            findings = found;
+            documents
+        }
+    };
+    documents.retain(|document| !document.blocks.is_empty());
+    if documents.is_empty() {
+        let message = format!("`{}` has no text", source.name);
+        return Err(wrong("BOT-7101", message).hint("remove it, or write something in it"));
+    }
+    for document in &mut documents {
+        finish(document, source, format);
+    }
+    Ok(ReadFile { documents, findings })
+}
+
+/// Returns the text of a file: UTF-8, or UTF-16 with a mark of its byte order.
+fn text(source: &FileSource<'_>) -> Result<String> {
+    let bytes = source.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source.bytes);
+    String::from_utf8(bytes.to_vec()).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let message = format!("`{}` is not UTF-8: byte {at} is 0x{:02X}", source.name, bytes[at]);
+        Fault::data("BOT-7103", message).file(source.name).hint("save it as UTF-8")
+    })
+}
+
+fn of_text(
+    text: &str,
+    format: DocumentFormat,
+    source: &FileSource<'_>,
+    limits: &Limits,
+) -> Result<(Vec<Document>, Vec<Finding>)> {
+    if format == DocumentFormat::Questions {
+        let is_json = text.trim_start().starts_with('{');
+        return if is_json {
+            questions::json_lines(text, source, limits)
+        } else {
+            questions::csv(text, source, limits)
+        };
+    }
+    let mut out = Builder::new(source.name, limits);
+    let mut document = Document { id: source.name.to_owned(), ..Document::default() };
+    let mut findings = Vec::new();
+    match format {
+        DocumentFormat::Html => {
+            let page = html::read(text, &mut out)?;
+            document.title = page.title.unwrap_or_default();
+            document.language = page.language;
+            document.url = page.canonical;
+            let dated = ["article:modified_time", "last-modified", "date"];
+            document.updated_at =
+                dated.iter().find_map(|name| page.meta.get(*name)).and_then(|text| time(text));
+        }
+        DocumentFormat::Markdown => {
+            let matter = front_matter::read(source.name, text);
+            markdown::read(matter.rest, &mut out)?;
+            findings = matter.findings;
+            apply(&mut document, matter.values);
+        }
+        _ => plain_text::read(text, &mut out)?,
+    }
+    document.blocks = out.finish(BlockKind::Paragraph)?;
+    Ok((vec![document], findings))
+}
+
+fn of_pdf(source: &FileSource<'_>, limits: &Limits, reader: &dyn PdfReader) -> Result<Document> {
+    let pages = reader.pages(source.bytes).map_err(|fault| fault.file(source.name))?;
+    let wrong = |code, message: String| Fault::data(code, message).file(source.name);
+    if pages.len() > limits.pages {
+        let message = format!("`{}` has more than {} pages", source.name, limits.pages);
+        return Err(wrong("BOT-7102", message).hint("split it into several documents"));
+    }
+    let with_text = pages
+        .iter()
+        .filter(|page| page.chars().filter(|c| c.is_alphanumeric()).count() >= 8)
+        .count();
+    if with_text == 0 || with_text * 5 < pages.len() {
+        let message = format!(
+            "{with_text} of {} pages of `{}` have text: it is scanned",
+            pages.len(),
+            source.name
+        );
+        return Err(wrong("BOT-7105", message)
+            .hint("run a program that recognises text over it, and import the result"));
+    }
+    let mut out = Builder::new(source.name, limits);
+    for (n, page) in pages.iter().enumerate() {
+        out.begin_page(u32::try_from(n + 1).unwrap_or(u32::MAX));
+        pdf::paragraphs(page, &mut out)?;
+    }
+    let blocks = out.finish(BlockKind::Paragraph)?;
+    Ok(Document { id: source.name.to_owned(), blocks, ..Document::default() })
+}
+
+/// Takes the metadata of a file over.
+fn apply(document: &mut Document, values: BTreeMap<String, Vec<String>>) {
+    for (key, list) in values {
+        let first = list.first().cloned();
+        match key.to_lowercase().as_str() {
+            "title" => document.title = first.unwrap_or_default(),
+            "url" | "link" => document.url = first,
+            "language" | "lang" => document.language = first,
+            "updated_at" | "updated" | "date" | "lastmod" => {
+                document.updated_at = first.as_deref().and_then(time);
+            }
+            "access" => document.access.extend(list),
+            _ => {
+                document.metadata.insert(key, list.join(", "));
+            }
+        }
+    }
+}
+
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    let day = || Some(text.get(..10)?.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc());
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()).or_else(day)
+}
+
+/// Fills the metadata that the file left out, and lets the declared metadata win.
+pub(crate) fn finish(document: &mut Document, source: &FileSource<'_>, format: DocumentFormat) {
+    let declared = source.declared;
+    if declared.url.is_some() {
+        document.url.clone_from(&declared.url);
+    }
+    // A link is shown to people: only an address of the web is one.
+    document.url = document.url.take().filter(|url| {
+        Url::parse(url)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty())
+    });
+    if declared.updated_at.is_some() {
+        document.updated_at = declared.updated_at;
+    }
+    document.access.extend(declared.access.iter().cloned());
+    document.metadata.extend(declared.metadata.clone());
+    if declared.language.is_some() {
+        document.language.clone_from(&declared.language);
+    }
+    let tag = document.language.take().map(|tag| tag.trim().to_lowercase().replace('_', "-"));
+    document.language =
+        tag.filter(|tag| !tag.is_empty() && tag.len() <= 16).or_else(|| guess(&document.blocks));
+    if document.title.trim().is_empty() {
+        let is_heading = |block: &&Block| matches!(block.kind, BlockKind::Heading { .. });
+        let heading = document.blocks.iter().find(is_heading).map(|block| block.text.clone());
+        let name = source.name.rsplit('/').next().unwrap_or(source.name);
+        let stem = match format {
+            DocumentFormat::Questions => name,
+            _ => name.rsplit_once('.').map_or(name, |(stem, _)| stem),
+        };
+        document.title = heading.unwrap_or_else(|| stem.replace(['-', '_'], " "));
+    }
+    document.title = one_line(&document.title).chars().take(300).collect();
+}
+
+/// Guesses the language from the beginning of the text.
+fn guess(blocks: &[Block]) -> Option<String> {
+    let mut text = String::new();
+    for block in blocks {
+        if text.len() > 1_000 {
+            break;
+        }
+        text.push_str(&block.text);
+        text.push(' ');
+    }
+    LanguageGuesser::any().guess(&text).map(|guess| guess.code().to_owned())
+}
