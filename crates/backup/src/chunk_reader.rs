@@ -19,6 +19,13 @@ const BEGIN: u64 = 16 << 10;
 /// The chunks whose keys are checked at a time.
 const CHECKED_AT_A_TIME: usize = 16;
 
+/// The largest header that is read.
+const MOST_HEADER_BYTES: u64 = 16 << 20;
+/// The largest stored chunk that is read: a chunk that does not pack, with its encryption.
+const MOST_STORED_BYTES: u64 = 2 * LONGEST as u64;
+/// The largest table that is put together, of some ten million files.
+const MOST_TABLE_BYTES: usize = 2 << 30;
+
 /// Reads the chunks of one backup.
 pub(crate) struct ChunkReader<'a> {
     from: &'a Store,
@@ -40,8 +47,13 @@ pub async fn headers(from: &Store) -> Result<Vec<(String, Result<Header>)>> {
             continue;
         };
         // One that is removed meanwhile is gone.
-        let Some(bytes) = from.read(&path).await? else { continue };
-        let header = Header::decode(&bytes, &from.object_url(&path)).and_then(|header| {
+        let Some(bytes) = from.read_range(&path, 0..MOST_HEADER_BYTES + 1).await? else { continue };
+        let decoded = match bytes.len() as u64 > MOST_HEADER_BYTES {
+            true => Err(Fault::data("BOT-5100", "the header of a backup has more than 16 MiB")
+                .file(from.object_url(&path))),
+            false => Header::decode(&bytes, &from.object_url(&path)),
+        };
+        let header = decoded.and_then(|header| {
             if header.id == id {
                 return Ok(header);
             }
@@ -88,15 +100,18 @@ impl<'a> ChunkReader<'a> {
         keys: &'a Keys,
         header: &Header,
     ) -> Result<(Self, Table)> {
-        let mut plain = Vec::new();
-        for name in &header.table_chunks {
-            plain.extend(read_chunk(from, keys, (name, header.encrypted)).await?);
-        }
         let damaged = |problem: &str| {
             Fault::data("BOT-5100", format!("the table of backup `{}` {problem}", header.id))
                 .file(from.object_url(&Header::path(&header.id)))
                 .hint(others(from))
         };
+        let mut plain = Vec::new();
+        for name in &header.table_chunks {
+            plain.extend(read_chunk(from, keys, (name, header.encrypted)).await?);
+            if plain.len() > MOST_TABLE_BYTES {
+                return Err(damaged("has more than 2 GiB"));
+            }
+        }
         if Digest::of(&plain) != header.table {
             return Err(damaged("does not match its digest"));
         }
@@ -231,9 +246,13 @@ pub(crate) async fn read_chunk(
     keys: &Keys,
     (name, sealed): (&Digest, bool),
 ) -> Result<Vec<u8>> {
-    let Some(stored) = from.read(&chunk_path(name)).await? else {
+    let path = chunk_path(name);
+    let Some(stored) = from.read_range(&path, 0..MOST_STORED_BYTES + 1).await? else {
         return Err(damaged(from, name, "is missing"));
     };
+    if stored.len() as u64 > MOST_STORED_BYTES {
+        return Err(damaged(from, name, "is larger than any chunk"));
+    }
     let packed = opened(&stored, keys, sealed)?;
     let plain = packed.and_then(|packed| zstd::bulk::decompress(&packed, LONGEST).ok());
     plain.ok_or_else(|| damaged(from, name, "is damaged"))

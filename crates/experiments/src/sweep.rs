@@ -91,9 +91,9 @@ pub struct SweepPlan {
     pub blobs_young: u64,
 }
 
-/// The folders of a store whose references to blobs are known. Those of runs are read here, those of models and data sets
+/// The folders of a store whose references to blobs are known. Those of runs are read here, those of [`LOGGED`]
 /// come with the rule, and the others refer to no blobs.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 23] = [
     "blobs",
     "runs",
     "sweeps",
@@ -110,9 +110,17 @@ const KNOWN: [&str; 16] = [
     "mirrors",
     "backups",
     "drills",
+    "stages",
+    "pipelines",
+    "knowledge",
+    "jobs",
+    "access",
+    "monitoring",
+    "channels",
 ];
-/// The folders whose logs refer to blobs. The caller passes these blobs as [`SweepRule::blobs_in_use`].
-const LOGGED: [&str; 3] = ["models", "datasets", "deployments"];
+/// The folders whose objects refer to blobs. The caller passes these blobs as [`SweepRule::blobs_in_use`].
+const LOGGED: [&str; 7] =
+    ["models", "datasets", "deployments", "stages", "pipelines", "knowledge", "jobs"];
 /// Blobs that are removed under one mark: few, so that recorders do not wait long.
 const BATCH: usize = 64;
 /// Objects that are removed at a time.
@@ -241,7 +249,7 @@ impl Experiments {
             .await
     }
 
-    /// Returns the paths of the log entries in this store that may refer to blobs.
+    /// Returns the paths of the objects in this store that may refer to blobs: log entries, and results of stages.
     ///
     /// # Errors
     /// `BOT-5003`.
@@ -250,7 +258,8 @@ impl Experiments {
         for folder in LOGGED {
             let objects = self.store.objects(folder, None).await?;
             // Servers also write signs of life and observations, which refer to no blob.
-            entries.extend(objects.into_iter().filter(|path| path.contains("/log/")));
+            let names = |path: &String| folder == "stages" || path.contains("/log/");
+            entries.extend(objects.into_iter().filter(names));
         }
         Ok(entries)
     }

@@ -35,15 +35,10 @@ pub(crate) fn built_in() -> Vec<String> {
 /// Reads a file with one utterance a line; empty lines are left out.
 ///
 /// # Errors
-/// `BOT-1001` the file cannot be read; `BOT-6288` (exit 2) it is too large or not UTF-8, has no text, or a line is too long.
+/// `BOT-1001` (exit 2) the file cannot be read or is larger than 64 MiB; `BOT-6288` (exit 2) it is not UTF-8, has no text, or a line is too long.
 pub(crate) fn read(path: &Path) -> Result<Vec<String>> {
-    let size =
-        std::fs::metadata(path).map_err(|error| botops_spec::unreadable(path, &error))?.len();
     let wrong = |message: String| Err(Fault::usage("BOT-6288", message).file(path));
-    if size > MOST_BYTES {
-        return wrong(format!("the file of texts has {size} bytes: expected at most {MOST_BYTES}"));
-    }
-    let bytes = std::fs::read(path).map_err(|error| botops_spec::unreadable(path, &error))?;
+    let bytes = botops_spec::bytes_within(path, MOST_BYTES)?;
     let Ok(text) = String::from_utf8(bytes) else {
         return wrong("the file of texts is not UTF-8".to_owned());
     };

@@ -16,7 +16,7 @@ mod yaml_errors;
 pub use checked::{Checked, Spec};
 pub use nearest_name::nearest;
 pub use outline::Outline;
-pub use reading::{text, unreadable};
+pub use reading::{LARGEST_SPEC, bytes_within, text, unreadable};
 pub use tree::{Node, Value, documents};
 
 use botops_findings::{Fault, Place, Result};

@@ -2,14 +2,22 @@
 
 use super::nearest_name::nearest;
 use botops_findings::{Fault, Place, Result};
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
+
+/// The largest file of settings, rules or plans that is read.
+pub const LARGEST_SPEC: u64 = 64 << 20;
 
 /// Reads the text of the file at `path`.
 ///
 /// # Errors
-/// `BOT-1001` if it cannot be read, `BOT-1010` (with line and column) if it is not UTF-8.
+/// `BOT-1001` if it cannot be read or has more than [`LARGEST_SPEC`] bytes, `BOT-1010` (with line and column) if it is not
+/// UTF-8.
 pub fn text(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let bytes = bytes_within(path, LARGEST_SPEC)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let bytes = error.as_bytes();
@@ -25,6 +33,22 @@ pub fn text(path: &Path) -> Result<String> {
             })
             .hint("save it as UTF-8")
     })
+}
+
+/// Reads the file at `path`, which may be a pipe or a device that never ends.
+///
+/// # Errors
+/// `BOT-1001` (exit 2) if it cannot be read, or has more than `most` bytes.
+pub fn bytes_within(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
+        .map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > most {
+        let message = format!("`{}` has more than {most} bytes", path.display());
+        return Err(Fault::usage("BOT-1001", message).file(path).hint("check the path"));
+    }
+    Ok(bytes)
 }
 
 /// Returns the fault for a file that cannot be opened; for a missing one, the hint is the nearest existing file.

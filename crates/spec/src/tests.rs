@@ -391,3 +391,14 @@ fn the_outline_has_the_place_of_every_key() {
     assert_eq!(outline.line("b[2]"), None);
     assert_eq!(outline.place("b[0].c"), Some((3, 5)));
 }
+
+#[test]
+fn a_device_that_never_ends_is_refused_and_a_file_of_the_limit_is_read() {
+    let fault = bytes_within(Path::new("/dev/zero"), 4_096).unwrap_err();
+    assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1001", 2));
+    assert_eq!(fault.message(), "`/dev/zero` has more than 4096 bytes");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), [b'a'; 4_096]).unwrap();
+    assert_eq!(bytes_within(file.path(), 4_096).unwrap().len(), 4_096);
+    assert!(bytes_within(file.path(), 4_095).is_err());
+}

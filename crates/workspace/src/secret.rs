@@ -4,8 +4,12 @@ use botops_findings::{Fault, Place, Result};
 use std::{
     collections::BTreeMap,
     fmt, fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
+
+/// The largest file of a secret that is read.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// A secret that is never printed: `Debug` and `Display` write `[redacted]`.
 #[derive(Clone)]
@@ -146,7 +150,7 @@ fn resolve(reference: &Reference, place: &Place) -> Result<Secret> {
             ))
             .hint(format!("export {name}=…")));
         }
-        Reference::File(path) => Secret::new(fs::read_to_string(path).map_err(|error| {
+        Reference::File(path) => Secret::new(short_text(path).map_err(|error| {
             fault(format!(
                 "`{key}` refers to the file `{}`, which cannot be read: {error}",
                 path.display()
@@ -162,4 +166,13 @@ fn resolve(reference: &Reference, place: &Place) -> Result<Secret> {
             .hint("a token is a single line of visible characters"));
     }
     Ok(secret)
+}
+/// Reads the text of a secret; a device may never end.
+fn short_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(io::Error::other(format!("it has more than {MOST_BYTES} bytes")));
+    }
+    Ok(text)
 }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 const RECIPIENTS: &str = "BOTOPS_BACKUP_RECIPIENTS";
 /// The variable with the identity.
 const IDENTITY: &str = "BOTOPS_BACKUP_IDENTITY";
+/// The largest file of keys that is read.
+const MOST_KEY_BYTES: u64 = 1 << 20;
 
 /// Where backups are.
 #[derive(Debug, clap::Args)]
@@ -144,11 +146,13 @@ fn key_text(given: Option<&(String, String)>) -> Option<KeyText<'_>> {
 /// Returns the text of a key, with its source: that of the file, or of the variable.
 fn given(file: Option<&Path>, variable: &str) -> Result<Option<(String, String)>> {
     if let Some(file) = file {
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            Fault::usage("BOT-5104", format!("`{}` cannot be read: {error}", file.display()))
-                .hint("name a file with keys of age")
-                .caused_by(error)
-        })?;
+        let wrong = |problem: String| {
+            Fault::usage("BOT-5104", problem).file(file).hint("name a file with keys of age")
+        };
+        let bytes = botops_spec::bytes_within(file, MOST_KEY_BYTES)
+            .map_err(|fault| wrong(fault.message().to_owned()))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| wrong(format!("`{}` is not UTF-8", file.display())))?;
         return Ok(Some((file.display().to_string(), text)));
     }
     let text = std::env::var(variable).ok().filter(|text| !text.trim().is_empty());

@@ -7,12 +7,13 @@ use crate::cli::{
 use botops_digest::{Digest, hmac_sha256};
 use botops_findings::{Fault, Result};
 use botops_registry::{Act, ErasurePlan, Needles, Reference, Registry, blobs_holding};
+use botops_spec::LARGEST_SPEC;
 use botops_store::{Erasure, ErasureSubject, Store};
 use botops_text::shell_line;
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Read as _,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -102,17 +103,25 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })
 }
 
+fn unread(file: &Path, problem: &str) -> Fault {
+    Fault::internal("BOT-5145", format!("`{}` cannot be read: {problem}", file.display()))
+        .file(file)
+}
+
 /// Reads the utterances. They come from a file, so that no list of processes and no history of a shell has them.
 fn utterances(file: &Path, short: bool) -> Result<Needles> {
     let mut text = String::new();
-    let read = match file.as_os_str() == "-" {
-        true => std::io::stdin().read_to_string(&mut text),
-        false => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
+    let source: Box<dyn Read> = match file.as_os_str() == "-" {
+        true => Box::new(std::io::stdin()),
+        false => {
+            Box::new(std::fs::File::open(file).map_err(|error| unread(file, &error.to_string()))?)
+        }
     };
-    read.map_err(|error| {
-        Fault::internal("BOT-5145", format!("`{}` cannot be read: {error}", file.display()))
-            .file(file)
-    })?;
+    let read = source.take(LARGEST_SPEC + 1).read_to_string(&mut text);
+    read.map_err(|error| unread(file, &error.to_string()))?;
+    if text.len() as u64 > LARGEST_SPEC {
+        return Err(unread(file, &format!("it has more than {LARGEST_SPEC} bytes")));
+    }
     Needles::of_lines(&text, short).map_err(|fault| fault.file(file))
 }
 

@@ -92,15 +92,15 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome.next(shell_line(next)))
 }
 
+/// The largest plan that is read: about a million blobs.
+const MOST_PLAN_BYTES: u64 = 256 << 20;
+
 /// Returns the plan of the file, or a new one, and the sweeps that were interrupted.
 async fn planned(args: &Args, registry: &Registry) -> Result<(GarbagePlan, Vec<UnfinishedSweep>)> {
     let unfinished = registry.unfinished_sweeps().await?;
     if let Some(Some(file)) = &args.apply {
-        let bytes = std::fs::read(file).map_err(|error| {
-            Fault::usage("BOT-5137", format!("`{}` cannot be read: {error}", file.display()))
-                .file(file)
-                .hint("write a plan: `botops registry gc --plan FILE`")
-        })?;
+        let bytes = botops_spec::bytes_within(file, MOST_PLAN_BYTES)
+            .map_err(|fault| fault.hint("write a plan: `botops registry gc --plan FILE`"))?;
         let mut plan = GarbagePlan::from_bytes(&bytes, file)?;
         registry.check_garbage_plan(&plan)?;
         if args.dry_run {

@@ -11,14 +11,11 @@ use crate::cli::{
 use botops_findings::{Fault, FaultKind, Place, Result};
 use botops_registry::Deployment;
 use botops_rollout::{Phase, Rollout, replay_step};
-use botops_spec::unreadable;
+use botops_spec::bytes_within;
 use botops_store::{Entry, newer_payload};
 use botops_text::{counted, display};
 use serde::Serialize;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -92,13 +89,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(if answer.difference.is_some() { outcome.exit(Exit::Gate) } else { outcome })
 }
 
+/// The largest log that is read: some ten thousand entries.
+const MOST_LOG_BYTES: u64 = 256 << 20;
+
 /// Reads the entries of a log, which are JSON documents one after the other.
 ///
 /// # Errors
 /// `BOT-1001` (exit 2) the file cannot be read; `BOT-6082` (exit 3) it does not hold the entries of a log, one after the
 /// other; `BOT-5007` (exit 6) they are of a newer version.
 fn read(path: &Path) -> Result<Vec<Entry<Deployment>>> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let bytes = bytes_within(path, MOST_LOG_BYTES)?;
     let mut entries: Vec<Entry<Deployment>> = Vec::new();
     let damaged = |message: String| {
         Fault::data("BOT-6082", message)

@@ -98,7 +98,9 @@ fn rule(args: &Args, context: &Context, experiments: &Experiments) -> Result<Swe
     let registry = context.registry()?;
     let mut named = context.wait(registry.references())??;
     // A registry in the same store shares its blobs with the runs, even if it is not the registry in force.
-    named.extend(context.wait(Registry::open(experiments.store().clone()).references())??);
+    let beside = Registry::open(experiments.store().clone());
+    named.extend(context.wait(beside.references())??);
+    named.blobs.extend(context.wait(beside.blobs_beside_runs())??);
     for store in [registry.store(), experiments.store()] {
         named.blobs.extend(context.wait(Snapshots::open(store.clone()).blobs())??);
     }

@@ -188,3 +188,28 @@ async fn a_registry_that_was_made_anew_does_not_know_the_erasures() {
     fs::rename(place.path("kept"), place.path("live")).unwrap();
     place.restore("new", &keys, None).await.unwrap();
 }
+
+/// Makes the file at `path` 6 GB long without using the disk.
+fn grow(path: &std::path::Path) {
+    fs::File::options().write(true).open(path).unwrap().set_len(6 << 30).unwrap();
+}
+
+#[tokio::test]
+async fn objects_that_grew_beyond_any_backup_are_damage_and_are_not_read() {
+    let place = Place::new();
+    fill(&place).await;
+    let keys = Keys::default();
+    let made = place.create(10, &keys).await.header;
+    let backups = place.store("backups");
+    let chunk = backups.objects("chunks", None).await.unwrap().remove(0);
+    grow(&place.path("backups").join(&chunk));
+    let found = match verify(&backups, &made, &keys).await {
+        Ok(verified) => verified.problems[0].message.clone(),
+        Err(fault) => fault.message().to_owned(),
+    };
+    assert!(found.contains("larger than any chunk"), "{found}");
+    grow(&place.path("backups/backups").join(format!("{}.json", made.id)));
+    let fault = header(&backups, None).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-5100", 3));
+    assert!(fault.message().contains("16 MiB"), "{fault}");
+}

@@ -1,5 +1,6 @@
 //! The references of a store: every digest that an object names, and those that the named blobs name.
 
+use crate::Registry;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_store::{Store, blob_path};
@@ -10,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The folders whose objects may name blobs.
 const NAMING: [&str; 8] =
     ["models", "datasets", "deployments", "runs", "stages", "pipelines", "knowledge", "jobs"];
+/// Those of them that neither runs nor the logs of models, data sets and deployments are in.
+const BESIDE_RUNS: [&str; 4] = ["stages", "pipelines", "knowledge", "jobs"];
 /// The folders whose objects name no blob that they need.
 const SILENT: [&str; 15] = [
     "blobs",
@@ -66,10 +69,21 @@ impl Marks {
         existing: &BTreeSet<Digest>,
         erased: &BTreeSet<Digest>,
     ) -> Result<()> {
-        let is_first = self.read.is_empty();
         check_folders(store).await?;
+        self.extend_from(&NAMING, store, existing, erased).await
+    }
+
+    /// Reads what [`Self::extend`] does, in `folders` only.
+    async fn extend_from(
+        &mut self,
+        folders: &[&str],
+        store: &Store,
+        existing: &BTreeSet<Digest>,
+        erased: &BTreeSet<Digest>,
+    ) -> Result<()> {
+        let is_first = self.read.is_empty();
         let mut paths = Vec::new();
-        for folder in NAMING {
+        for folder in folders {
             let listed = store.objects(folder, None).await?;
             let names = |path: &String| {
                 !self.read.contains(path) && !CACHES.iter().any(|cache| path.contains(cache))
@@ -138,6 +152,21 @@ impl Marks {
             self.followed.extend(next);
             self.named.extend(found.into_iter().flatten());
         }
+    }
+}
+
+impl Registry {
+    /// Returns the blobs that the results of stages, knowledge bases, jobs and pipelines in this store name, and those that
+    /// these blobs name.
+    ///
+    /// # Errors
+    /// `BOT-5136` (exit 3) an object cannot be read, so that its references are unknown; those of the store.
+    pub async fn blobs_beside_runs(&self) -> Result<BTreeSet<Digest>> {
+        let existing = self.store.blobs().await?.into_iter().map(|(digest, _)| digest).collect();
+        let erased = self.store.erased_blobs().await?;
+        let mut marks = Marks::default();
+        marks.extend_from(&BESIDE_RUNS, &self.store, &existing, &erased).await?;
+        Ok(marks.named)
     }
 }
 

@@ -250,3 +250,21 @@ fn a_plan_that_was_edited_is_refused_before_anything_is_written() {
         assert_eq!(fault.code(), "BOT-5137", "{id}");
     }
 }
+
+#[tokio::test]
+async fn a_sweep_of_runs_knows_what_stages_and_knowledge_of_the_same_store_name() {
+    let store = Store::in_memory();
+    let registry = Registry::open(store.clone());
+    let document = put(&store, "a document").await;
+    let manifest = put(&store, &json!({ "documents": [{ "source": document }] }).to_string()).await;
+    let output = put(&store, "an output of a stage").await;
+    let other = put(&store, "a file of a run").await;
+    append(&store, "knowledge/help/log", json!({ "manifest": manifest })).await;
+    let stage = json!({ "outputs": { "model": output } }).to_string();
+    store.create("stages/ab/ab12.json", Bytes::from(stage)).await.unwrap();
+    let run = json!({ "file": other }).to_string();
+    store.create("runs/20261121-0123456789ab/run.json", Bytes::from(run)).await.unwrap();
+    let named = registry.blobs_beside_runs().await.unwrap();
+    assert!(named.is_superset(&[document, manifest, output].into()), "{named:?}");
+    assert!(!named.contains(&other), "runs are read by the sweep itself");
+}
