@@ -172,9 +172,9 @@ async fn unknown_references_stop_a_sweep() {
     let (store, registry, versions) = bench().await;
     put(&store, "garbage").await;
     let code = async || registry.plan_garbage(rule(), "A").await.unwrap_err().code();
-    store.create("knowledge/x/log/1.json", "{}".into()).await.unwrap();
+    store.create("notes/x/log/1.json", "{}".into()).await.unwrap();
     assert_eq!(code().await, "BOT-5135");
-    store.remove("knowledge/x/log/1.json").await.unwrap();
+    store.remove("notes/x/log/1.json").await.unwrap();
 
     store.create("runs/20261120-0123456789ab/run.json", "{\"half".into()).await.unwrap();
     assert_eq!(code().await, "BOT-5136");
