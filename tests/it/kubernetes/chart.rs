@@ -67,7 +67,11 @@ fn options() -> Vec<(&'static str, Value)> {
                 "weekly": { "enabled": true, "insecure": true, "workspace": { "image": "workspace:1" } },
             }),
         ),
-        ("jobs", json!({ "monitor": { "enabled": true }, "compact": { "enabled": true } })),
+        (
+            "jobs",
+            json!({ "monitor": { "enabled": true }, "compact": { "enabled": true },
+                "backup": { "enabled": true, "store": "s3://bots-backups/a", "prune": { "enabled": true } } }),
+        ),
         (
             "profile",
             json!({ "profile": { "enabled": true, "data": "support@3:train.csv", "output": { "existingClaim": "out" } } }),

@@ -9,6 +9,11 @@ fn contradictions() -> Vec<(Value, &'static str)> {
     let url = json!({ "keys": { "conversationsUrl": "url" } });
     vec![
         (json!({ "model": "" }), "/model"),
+        (json!({ "backup": { "enabled": true } }), "/backup/store"),
+        (
+            json!({ "backup": { "enabled": true, "store": "s3://b/a", "recipients": ["AGE-SECRET-KEY-1A"] } }),
+            "/backup/recipients",
+        ),
         (json!({ "registry": "registry" }), "/registry"),
         (json!({ "replicas": 3 }), "replicas"),
         (json!({ "replicaCount": "3" }), "/replicaCount"),
