@@ -5,6 +5,7 @@
 
 mod access;
 mod actions;
+mod knowledge;
 mod limits_spec;
 mod listeners;
 mod monitoring;
@@ -18,6 +19,10 @@ mod telemetry;
 
 pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
 pub use actions::{Actions, ActionsSpec};
+pub use knowledge::{
+    AnswerMode, Generation, GenerationBudget, GenerationKey, GenerationPrice, GenerationSpec,
+    Knowledge, KnowledgeSpec,
+};
 pub use limits_spec::{CorsSpec, RequestLimitsSpec, RouteLimitsSpec};
 pub use monitoring::{Monitoring, MonitoringSpec, MonitoringWebhook, MonitoringWebhookSpec};
 pub use origin::Origin;
@@ -32,5 +37,7 @@ pub use spec::{
 };
 pub use telemetry::{Log, LogSpec, Traces, TracesSpec};
 
+#[cfg(test)]
+mod knowledge_tests;
 #[cfg(test)]
 mod tests;

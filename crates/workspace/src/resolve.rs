@@ -19,6 +19,7 @@ use std::{
 };
 
 mod conversations;
+mod knowledge;
 mod limits;
 mod monitoring;
 mod predictions;
@@ -208,6 +209,7 @@ impl Sources<'_> {
                 .of_predictions("retention", "90d", |it| it.retention.as_ref()),
             predictions_folder: self.predictions_folder(),
             monitoring: self.monitoring()?,
+            knowledge: self.knowledge()?,
             traces: self.traces()?,
             log: self.log(),
             root: self.root,

@@ -3,6 +3,7 @@
 use crate::{
     access::PublicAccess,
     actions::Actions,
+    knowledge::Knowledge,
     limits_spec::RouteLimitsSpec,
     monitoring::Monitoring,
     origin::Origin,
@@ -192,6 +193,8 @@ pub struct Workspace {
     /// How servers monitor the environment (`monitoring`); its secrets are read when they are needed.
     #[serde(skip)]
     pub monitoring: Setting<Monitoring>,
+    /// How servers answer from documents (`knowledge`); its key is read when it is needed.
+    pub knowledge: Setting<Knowledge>,
     /// Where servers send traces (`traces`, `OTEL_EXPORTER_OTLP_ENDPOINT`); its secrets are read when they are needed.
     pub traces: Setting<Traces>,
     /// The log file of servers (`log`, `BOTOPS_LOG_FILE`).

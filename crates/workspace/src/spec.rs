@@ -2,6 +2,7 @@
 
 use crate::access::AccessSpec;
 use crate::actions::ActionsSpec;
+use crate::knowledge::KnowledgeSpec;
 use crate::limits_spec::{CorsSpec, RequestLimitsSpec};
 use crate::monitoring::MonitoringSpec;
 use crate::telemetry::{LogSpec, TracesSpec};
@@ -66,6 +67,9 @@ pub struct WorkspaceSpec {
     /// How servers monitor the environment.
     #[serde(default)]
     pub monitoring: MonitoringSpec,
+    /// How servers answer from documents.
+    #[serde(default)]
+    pub knowledge: KnowledgeSpec,
     /// Where servers send traces.
     #[serde(default)]
     pub traces: TracesSpec,
@@ -281,6 +285,8 @@ pub struct ProfileSpec {
     pub predictions: PredictionsSpec,
     /// See [`WorkspaceSpec::monitoring`].
     pub monitoring: MonitoringSpec,
+    /// See [`WorkspaceSpec::knowledge`].
+    pub knowledge: KnowledgeSpec,
     /// See [`WorkspaceSpec::traces`].
     pub traces: TracesSpec,
     /// See [`WorkspaceSpec::log`].
