@@ -2,9 +2,7 @@
 
 use super::Sources;
 use crate::{
-    knowledge::{
-        AnswerMode, Generation, GenerationKey, GenerationSpec, Knowledge, KnowledgeSpec,
-    },
+    knowledge::{AnswerMode, Generation, GenerationKey, GenerationSpec, Knowledge, KnowledgeSpec},
     origin::Origin,
     secret::SecretSource,
     settings::Setting,
@@ -72,13 +70,8 @@ impl Sources<'_> {
             (client.clone(), tags.iter().cloned().collect())
         };
         let access = spec.access.iter().map(of_client).collect();
-        let value = Knowledge {
-            answer,
-            min_confidence: spec.min_confidence,
-            top_k,
-            generation,
-            access,
-        };
+        let value =
+            Knowledge { answer, min_confidence: spec.min_confidence, top_k, generation, access };
         Ok(Setting { value, origin })
     }
 
@@ -102,14 +95,14 @@ impl Sources<'_> {
             return Err(unfit("model", "is empty: expected the name of a model".to_owned())
                 .hint("the endpoint lists its models at `/models`"));
         }
-        let within = |key: &str, value: Option<u32>, least: u32, most: u32, default: u32| match value
-        {
-            Some(value) if !(least..=most).contains(&value) => {
-                Err(unfit(key, format!("is {value}: expected {least} to {most}"))
-                    .hint(format!("write `{key}: {default}`")))
-            }
-            value => Ok(value.unwrap_or(default)),
-        };
+        let within =
+            |key: &str, value: Option<u32>, least: u32, most: u32, default: u32| match value {
+                Some(value) if !(least..=most).contains(&value) => {
+                    Err(unfit(key, format!("is {value}: expected {least} to {most}"))
+                        .hint(format!("write `{key}: {default}`")))
+                }
+                value => Ok(value.unwrap_or(default)),
+            };
         let (budget, price) = (spec.budget, spec.price);
         let amounts = [
             ("budget.cost_per_day", budget.cost_per_day),
