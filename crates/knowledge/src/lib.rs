@@ -2,8 +2,11 @@
 //!
 //! In: documents of a store, or a `.knowledge` file, and questions. Out: the passages that answer, each with its source.
 
+mod abstention;
+pub mod answer;
 mod filters;
 mod source;
 
+pub use abstention::{Abstention, KnownAnswer, Signals};
 pub use filters::Filters;
 pub use source::Source;

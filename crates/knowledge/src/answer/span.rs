@@ -1,0 +1,293 @@
+//! The features of a span: a few words in a row of one sentence that may be the answer itself.
+
+use super::{
+    passages::{Passages, Sentence},
+    question::{Kind, Question, is_stop_word},
+    words::Word,
+};
+
+/// The most words of a span.
+pub(crate) const MOST_WORDS: usize = 12;
+
+/// The features that do not depend on the kind of the question.
+const GENERAL: usize = 50;
+/// The shapes of a span.
+const SHAPES: usize = 10;
+/// The words before a span that depend on the kind of the question.
+const CUES: usize = 6;
+/// The number of features.
+pub(crate) const FEATURES: usize = GENERAL + Kind::COUNT * (SHAPES + CUES);
+
+/// A span: words `first..=last` of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) first: usize,
+    pub(crate) last: usize,
+}
+
+/// Returns the spans of a sentence that can be answers: none begins or ends with a word without content, except that it may
+/// begin with an article.
+pub(crate) fn spans(sentence: &Sentence) -> impl Iterator<Item = Span> + '_ {
+    let words = &sentence.words;
+    (0..words.len()).flat_map(move |first| {
+        let may_begin = !is_stop_word(&words[first].folded) || is_article(&words[first].folded);
+        let end = if may_begin { words.len().min(first + MOST_WORDS) } else { first };
+        (first..end)
+            .filter(move |&last| !is_stop_word(&words[last].folded))
+            .map(move |last| Span { first, last })
+    })
+}
+
+fn is_article(word: &str) -> bool {
+    matches!(
+        word,
+        "the" | "a" | "an" | "le" | "la" | "les" | "l" | "un" | "une" | "der" | "die" | "das"
+    )
+}
+
+fn is_preposition(word: &str) -> bool {
+    matches!(
+        word,
+        "of" | "in"
+            | "on"
+            | "at"
+            | "to"
+            | "for"
+            | "from"
+            | "by"
+            | "with"
+            | "as"
+            | "into"
+            | "than"
+            | "de"
+            | "du"
+            | "des"
+            | "d"
+            | "en"
+            | "a"
+            | "au"
+            | "aux"
+            | "dans"
+            | "par"
+            | "pour"
+            | "sur"
+            | "avec"
+    )
+}
+
+fn is_be(word: &str) -> bool {
+    matches!(
+        word,
+        "is" | "are"
+            | "was"
+            | "were"
+            | "be"
+            | "been"
+            | "has"
+            | "had"
+            | "have"
+            | "est"
+            | "sont"
+            | "etait"
+    )
+}
+
+fn is_month(word: &str) -> bool {
+    matches!(
+        word,
+        "january"
+            | "february"
+            | "march"
+            | "april"
+            | "may"
+            | "june"
+            | "july"
+            | "august"
+            | "september"
+            | "october"
+            | "november"
+            | "december"
+            | "janvier"
+            | "fevrier"
+            | "mars"
+            | "avril"
+            | "mai"
+            | "juin"
+            | "juillet"
+            | "aout"
+            | "septembre"
+            | "octobre"
+            | "novembre"
+            | "decembre"
+            | "monday"
+            | "tuesday"
+            | "wednesday"
+            | "thursday"
+            | "friday"
+            | "saturday"
+            | "sunday"
+            | "century"
+    )
+}
+
+fn is_year(word: &Word) -> bool {
+    word.folded.len() == 4
+        && word.folded.parse::<u32>().is_ok_and(|year| (1000..2100).contains(&year))
+}
+
+/// Returns the features of `span`.
+///
+/// Invariant: the order of the features is that of the fitted weights.
+pub(crate) fn features(
+    question: &Question,
+    passages: &Passages,
+    sentence: &Sentence,
+    text: &str,
+    span: Span,
+) -> [f64; FEATURES] {
+    let words = &sentence.words;
+    let inside = &words[span.first..=span.last];
+    let left = span.first.checked_sub(1).map(|at| &words[at]);
+    let right = words.get(span.last + 1);
+    let gap_left = left.map_or("", |left| &text[left.range.end..inside[0].range.start]);
+    let gap_right =
+        right.map_or("", |right| &text[inside[inside.len() - 1].range.end..right.range.start]);
+    let mut out = [0.0; FEATURES];
+    let mut set = |at: usize, value: f64| out[at] = value;
+    let flag = |is: bool| if is { 1.0 } else { 0.0 };
+
+    let evidence = &sentence.evidence;
+    set(0, evidence.sentence);
+    set(1, evidence.around);
+    set(2, evidence.passage);
+    set(3, evidence.pairs);
+    set(4, evidence.rank);
+    set(5, flag(evidence.is_first));
+    set(6, flag(evidence.is_question));
+    set(7, (words.len() as f64 / 20.0).min(3.0));
+
+    // The words of the question are seldom its answer.
+    let repeated = sentence.matches[span.first..=span.last].iter().flatten().count() as f64;
+    set(8, repeated / inside.len() as f64);
+    set(9, flag(repeated > 0.0));
+    let all: f64 = passages.weights.iter().sum::<f64>().max(1e-9);
+    let (mut near, mut nearest) = (0.0, usize::MAX);
+    for stem in 0..question.stems.len() {
+        let places = sentence.matches.iter().enumerate().filter(|(_, it)| **it == Some(stem));
+        let distance = places
+            .filter(|(at, _)| !(span.first..=span.last).contains(at))
+            .map(|(at, _)| if at < span.first { span.first - at } else { at - span.last })
+            .min();
+        if let Some(distance) = distance {
+            near += passages.weights[stem] / (1.0 + distance as f64).sqrt();
+            nearest = nearest.min(distance);
+        }
+    }
+    set(10, near / all);
+    set(11, flag(nearest <= 2));
+    set(12, flag(nearest > 6));
+    let asked = |word: Option<&Word>| {
+        flag(word.is_some_and(|word| question.asked.as_deref() == Some(word.stem.as_str())))
+    };
+    set(13, asked(left));
+    set(14, asked(right));
+    set(15, inside.iter().map(|word| asked(Some(word))).fold(0.0, f64::max));
+
+    let n = inside.len();
+    set(16, (n as f64).ln());
+    set(17, flag(n == 1));
+    set(18, flag(n == 2));
+    set(19, flag(n >= 6));
+    set(20, flag(is_article(&inside[0].folded)));
+    let commas = text[inside[0].range.start..inside[n - 1].range.end]
+        .chars()
+        .filter(|c| matches!(c, ',' | ';' | ':' | '(' | ')' | '"' | '\n' | '–'))
+        .count();
+    set(21, flag(commas > 0));
+    set(22, (commas as f64).min(3.0));
+    set(23, inside.iter().filter(|word| is_preposition(&word.folded)).count() as f64);
+    set(24, flag(inside.iter().any(|word| is_be(&word.folded))));
+    set(
+        25,
+        flag(inside.iter().any(|word| matches!(word.folded.as_str(), "and" | "or" | "et" | "ou"))),
+    );
+
+    let has_mark = |gap: &str| gap.chars().any(|c| !c.is_whitespace());
+    let marked_left = left.is_none() || has_mark(gap_left);
+    let folded_left = left.map_or("", |word| word.folded.as_str());
+    set(26, flag(left.is_none()));
+    set(27, flag(left.is_some() && marked_left));
+    set(28, flag(!marked_left && is_preposition(folded_left)));
+    set(29, flag(!marked_left && is_be(folded_left)));
+    set(30, flag(!marked_left && is_article(folded_left)));
+    set(31, flag(!marked_left && is_stop_word(folded_left)));
+    set(32, flag(!marked_left && left.is_some_and(|word| word.is_capital) && inside[0].is_capital));
+    set(33, flag(!marked_left && left.is_some_and(|word| word.is_number)));
+    set(34, flag(!marked_left && !is_stop_word(folded_left)));
+    let marked_right = right.is_none() || has_mark(gap_right);
+    let folded_right = right.map_or("", |word| word.folded.as_str());
+    let ends = &inside[n - 1];
+    set(35, flag(right.is_none()));
+    set(36, flag(right.is_some() && marked_right));
+    set(37, flag(!marked_right && is_preposition(folded_right)));
+    set(38, flag(!marked_right && is_be(folded_right)));
+    set(39, flag(!marked_right && matches!(folded_right, "and" | "or" | "et" | "ou")));
+    set(40, flag(!marked_right && is_stop_word(folded_right)));
+    set(41, flag(!marked_right && right.is_some_and(|word| word.is_capital) && ends.is_capital));
+    set(42, flag(!marked_right && ends.is_number && !is_stop_word(folded_right)));
+    set(43, flag(!marked_right && !is_stop_word(folded_right)));
+    set(44, flag(gap_left.contains(['"', '“', '«', '('])));
+    set(45, flag(gap_right.contains(['"', '”', '»', ')'])));
+    set(46, flag(question.stems.is_empty()));
+    let repeats_left = span.first > 0 && sentence.matches[span.first - 1].is_some();
+    let repeats_right = sentence.matches.get(span.last + 1).is_some_and(Option::is_some);
+    set(47, flag(repeats_left));
+    set(48, flag(repeats_right));
+    set(49, flag(span.first == 0 && inside[0].is_capital));
+
+    let base = GENERAL + question.kind as usize * (SHAPES + CUES);
+    set(base + shape(inside, span), 1.0);
+    if inside.iter().any(|word| word.is_number) {
+        set(base + 9, 1.0);
+    }
+    let cue = match folded_left {
+        "in" | "on" | "en" | "dans" | "le" => Some(0),
+        "at" | "from" | "near" | "a" | "de" => Some(1),
+        "by" | "par" => Some(2),
+        "because" | "to" | "due" | "for" | "pour" | "car" => Some(3),
+        "about" | "than" | "over" | "approximately" | "around" | "of" => Some(4),
+        "called" | "named" | "as" | "known" => Some(5),
+        _ => None,
+    };
+    if let Some(cue) = cue {
+        set(base + SHAPES + cue, 1.0);
+    }
+    out
+}
+
+/// Returns the shape of a span, below 9.
+fn shape(inside: &[Word], span: Span) -> usize {
+    let n = inside.len();
+    let content = || inside.iter().filter(|word| !is_stop_word(&word.folded));
+    // The first word of a sentence has a capital letter for another reason.
+    let capitals = inside
+        .iter()
+        .enumerate()
+        .filter(|(at, word)| word.is_capital && !(span.first == 0 && *at == 0 && n == 1))
+        .count();
+    if inside.iter().any(|word| is_year(word) || is_month(&word.folded)) {
+        if n <= 4 { 0 } else { 1 }
+    } else if inside.iter().all(|word| word.is_number) {
+        2
+    } else if inside[0].is_number && n <= 4 {
+        3
+    } else if content().all(|word| word.is_capital) && capitals > 0 {
+        if n <= 4 { 4 } else { 5 }
+    } else if capitals > 0 {
+        6
+    } else if n <= 4 {
+        7
+    } else {
+        8
+    }
+}

@@ -1,0 +1,219 @@
+//! Words and sentences of a text, with their places in it.
+
+use rust_stemmers::{Algorithm, Stemmer};
+use std::{borrow::Cow, ops::Range};
+
+/// A word of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Word {
+    /// Its place, in bytes.
+    pub(crate) range: Range<usize>,
+    /// The stem, without accents.
+    pub(crate) stem: String,
+    /// The word in lower case, without accents.
+    pub(crate) folded: String,
+    /// Whether it begins with a capital letter.
+    pub(crate) is_capital: bool,
+    /// Whether it has a digit, or is the word of a number.
+    pub(crate) is_number: bool,
+}
+
+/// Words of numbers that answer as figures do, in English and French.
+const NUMBERS: &[&str] = &[
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "hundred",
+    "thousand",
+    "million",
+    "billion",
+    "half",
+    "dozen",
+    "deux",
+    "trois",
+    "quatre",
+    "cinq",
+    "sept",
+    "huit",
+    "neuf",
+    "dix",
+    "vingt",
+    "trente",
+    "cent",
+    "mille",
+    "millions",
+    "milliards",
+];
+
+/// Returns the stemmer of `language`, such as `en`; `None` for a language without one.
+pub(crate) fn stemmer(language: Option<&str>) -> Option<Stemmer> {
+    let language = language.map_or("en", |language| botops_text::base_language(language));
+    let algorithm = match language {
+        "ar" => Algorithm::Arabic,
+        "da" => Algorithm::Danish,
+        "nl" => Algorithm::Dutch,
+        "en" => Algorithm::English,
+        "fi" => Algorithm::Finnish,
+        "fr" => Algorithm::French,
+        "de" => Algorithm::German,
+        "el" => Algorithm::Greek,
+        "hu" => Algorithm::Hungarian,
+        "it" => Algorithm::Italian,
+        "no" | "nb" | "nn" => Algorithm::Norwegian,
+        "pt" => Algorithm::Portuguese,
+        "ro" => Algorithm::Romanian,
+        "ru" => Algorithm::Russian,
+        "es" => Algorithm::Spanish,
+        "sv" => Algorithm::Swedish,
+        "ta" => Algorithm::Tamil,
+        "tr" => Algorithm::Turkish,
+        _ => return None,
+    };
+    Some(Stemmer::create(algorithm))
+}
+
+/// Returns the words of `text`: maximal runs of letters, digits and marks; a point or comma between digits belongs to a number.
+pub(crate) fn words(text: &str, stemmer: Option<&Stemmer>) -> Vec<Word> {
+    let mut found = Vec::new();
+    let mut start = None;
+    let mut characters = text.char_indices().peekable();
+    let mut before_is_digit = false;
+    while let Some((at, c)) = characters.next() {
+        let next_is_digit = characters.peek().is_some_and(|(_, next)| next.is_ascii_digit());
+        let joins = matches!(c, '.' | ',') && before_is_digit && next_is_digit;
+        before_is_digit = c.is_ascii_digit();
+        if botops_text::is_word_char(c, start.is_some()) || (joins && start.is_some()) {
+            start.get_or_insert(at);
+        } else if let Some(start) = start.take() {
+            found.push(word(text, start..at, stemmer));
+        }
+    }
+    if let Some(start) = start {
+        found.push(word(text, start..text.len(), stemmer));
+    }
+    found
+}
+
+fn word(text: &str, range: Range<usize>, stemmer: Option<&Stemmer>) -> Word {
+    let written = &text[range.clone()];
+    let (lower, folded): (String, Option<String>) = if written.is_ascii() {
+        (written.to_ascii_lowercase(), None)
+    } else {
+        let lower = botops_text::normalise(written);
+        let folded = botops_text::strip_accents(&lower);
+        (lower, Some(folded))
+    };
+    let stem = stemmer.map_or(Cow::Borrowed(lower.as_str()), |stemmer| stemmer.stem(&lower));
+    let stem = if stem.is_ascii() { stem.into_owned() } else { botops_text::strip_accents(&stem) };
+    let folded = folded.unwrap_or(lower);
+    Word {
+        is_capital: written.chars().next().is_some_and(char::is_uppercase),
+        is_number: written.bytes().any(|byte| byte.is_ascii_digit())
+            || NUMBERS.contains(&folded.as_str()),
+        range,
+        stem,
+        folded,
+    }
+}
+
+/// Abbreviations whose point does not end a sentence.
+const ABBREVIATIONS: &[&str] = &[
+    "mr", "mrs", "ms", "dr", "prof", "st", "no", "vs", "e.g", "i.e", "etc", "jr", "sr", "inc",
+    "ltd", "co", "corp", "approx", "fig", "dept", "gen", "gov", "sen", "rep", "mme", "mlle", "env",
+    "av",
+];
+
+/// Returns the places of the sentences of `text`, without blanks around them. A line feed ends a sentence.
+pub(crate) fn sentences(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        let mut end = at + c.len_utf8();
+        let is_end = match c {
+            '\n' | '。' | '！' | '？' => true,
+            '.' | '!' | '?' | '…' => {
+                // Marks and closing quotes belong to the sentence that they end.
+                while let Some((at, closing)) = characters.next_if(|(_, next)| {
+                    matches!(next, '.' | '!' | '?' | '"' | '\'' | ')' | ']' | '”' | '’' | '»')
+                }) {
+                    end = at + closing.len_utf8();
+                }
+                let rest = &text[end..];
+                let begins = rest.trim_start().chars().next();
+                rest.starts_with(char::is_whitespace)
+                    && begins.is_none_or(|next| !next.is_lowercase())
+                    && !(c == '.' && is_abbreviation(&text[start..at]))
+            }
+            _ => false,
+        };
+        if is_end {
+            push(text, start..end, &mut found);
+            start = end;
+        }
+    }
+    push(text, start..text.len(), &mut found);
+    found
+}
+
+/// Returns whether the point behind `text` belongs to an abbreviation or to an initial.
+fn is_abbreviation(text: &str) -> bool {
+    let last = text.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    let mut letters = last.chars();
+    let is_initial = letters.next().is_some_and(char::is_uppercase)
+        && letters.next().is_none()
+        && text.len() > 1;
+    is_initial || ABBREVIATIONS.contains(&last.to_lowercase().as_str())
+}
+
+fn push(text: &str, range: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let written = &text[range.clone()];
+    let trimmed = written.trim();
+    if trimmed.chars().any(char::is_alphanumeric) {
+        let start = range.start + (written.len() - written.trim_start().len());
+        found.push(start..start + trimmed.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_points_and_stems_lose_their_accents() {
+        let stemmer = stemmer(Some("fr"));
+        let text = "Les échéances : 1,250.50 €, réglées.";
+        let found = words(text, stemmer.as_ref());
+        let written: Vec<&str> = found.iter().map(|word| &text[word.range.clone()]).collect();
+        assert_eq!(written, ["Les", "échéances", "1,250.50", "réglées"]);
+        assert_eq!(found[1].folded, "echeances");
+        assert!(found[2].is_number && found[0].is_capital && !found[1].is_capital);
+        assert!(found[3].stem.is_ascii());
+    }
+
+    #[test]
+    fn sentences_end_at_marks_and_lines_and_not_at_abbreviations() {
+        let of = |text: &'static str| -> Vec<&str> {
+            sentences(text).into_iter().map(|range| &text[range]).collect()
+        };
+        assert_eq!(
+            of("Dr. Ames paid 3.5 million. \"Why?\" asked J. R. Lee! It was\nlate …"),
+            ["Dr. Ames paid 3.5 million.", "\"Why?\" asked J. R. Lee!", "It was", "late …"]
+        );
+        assert_eq!(of("  \n . \n"), Vec::<&str>::new());
+        assert_eq!(of("一。二"), ["一。", "二"]);
+    }
+}
