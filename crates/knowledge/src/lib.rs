@@ -4,9 +4,12 @@
 
 mod abstention;
 pub mod answer;
+pub mod citations;
 mod filters;
+mod follow_up;
 mod source;
 
 pub use abstention::{Abstention, KnownAnswer, Signals};
 pub use filters::Filters;
+pub use follow_up::{Completed, PastQuestion, complete};
 pub use source::Source;
