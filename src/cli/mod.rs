@@ -25,6 +25,7 @@ mod init;
 mod keys;
 mod man;
 mod monitor;
+mod pdf_text;
 mod pipeline;
 mod policy;
 mod predict;
@@ -157,6 +158,9 @@ enum Verb {
     },
     #[command(hide = true)]
     Man(man::Args),
+    /// Read the text of a PDF from standard input, for botops itself
+    #[command(hide = true)]
+    PdfText,
 }
 
 /// Returns the command line as clap knows it: verbs, flags, help.
@@ -311,6 +315,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
             Ok(Outcome::done(&(), String::from_utf8_lossy(&out)))
         }
         Verb::Man(args) => man::run(&args, Cli::command()),
+        Verb::PdfText => pdf_text::run(),
     }
 }
 
