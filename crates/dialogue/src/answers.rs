@@ -4,7 +4,7 @@ use crate::{
     intent_spec::Meaning,
     press::Press,
     state::{Awaited, HandOffReason, SlotValue},
-    step::Step,
+    step::{Lookup, Step},
     turn::Turn,
     words::chosen,
 };
@@ -200,6 +200,14 @@ impl<'a> Turn<'a> {
         if !rejected && let Some(other) = self.other(intent) {
             return self.start(other);
         }
+        if !rejected && self.may_digress() {
+            if let Some(found) = self.found {
+                let mut step = self.ask(intent, slot, tries, false);
+                step.branch = format!("knowledge/{slot}");
+                return Self::before_question(step, found);
+            }
+            self.lookup = Some(Lookup::Any);
+        }
         if tries < compiled.tries {
             return self.ask(intent, slot, tries.saturating_add(1), rejected);
         }
@@ -215,7 +223,7 @@ impl<'a> Turn<'a> {
 
     /// Decides the answer to a question for yes or no.
     fn confirmation(
-        self,
+        mut self,
         intent: &str,
         tries: u32,
         press: Option<Press<'_>>,
@@ -241,6 +249,14 @@ impl<'a> Turn<'a> {
         }
         if let Some(other) = self.other(intent) {
             return self.start(other);
+        }
+        if self.may_digress() {
+            if let Some(found) = self.found {
+                let mut step = self.confirm(intent, &steps.confirm, tries);
+                step.branch = format!("knowledge/{intent}");
+                return Self::before_question(step, found);
+            }
+            self.lookup = Some(Lookup::Any);
         }
         if tries < CONFIRM_TRIES {
             return self.confirm(intent, &steps.confirm, tries.saturating_add(1));

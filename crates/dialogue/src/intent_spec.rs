@@ -26,6 +26,10 @@ pub struct IntentSpec {
     /// The answer that this intent gives to a question for yes or no, or that it cancels a question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub means: Option<Meaning>,
+    /// The knowledge base that answers once the needed slots are filled. The response of the intent stands in where that base has
+    /// no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer_from: Option<String>,
     /// Language to the name of the intent on a button, when the bot asks which of two intents was meant.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub title: BTreeMap<String, String>,

@@ -50,10 +50,14 @@ pub use rules_spec::{ClarifySpec, HandOffSpec, SentencesSpec, WordsSpec};
 pub use slot_spec::{SlotSpec, SourceSpec};
 pub use spec::{DIALOGUE_VERSION, DialogueSpec};
 pub use state::{Awaited, DialogueState, HandOffReason, HandedOff, SlotValue};
-pub use step::{ActionCall, ActionOutcome, Button, Effect, HandOffCall, Reply, Step, Understood};
+pub use step::{
+    ActionCall, ActionOutcome, Button, Effect, Found, HandOffCall, Lookup, Reply, Step, Understood,
+};
 pub use stories::{Classifier, Coverage, Difference, Heard, StoryOutcome, StoryReport};
 pub use story_spec::{CallSpec, OutcomeSpec, StorySpec, TurnSpec};
 
+#[cfg(test)]
+mod knowledge_tests;
 #[cfg(test)]
 mod state_tests;
 #[cfg(test)]

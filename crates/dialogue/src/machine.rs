@@ -3,7 +3,8 @@
 use crate::{
     dialogue::Dialogue,
     state::{Awaited, DialogueState},
-    step::{ActionCall, ActionOutcome, Reply, Step, Understood},
+    step::{ActionCall, ActionOutcome, Found, Lookup, Reply, Step, Understood},
+    texts::LAST_LANGUAGE,
     turn::Turn,
 };
 use chrono::{DateTime, Utc};
@@ -39,10 +40,28 @@ impl Dialogue {
         now: DateTime<Utc>,
         seed: &str,
     ) -> Step {
+        self.turn_with(state, message, (now, seed), None)
+    }
+
+    /// Decides the answer to one message as [`Self::turn`] does, with the answer that was `found` where the step of the same
+    /// arguments asked for it. Without such a question, it is not used.
+    ///
+    /// - a message that no intent claims gets the answer instead of the fallback, and counts as understood
+    /// - an intent with `answer_from` gets it instead of its response
+    /// - while a slot or a confirmation is awaited, a message that does not fit and that no intent claims gets it before the
+    ///   same question, which does not count as asked again
+    #[must_use]
+    pub fn turn_with(
+        &self,
+        state: &DialogueState,
+        message: &Understood<'_>,
+        (now, seed): (DateTime<Utc>, &str),
+        found: Option<&Found<'_>>,
+    ) -> Step {
         if self.is_plain() {
-            return self.alone(state, message);
+            return self.alone(state, message, found);
         }
-        let turn = Turn::begin(self, state, message, now, seed);
+        let turn = Turn::begin((self, found), state, message, now, seed);
         if turn.state.handed_off.is_some() {
             let said = turn.say(&self.plan.sentences.waiting);
             return turn.finish(said, message.intent, true, None, "handed_off".to_owned());
@@ -63,7 +82,8 @@ impl Dialogue {
         let awaited = state.awaited.as_ref().filter(|awaited| self.is_declared(awaited));
         let Some(Awaited::Action { intent, pick, .. }) = awaited else {
             let branch = "no_action".to_owned();
-            return Step { state: state.clone(), reply: Reply::default(), effect: None, branch };
+            let (state, reply) = (state.clone(), Reply::default());
+            return Step { state, reply, effect: None, lookup: None, branch };
         };
         let message = Understood {
             text: "",
@@ -77,8 +97,16 @@ impl Dialogue {
         };
         let mut state = state.clone();
         state.awaited = None;
-        let mut turn =
-            Turn { dialogue: self, message: &message, state, now, pick: *pick, action: None };
+        let mut turn = Turn {
+            dialogue: self,
+            message: &message,
+            state,
+            now,
+            pick: *pick,
+            action: None,
+            found: None,
+            lookup: None,
+        };
         match outcome {
             ActionOutcome::Answered(json) => {
                 turn.action = Some(json);
@@ -123,12 +151,28 @@ impl Dialogue {
     }
 
     /// Answers a message by itself.
-    fn alone(&self, state: &DialogueState, message: &Understood<'_>) -> Step {
-        let answer = self.respond(message.intent, message.language, message.entities);
-        let branch = match message.intent {
-            None => "fallback".to_owned(),
-            Some(intent) if self.plan.declared.contains(intent) => format!("{intent}/respond"),
-            Some(_) => "no_response".to_owned(),
+    fn alone(
+        &self,
+        state: &DialogueState,
+        message: &Understood<'_>,
+        found: Option<&Found<'_>>,
+    ) -> Step {
+        let is_unclaimed = message.intent.is_none();
+        let (answer, branch) = match (message.intent, found) {
+            (None, Some(found)) => {
+                let language = found.language.or(message.language).unwrap_or(LAST_LANGUAGE);
+                (Some((found.text.to_owned(), language.to_owned())), "knowledge".to_owned())
+            }
+            (intent, _) => {
+                let branch = match intent {
+                    None => "fallback".to_owned(),
+                    Some(intent) if self.plan.declared.contains(intent) => {
+                        format!("{intent}/respond")
+                    }
+                    Some(_) => "no_response".to_owned(),
+                };
+                (self.respond(intent, message.language, message.entities), branch)
+            }
         };
         let (text, language) = answer.unzip();
         let reply = Reply {
@@ -136,8 +180,9 @@ impl Dialogue {
             language,
             buttons: Vec::new(),
             intent: message.intent.map(str::to_owned),
-            understood: message.intent.is_some(),
+            understood: !is_unclaimed || found.is_some(),
         };
-        Step { state: state.clone(), reply, effect: None, branch }
+        let lookup = is_unclaimed.then_some(Lookup::Any);
+        Step { state: state.clone(), reply, effect: None, lookup, branch }
     }
 }

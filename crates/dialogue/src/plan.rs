@@ -30,6 +30,8 @@ const RESUME: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_RESUME: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The most messages in a row that are not understood before a hand-off.
 const MOST_FALLBACKS: u32 = 100;
+/// The longest name of a knowledge base, in bytes.
+const MOST_NAME: usize = 64;
 /// The most slots that an intent needs.
 const MOST_NEEDS: usize = 16;
 
@@ -58,6 +60,8 @@ pub(crate) struct Intent {
     pub(crate) action: Option<Action>,
     pub(crate) handoff: bool,
     pub(crate) means: Option<Meaning>,
+    /// The knowledge base that answers.
+    pub(crate) answer_from: Option<String>,
     /// Language to title.
     pub(crate) title: BTreeMap<String, String>,
 }
@@ -181,6 +185,9 @@ impl Intent {
             return Err(part(&format!("{key}.{what}"), format!("`{name}` has `{what}` together with other steps"))
                 .hint("an intent that hands over or answers a question has no `needs`, `confirm` and `action`"));
         }
+        if let Some(base) = &spec.answer_from {
+            check_answer_from(&key, (name, base), spec)?;
+        }
         if !spec.declined.is_empty() && spec.confirm.is_empty() {
             return Err(part(
                 &format!("{key}.declined"),
@@ -205,9 +212,30 @@ impl Intent {
             action,
             handoff: spec.handoff,
             means: spec.means,
+            answer_from: spec.answer_from.clone(),
             title,
         })
     }
+}
+
+/// Checks that `base` may be the name of a knowledge base, and that the intent `name` does not answer in another way.
+///
+/// Whether there is such a base is known only to a server, which has the bases of its version.
+fn check_answer_from(key: &str, (name, base): (&str, &str), spec: &IntentSpec) -> Result<()> {
+    let key = format!("{key}.answer_from");
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if base.is_empty() || base.len() > MOST_NAME || !base.chars().all(is_name) {
+        let shown = botops_text::display(base, 60);
+        let message = format!("`{shown}` is no name of a knowledge base");
+        return Err(part(&key, message)
+            .hint("write the name that `botops knowledge import` was given with `--into`"));
+    }
+    if spec.action.is_some() || spec.handoff || spec.means.is_some() {
+        let message =
+            format!("`{name}` has `answer_from` together with `action`, `handoff` or `means`");
+        return Err(part(&key, message).hint("move one of them to an intent of its own"));
+    }
+    Ok(())
 }
 
 impl Clarify {

@@ -10,10 +10,22 @@ use botops_text::{base_language, display};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl DialogueSpec {
-    /// Returns those of `intents` without a response, in their order: all of them if there is no response at all.
+    /// Returns the intents that a knowledge base answers, with the name of that base.
+    pub fn answered_from(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.intents
+            .iter()
+            .filter_map(|(name, intent)| Some((&**name, &**intent.answer_from.as_ref()?)))
+    }
+
+    /// Returns those of `intents` without a response, in their order: all of them if there is no response at all. An intent that
+    /// a knowledge base answers has one.
     #[must_use]
     pub fn unanswered<'a>(&self, intents: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-        let has_none = |intent: &&str| self.responses.get(*intent).is_none_or(BTreeMap::is_empty);
+        let is_looked_up =
+            |intent: &str| self.intents.get(intent).is_some_and(|it| it.answer_from.is_some());
+        let has_none = |intent: &&str| {
+            self.responses.get(*intent).is_none_or(BTreeMap::is_empty) && !is_looked_up(intent)
+        };
         intents.into_iter().filter(has_none).collect()
     }
 

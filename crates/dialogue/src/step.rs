@@ -40,8 +40,29 @@ pub struct Step {
     pub reply: Reply,
     /// A call to make once the state is stored.
     pub effect: Option<Effect>,
+    /// The knowledge that may answer instead: whoever finds an answer there decides the turn again, with
+    /// [`crate::Dialogue::turn_with`].
+    pub lookup: Option<Lookup>,
     /// The branch of the dialogue that was taken, such as `return_request/ask/order_number`.
     pub branch: String,
+}
+
+/// The knowledge that a turn may be answered from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// Every base: no intent claims the message.
+    Any,
+    /// The base of this name, which the intent names.
+    Base(String),
+}
+
+/// An answer that was found in knowledge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// Its language, if it is known.
+    pub language: Option<&'a str>,
 }
 
 /// The answer to one message.

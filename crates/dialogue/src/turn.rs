@@ -6,7 +6,7 @@ use crate::{
     press::yes_and_no,
     reference::Values,
     state::{Awaited, DialogueState, HandOffReason, HandedOff},
-    step::{Button, Effect, HandOffCall, Reply, Step, Understood},
+    step::{Button, Effect, Found, HandOffCall, Lookup, Reply, Step, Understood},
     texts::{LAST_LANGUAGE, Texts, choose, in_language, normal_language},
     words::n_words,
 };
@@ -31,6 +31,10 @@ pub(crate) struct Turn<'a> {
     pub(crate) pick: u64,
     /// The answer of the action.
     pub(crate) action: Option<&'a Value>,
+    /// The answer that was found in knowledge.
+    pub(crate) found: Option<&'a Found<'a>>,
+    /// The knowledge that may answer.
+    pub(crate) lookup: Option<Lookup>,
 }
 
 /// A filled response.
@@ -44,7 +48,7 @@ pub(crate) struct Said<'a> {
 impl<'a> Turn<'a> {
     /// Begins the turn after `state`: forgets what expired or is not declared, counts the turn, and chooses the language.
     pub(crate) fn begin(
-        dialogue: &'a Dialogue,
+        (dialogue, found): (&'a Dialogue, Option<&'a Found<'a>>),
         state: &DialogueState,
         message: &'a Understood<'a>,
         now: DateTime<Utc>,
@@ -64,7 +68,8 @@ impl<'a> Turn<'a> {
         let digest = Digest::of(format!("{seed}\0{}", state.turns).as_bytes());
         let mut first = [0; 8];
         first.copy_from_slice(&digest.as_bytes()[..8]);
-        Self { dialogue, message, state, now, pick: u64::from_be_bytes(first), action: None }
+        let pick = u64::from_be_bytes(first);
+        Self { dialogue, message, state, now, pick, action: None, found, lookup: None }
     }
 
     /// Returns the steps of `intent`, if it has any.
@@ -193,8 +198,19 @@ impl<'a> Turn<'a> {
         )
     }
 
-    /// Gives the response to `intent`.
-    pub(crate) fn respond(self, intent: &str) -> Step {
+    /// Gives the response to `intent`: the answer of the knowledge base that it names, else its own one. Without both, the
+    /// message was not understood.
+    pub(crate) fn respond(mut self, intent: &str) -> Step {
+        if let Some(base) = self.intent(intent).and_then(|steps| steps.answer_from.as_ref()) {
+            if let Some(found) = self.found {
+                return self.answered(found, Some(intent), format!("{intent}/knowledge"));
+            }
+            let lookup = Some(Lookup::Base(base.clone()));
+            if !self.dialogue.responses.contains_key(intent) {
+                return Step { lookup, ..self.fallback() };
+            }
+            self.lookup = lookup;
+        }
         let said = self.dialogue.responses.get(intent).and_then(|texts| self.say(texts));
         let branch = match said.as_ref().map(|said| said.label) {
             None | Some("") => format!("{intent}/respond"),
@@ -216,8 +232,41 @@ impl<'a> Turn<'a> {
         self.finish(said, intent, true, None, branch)
     }
 
+    /// Gives the answer that was found in knowledge. `intent` asked for it, or no intent claims the message.
+    pub(crate) fn answered(
+        mut self,
+        found: &Found<'_>,
+        intent: Option<&str>,
+        branch: String,
+    ) -> Step {
+        self.state.fallbacks = 0;
+        let language = found.language.or(self.state.language.as_deref()).unwrap_or(LAST_LANGUAGE);
+        let (text, language) = (found.text.to_owned(), language.to_owned());
+        let said = Said { text, language: &language, buttons: Vec::new(), label: "" };
+        self.finish(Some(said), intent, true, None, branch)
+    }
+
+    /// Puts the answer that was found in front of a question that is asked again.
+    pub(crate) fn before_question(mut step: Step, found: &Found<'_>) -> Step {
+        let question = step.reply.text.take().unwrap_or_default();
+        step.reply.text = Some(format!("{}\n\n{question}", found.text).trim_end().to_owned());
+        step.reply.understood = true;
+        step
+    }
+
+    /// Returns whether knowledge may answer a message that does not fit the question of the bot: no intent claims it, and it
+    /// is no button.
+    pub(crate) fn may_digress(&self) -> bool {
+        self.message.intent.is_none() && self.message.button.is_none()
+    }
+
     /// Answers a message that was not understood, or hands over after too many of them.
     pub(crate) fn fallback(mut self) -> Step {
+        if let Some(found) = self.found {
+            self.state.awaited = None;
+            return self.answered(found, None, "knowledge".to_owned());
+        }
+        self.lookup = Some(Lookup::Any);
         self.state.awaited = None;
         self.state.fallbacks = self.state.fallbacks.saturating_add(1);
         let plan = &self.dialogue.plan;
@@ -292,7 +341,7 @@ impl<'a> Turn<'a> {
             reply.language = Some(language.to_owned());
             reply.buttons = buttons;
         }
-        Step { state: self.state, reply, effect, branch }
+        Step { state: self.state, reply, effect, lookup: self.lookup, branch }
     }
 
     /// Asks which of two intents was meant.
