@@ -7,9 +7,13 @@ pub mod answer;
 pub mod citations;
 mod filters;
 mod follow_up;
+mod index;
+mod search;
 mod source;
 
 pub use abstention::{Abstention, KnownAnswer, Signals};
 pub use filters::Filters;
 pub use follow_up::{Completed, PastQuestion, complete};
+pub use index::{DocumentEntry, FieldWeights, IndexSpec, IndexedDocument, KnowledgeIndex, Passage};
+pub use search::{Hit, Mode, Query, SearchScratch};
 pub use source::Source;

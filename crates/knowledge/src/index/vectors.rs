@@ -1,0 +1,102 @@
+//! Vectors of chunks as 8-bit integers, each with a scale, compared exactly.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// The vectors of all chunks.
+///
+/// - `values` is [n_chunks, dim], and value times scale is a coordinate of the embedding
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Vectors {
+    pub(crate) dim: usize,
+    pub(crate) values: Vec<i8>,
+    pub(crate) scales: Vec<f32>,
+}
+
+/// The largest absolute value of a coordinate of a question, as an integer. With 127 of the other side and 1,024
+/// dimensions a sum stays within 32 bits.
+const QUERY_RANGE: f32 = 8_191.0;
+
+/// The most dimensions of a vector, so that no sum overflows: 127 x 8,191 x 2,048 < 2^31.
+pub(crate) const MOST_DIMENSIONS: usize = 2_048;
+
+/// The vector of a question, as integers with a scale.
+pub(crate) struct QueryVector {
+    values: Vec<i16>,
+    scale: f32,
+}
+
+impl QueryVector {
+    /// Makes the vector of an embedding of finite values.
+    pub(crate) fn new(embedding: &[f32]) -> Self {
+        let largest = embedding.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let scale = if largest > 0.0 { largest / QUERY_RANGE } else { 1.0 };
+        Self {
+            values: embedding.iter().map(|value| (value / scale).round() as i16).collect(),
+            scale,
+        }
+    }
+}
+
+impl Vectors {
+    /// Appends an embedding.
+    pub(crate) fn push(&mut self, embedding: &[f32]) {
+        debug_assert_eq!(
+            embedding.len(),
+            self.dim,
+            "an embedding has the dimensions of the encoder"
+        );
+        let largest = embedding.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+        self.values.extend(embedding.iter().map(|value| (value / scale).round() as i8));
+        self.scales.push(scale);
+    }
+
+    /// Appends vector `at` of `other`.
+    pub(crate) fn push_from(&mut self, other: &Self, at: usize) {
+        self.values.extend_from_slice(&other.values[at * self.dim..(at + 1) * self.dim]);
+        self.scales.push(other.scales[at]);
+    }
+
+    /// Writes the dot product of each vector with `query` to `out`, which is cleared first.
+    ///
+    /// Sums of integers are exact, so that the result is the same on every processor.
+    pub(crate) fn products(&self, query: &QueryVector, out: &mut Vec<f32>) {
+        out.clear();
+        if self.dim > 0 {
+            let kernel = Products { vectors: self, query, out };
+            #[cfg(target_arch = "x86_64")]
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                Simd::vectorize(simd, kernel);
+                return;
+            }
+            Arch::new().dispatch(kernel);
+        }
+    }
+}
+
+struct Products<'a> {
+    vectors: &'a Vectors,
+    query: &'a QueryVector,
+    out: &'a mut Vec<f32>,
+}
+
+impl WithSimd for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { vectors, query, out } = self;
+        let rows = vectors.values.chunks_exact(vectors.dim);
+        // The compiler turns the inner loop into multiplications of 16-bit pairs.
+        out.extend(rows.zip(&vectors.scales).map(
+            #[inline(always)]
+            |(row, scale)| {
+                let mut sum = 0_i32;
+                for (a, b) in row.iter().zip(&query.values) {
+                    sum += i32::from(i16::from(*a)) * i32::from(*b);
+                }
+                sum as f32 * scale * query.scale
+            },
+        ));
+    }
+}
