@@ -113,6 +113,16 @@ struct Ranked {
 /// is no answer.
 #[must_use]
 pub fn extract(question: &str, candidates: &[Candidate<'_>], spec: &AnswerSpec<'_>) -> Answered {
+    extract_with(question, candidates, spec, &WEIGHTS)
+}
+
+/// As [`extract`], with other weights of the features of spans.
+pub(crate) fn extract_with(
+    question: &str,
+    candidates: &[Candidate<'_>],
+    spec: &AnswerSpec<'_>,
+    weights: &[f64],
+) -> Answered {
     let language = candidates.first().and_then(|candidate| candidate.language);
     let stemmer = stemmer(language);
     let question = Question::of(question, stemmer.as_ref());
@@ -121,7 +131,7 @@ pub fn extract(question: &str, candidates: &[Candidate<'_>], spec: &AnswerSpec<'
     if question.stems.is_empty() {
         return none;
     }
-    let ranked = rank(&question, &passages, candidates);
+    let ranked = rank(&question, &passages, candidates, weights);
     let Some(best) = ranked.first() else { return none };
     let sentence = &passages.sentences[best.sentence];
     let all: f64 = ranked.iter().map(|other| (other.score - best.score).exp()).sum();
@@ -182,7 +192,12 @@ pub(crate) fn shortlist(passages: &Passages) -> Vec<usize> {
 }
 
 /// Ranks the best span of each sentence of the shortlist, best first.
-fn rank(question: &Question, passages: &Passages, candidates: &[Candidate<'_>]) -> Vec<Ranked> {
+fn rank(
+    question: &Question,
+    passages: &Passages,
+    candidates: &[Candidate<'_>],
+    weights: &[f64],
+) -> Vec<Ranked> {
     let mut ranked: Vec<Ranked> = shortlist(passages)
         .into_iter()
         .map(|at| {
@@ -190,14 +205,21 @@ fn rank(question: &Question, passages: &Passages, candidates: &[Candidate<'_>]) 
             let text = candidates[sentence.candidate].text;
             let score = |span: Span| -> f64 {
                 let features = features(question, passages, sentence, text, span);
-                features.iter().zip(&WEIGHTS).map(|(feature, weight)| feature * weight).sum()
+                features.iter().zip(weights).map(|(feature, weight)| feature * weight).sum()
             };
             // A sentence of words without content is one span.
             let whole = Span { first: 0, last: sentence.words.len() - 1 };
-            let best = spans(sentence)
-                .map(|span| (span, score(span)))
-                .reduce(|best, next| if next.1 > best.1 { next } else { best });
-            let (span, score) = best.unwrap_or_else(|| (whole, score(whole)));
+            let mut scored: Vec<(Span, f64)> =
+                spans(sentence).map(|span| (span, score(span))).collect();
+            if scored.is_empty() {
+                scored.push((whole, score(whole)));
+            }
+            let (span, top) = scored[1..]
+                .iter()
+                .fold(scored[0], |best, next| if next.1 > best.1 { *next } else { best });
+            // The probability of a sentence is the sum of those of its spans.
+            let all: f64 = scored.iter().map(|(_, score)| (score - top).exp()).sum();
+            let score = top + all.ln();
             Ranked { sentence: at, span, score }
         })
         .collect();

@@ -1,1 +1,142 @@
+//! Answers: quotes are verbatim, the same input gives the same answer, and unrelated questions get none.
 
+use crate::{
+    abstention::Abstention,
+    answer::{AnswerSpec, Answered, Candidate, Extract, extract},
+};
+use proptest::prelude::*;
+
+const REFUNDS: &str = "Orders can be returned within 30 days. A refund reaches your card within 5 business days after we get the parcel. Gift cards are not refunded.";
+const SHIPPING: &str = "Parcels leave our store in Lyon every morning. Shipping to Norway costs 12.50 euros. The carrier is Posten, founded in 1647.";
+
+fn candidate<'a>(chunk: &'a str, section: &'a str, text: &'a str) -> Candidate<'a> {
+    Candidate {
+        chunk,
+        title: "Help",
+        section,
+        url: Some("https://shop.example/help"),
+        page: None,
+        language: Some("en"),
+        text,
+        score: 1.0,
+        cosine: None,
+    }
+}
+
+fn answer(question: &str, candidates: &[Candidate<'_>], least: Option<f64>) -> Answered {
+    let abstention = Abstention::default();
+    extract(question, candidates, &AnswerSpec { abstention: &abstention, min_confidence: least })
+}
+
+fn given(question: &str, candidates: &[Candidate<'_>]) -> Extract {
+    match answer(question, candidates, None) {
+        Answered::Extract(extract) => extract,
+        abstained @ Answered::Abstained { .. } => panic!("{question}: {abstained:?}"),
+    }
+}
+
+#[test]
+fn the_sentence_that_answers_is_quoted_with_its_source_and_the_words_that_answer() {
+    let candidates = [candidate("a", "Refunds", REFUNDS), candidate("b", "Shipping", SHIPPING)];
+    let refund = given("How long until a refund reaches my card?", &candidates);
+    assert_eq!(
+        refund.quote,
+        "A refund reaches your card within 5 business days after we get the parcel."
+    );
+    assert!(refund.short_answer().contains('5'), "{}", refund.short_answer());
+    let source = &refund.sources[0];
+    assert_eq!((source.chunk.as_str(), source.section.as_str()), ("a", "Refunds"));
+    assert_eq!((source.quote.as_str(), source.title.as_str()), (refund.quote.as_str(), "Help"));
+    let cost = given("How much does shipping to Norway cost?", &candidates);
+    assert_eq!(cost.quote, "Shipping to Norway costs 12.50 euros.");
+    assert!(cost.short_answer().contains("12.50"), "{}", cost.short_answer());
+    let founded = given("When was the carrier Posten founded?", &candidates);
+    assert_eq!(founded.short_answer(), "1647");
+}
+
+#[test]
+fn a_question_that_the_passages_do_not_answer_gets_no_answer() {
+    let candidates = [candidate("a", "Refunds", REFUNDS), candidate("b", "Shipping", SHIPPING)];
+    for question in ["Who won the election in Brazil?", "Do you repair bicycles on Sundays?"] {
+        let answered = answer(question, &candidates, None);
+        assert!(matches!(answered, Answered::Abstained { .. }), "{question}: {answered:?}");
+        let best = answered.best().expect("the nearest sentence is kept for review");
+        assert!(REFUNDS.contains(&best.quote) || SHIPPING.contains(&best.quote));
+        assert!(answered.confidence() < Abstention::default().threshold());
+    }
+    for (question, candidates) in [("Refund?", &candidates[..0]), ("is it the", &candidates[..])] {
+        let answered = answer(question, candidates, Some(0.0));
+        assert_eq!((answered.best(), answered.confidence()), (None, 0.0), "{question}");
+    }
+    // A higher bar than the evidence.
+    let strict = answer("How long until a refund reaches my card?", &candidates, Some(1.0));
+    assert!(matches!(strict, Answered::Abstained { .. }));
+}
+
+#[test]
+fn the_answer_of_a_listed_question_is_quoted_and_not_the_question() {
+    let text = "Can I change my delivery address?\nWrite to us before noon, and we correct it.";
+    let found = given("Can I change my delivery address?", &[candidate("a", "", text)]);
+    assert_eq!(found.quote, "Write to us before noon, and we correct it.");
+}
+
+#[test]
+fn french_passages_are_read_with_french_stems() {
+    let text = "Les retours sont gratuits pendant 30 jours. Le remboursement est versé sous cinq jours ouvrés.";
+    let french = Candidate { language: Some("fr"), ..candidate("a", "Retours", text) };
+    let found = given("Quand les remboursements sont-ils versés ?", &[french]);
+    assert_eq!(found.quote, "Le remboursement est versé sous cinq jours ouvrés.");
+}
+
+#[test]
+fn other_passages_that_say_the_same_are_further_sources() {
+    let again = "Norway: shipping costs 12.50 euros.";
+    let candidates = [candidate("b", "Shipping", SHIPPING), candidate("c", "Prices", again)];
+    let found = given("How much does shipping to Norway cost?", &candidates);
+    let chunks: Vec<&str> = found.sources.iter().map(|source| source.chunk.as_str()).collect();
+    assert_eq!(chunks.len(), 2, "{found:?}");
+    for source in &found.sources {
+        assert!(SHIPPING.contains(&source.quote) || again.contains(&source.quote));
+    }
+}
+
+/// Text of several scripts, marks, line ends and blanks, with words of the questions in it.
+fn passage() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        "[a-zA-Z0-9 .,?!\n()\"'é€ßœ漢字。‏-]{0,40}",
+        Just("refund card 5 days. ".to_owned()),
+        Just("İstanbul ﬁne Ⅷ e\u{301}. ".to_owned()),
+        ".{0,12}",
+    ];
+    proptest::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_quote_is_a_part_of_its_passage(
+        texts in proptest::collection::vec(passage(), 0..4),
+        question in "(refund|card|When|How many|Où|漢字|[a-z ]{0,8}|.{0,6}){1,4}",
+        language in prop_oneof![Just(None), Just(Some("en")), Just(Some("fr")), Just(Some("xx"))],
+    ) {
+        let names: Vec<String> = (0..texts.len()).map(|at| at.to_string()).collect();
+        let candidates: Vec<Candidate<'_>> = texts
+            .iter()
+            .zip(&names)
+            .map(|(text, name)| Candidate { language, ..candidate(name, "", text) })
+            .collect();
+        let answered = answer(&question, &candidates, Some(0.0));
+        prop_assert_eq!(&answered, &answer(&question, &candidates, Some(0.0)));
+        prop_assert!((0.0..=1.0).contains(&answered.confidence()));
+        if let Answered::Extract(extract) = answered {
+            prop_assert_eq!(&extract.quote, &extract.sources[0].quote);
+            prop_assert!(extract.quote.contains(extract.short_answer()));
+            prop_assert!(!extract.short_answer().is_empty());
+            for source in &extract.sources {
+                let text = &texts[source.chunk.parse::<usize>().unwrap()];
+                prop_assert!(text.contains(&source.quote), "{:?} is not in {:?}", source.quote, text);
+            }
+        }
+    }
+}
