@@ -119,7 +119,7 @@ impl<'a> Attempt<'a> {
         if self.text.trim().is_empty() {
             return Err(GenerationFailure::new(FailureKind::Withheld, "the answer has no text"));
         }
-        Ok((std::mem::take(&mut self.text), finish))
+        Ok((self.text.clone(), finish))
     }
 
     fn accepted_types(&self) -> &'static str {

@@ -8,6 +8,7 @@
 mod candidate;
 mod extraction;
 #[cfg(test)]
+#[expect(clippy::print_stdout, reason = "the constants and figures are copied from its output")]
 mod fitting;
 mod passages;
 mod question;

@@ -1,6 +1,6 @@
 //! How a server answers from documents: the block `knowledge`.
 
-use crate::secret::SecretSource;
+use crate::secret::{Secret, SecretSource};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -168,6 +168,14 @@ pub struct Generation {
 /// The key of an endpoint, read when it is needed. Two keys are equal if both are set or none is.
 #[derive(Debug, Clone, Default)]
 pub struct GenerationKey(pub SecretSource);
+
+impl GenerationKey {
+    /// Makes the key of a secret that is known.
+    #[must_use]
+    pub fn known(secret: Secret) -> Self {
+        Self(SecretSource::given(secret))
+    }
+}
 
 impl PartialEq for GenerationKey {
     fn eq(&self, other: &Self) -> bool {

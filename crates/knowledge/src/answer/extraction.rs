@@ -238,7 +238,9 @@ fn around(text: &str, sentence: &Range<usize>, answer: &Range<usize>) -> Range<u
         return sentence.clone();
     }
     let room = MOST_QUOTED.saturating_sub(answer.len()) / 2;
-    let start = text.ceil_char_boundary(answer.start.saturating_sub(room).max(sentence.start));
-    let end = text.floor_char_boundary((answer.end + room).min(sentence.end));
-    start.min(answer.start)..end.max(answer.end)
+    let (from, to) = (answer.start.saturating_sub(room), answer.end + room);
+    let is_bound = |at: &usize| text.is_char_boundary(*at);
+    let start = (from.max(sentence.start)..answer.start).find(is_bound).unwrap_or(answer.start);
+    let end = (answer.end..=to.min(sentence.end)).rev().find(is_bound).unwrap_or(answer.end);
+    start..end
 }

@@ -60,7 +60,7 @@ impl Corpus {
             passages.push(text.to_owned());
         }
         let chooses =
-            passages.iter().map(|text| Digest::of(text.as_bytes()).as_bytes()[0] % 2 == 0);
+            passages.iter().map(|text| Digest::of(text.as_bytes()).as_bytes()[0].is_multiple_of(2));
         let chooses = chooses.collect();
         let mut corpus = Self { passages, chooses, questions };
         corpus.rank();

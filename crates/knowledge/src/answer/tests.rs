@@ -140,3 +140,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_very_long_sentence_is_quoted_around_its_answer() {
+    let rest = "élan, ".repeat(400);
+    let text = format!("{rest}the refund reaches the card within 5 days, {rest}");
+    let found = given("When does the refund reach the card?", &[candidate("a", "", &text)]);
+    assert!(found.quote.len() <= 1_000 && text.contains(&found.quote));
+    assert!(found.quote.contains("refund") || found.quote.contains("5 days"), "{}", found.quote);
+}
