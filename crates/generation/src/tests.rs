@@ -138,7 +138,7 @@ async fn answers_that_are_no_answers_have_a_class() {
         (Reply::stream(vec![b"data: \xff\xfe\n\n".to_vec()]), NotOfTheProtocol),
         (stream(&[piece("Five days"), event(r#"{"error":{"message":"x"}}"#)]), EndpointError),
         (stream(&[piece("Five days")]), Cut),
-        (stream(&[done.clone()]), Cut),
+        (stream(std::slice::from_ref(&done)), Cut),
         (stream(&[piece("Five").replace("small", "large")]), OtherModel),
         (stream(&[endpoint::last("stop"), done.clone()]), Withheld),
         (stream(&[piece("Five"), endpoint::last("content_filter"), done]), Withheld),
