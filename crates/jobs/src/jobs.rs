@@ -336,6 +336,41 @@ impl Jobs {
         }
     }
 
+    /// Returns the job as [`Self::cancel`] would leave it. Writes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::cancel`].
+    pub async fn would_cancel(
+        &self,
+        id: &str,
+        (by, reason): (&str, &str),
+        now: DateTime<Utc>,
+    ) -> Result<Job> {
+        check_text("author", by)?;
+        let job = self.show(id).await?;
+        let event = JobEvent::new(now, by, JobAction::Cancelled { reason: clipped(reason) });
+        match Job::after(Some(&job), id, &event) {
+            Err(_) if job.is_cancelled => Ok(job),
+            after => after.map_err(|refusal| refused(&job, "cancelled", &refusal)),
+        }
+    }
+
+    /// Returns the job as [`Self::retry`] would leave it. Writes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::retry`].
+    pub async fn would_retry(
+        &self,
+        id: &str,
+        (by, reason): (&str, &str),
+        now: DateTime<Utc>,
+    ) -> Result<Job> {
+        check_text("author", by)?;
+        let job = self.show(id).await?;
+        let event = JobEvent::new(now, by, JobAction::Retried { reason: clipped(reason) });
+        Job::after(Some(&job), id, &event).map_err(|refusal| refused(&job, "retried", &refusal))
+    }
+
     /// Returns a job.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ fn check(job: &Job, seed: u64) {
 fn any_sequence_of_entries_keeps_the_invariants_and_a_finished_job_stays() {
     let (mut legal, mut illegal) = (0_u32, 0_u32);
     let mut reached = std::collections::BTreeSet::new();
-    for seed in 0..20_000 {
+    for seed in 0..2_000 {
         let mut numbers = Numbers(seed);
         let (mut job, mut now) = (None::<Job>, 0_i64);
         for _ in 0..40 {
@@ -96,7 +96,7 @@ fn any_sequence_of_entries_keeps_the_invariants_and_a_finished_job_stays() {
         }
     }
     assert_eq!(reached.len(), 5, "{reached:?}");
-    assert!(legal > 50_000 && illegal > 50_000, "{legal} {illegal}");
+    assert!(legal > 5_000 && illegal > 5_000, "{legal} {illegal}");
 }
 
 #[test]
