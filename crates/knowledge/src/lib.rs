@@ -10,6 +10,7 @@ mod follow_up;
 mod index;
 mod search;
 mod source;
+pub mod store;
 
 pub use abstention::{Abstention, KnownAnswer, Signals};
 pub use filters::Filters;

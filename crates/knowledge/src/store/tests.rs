@@ -1,0 +1,1 @@
+//! The contract of the store, on a store in memory and on a folder.
