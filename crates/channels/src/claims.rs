@@ -124,7 +124,7 @@ impl Claims {
         if age(claim) < self.lease / 3 {
             return Ok(true);
         }
-        if age(claim) >= self.lease {
+        if age(claim) >= self.usable() {
             return Ok(false);
         }
         let since = self.clock.monotonic();
@@ -132,7 +132,7 @@ impl Claims {
         if !self.store.create(&path, self.body()).await? {
             return Ok(false);
         }
-        if age(claim) >= self.lease {
+        if age(claim) >= self.usable() {
             // The write took so long that another server may have taken over and ended.
             self.store.remove(&path).await?;
             return Ok(false);
@@ -146,7 +146,12 @@ impl Claims {
 
     /// Returns whether the claim still holds, without a request.
     pub(crate) fn holds(&self, claim: &Claim) -> bool {
-        self.clock.monotonic().saturating_sub(claim.since) < self.lease
+        self.clock.monotonic().saturating_sub(claim.since) < self.usable()
+    }
+
+    /// Returns how long a claim is used without a renewal: less than a lease by the time between two looks at it.
+    fn usable(&self) -> Duration {
+        self.lease * 5 / 6
     }
 
     /// Removes the numbers before; those that stay are removed later.

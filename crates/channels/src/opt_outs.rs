@@ -89,20 +89,25 @@ impl OptOuts {
         format!("{}/{person}.json", self.folder)
     }
 
-    /// Returns whether the person with this name opted out.
+    /// Returns the name of the message by which the person with this name opted out; `None` if the person did not. An object
+    /// that cannot be read counts as an opt-out by an unknown message.
     ///
     /// # Errors
     /// `BOT-5003` (exit 7).
-    pub(crate) async fn is_out(&self, person: &str) -> Result<bool> {
-        Ok(self.store.size(&self.path(person)).await?.is_some())
+    pub(crate) async fn out_by(&self, person: &str) -> Result<Option<String>> {
+        let read = self.store.read(&self.path(person)).await?;
+        Ok(read.map(|bytes| {
+            let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            body["by"].as_str().unwrap_or_default().to_owned()
+        }))
     }
 
-    /// Records an opt-out.
+    /// Records an opt-out by the message `by`.
     ///
     /// # Errors
     /// `BOT-5002`, `BOT-5003`.
-    pub(crate) async fn opt_out(&self, person: &str, at: i64) -> Result<()> {
-        let body = serde_json::json!({ "schema": "botops.channel-opt-out/1", "at": at });
+    pub(crate) async fn opt_out(&self, person: &str, (by, at): (&str, i64)) -> Result<()> {
+        let body = serde_json::json!({ "schema": "botops.channel-opt-out/1", "by": by, "at": at });
         self.store.create(&self.path(person), Bytes::from(body.to_string())).await.map(drop)
     }
 

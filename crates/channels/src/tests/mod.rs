@@ -1,0 +1,1 @@
+//! Channels against a server on this machine.

@@ -1,0 +1,1 @@
+//! The payloads of the documentation, and changed ones.
