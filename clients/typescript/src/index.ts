@@ -25,6 +25,10 @@ export interface ChatOptions {
   language?: string;
   /** The payload of the button that was pressed. */
   button?: string;
+  /** Whether documents may answer; true by default. */
+  useKnowledge?: boolean;
+  /** The metadata of the documents that may answer, such as `{product: "vacuum"}`. */
+  metadata?: Record<string, string | string[]>;
 }
 
 /** A client of the public API of a botops server. */
@@ -52,9 +56,12 @@ export class BotopsClient {
 
   /** Sends one message. In a conversation it gets an id, so it is answered once even if it has to be sent again. */
   async chat(text: string, options: ChatOptions = {}): Promise<Answer> {
-    const { conversationId, userId, language, button } = options;
+    const { conversationId, userId, language, button, useKnowledge, metadata } = options;
     const messageId = options.messageId ?? (conversationId === undefined ? undefined : newId());
-    const body = { text, conversation_id: conversationId, message_id: messageId, user_id: userId, language, button };
+    const body = {
+      text, conversation_id: conversationId, message_id: messageId, user_id: userId, language, button,
+      use_knowledge: useKnowledge, metadata,
+    };
     return (await this.#ask("POST", "/v1/chat", body)) as Answer;
   }
 

@@ -16,6 +16,26 @@ export interface Button {
   payload: string;
 }
 
+/** A passage of a document that an answer was taken from. */
+export interface Source {
+  title: string;
+  /** The headings above the passage, joined by ` > `. */
+  section: string;
+  /** The address of the document. It comes from the document: check its scheme, or use `safeUrl`, before you make a link of it. */
+  url: string | null;
+  /** The page, from 1, in formats that have pages. */
+  page?: number;
+  chunk: string;
+  score: number;
+  /** The words of the document, as they stand there. */
+  quote: string;
+}
+
+/** Returns the address of a source if it is one of the web, else `null`: a document may name a script. */
+export function safeUrl(source: Source): string | null {
+  return source.url !== null && /^https?:\/\//i.test(source.url) ? source.url : null;
+}
+
 /** The answer to a message, as the server sends it. */
 export interface Answer {
   request_id: string;
@@ -27,6 +47,10 @@ export interface Answer {
   entities: Entity[];
   entities_cut?: boolean;
   buttons?: Button[];
+  /** The passages of documents that the answer was taken from. */
+  sources?: Source[];
+  /** `knowledge` for a quote of a document, `generated` for an answer that a language model wrote from documents. */
+  answered_by?: "knowledge" | "generated";
   slots?: Record<string, unknown>;
   state?: string;
   message_number?: number;

@@ -23,7 +23,8 @@ fallback: {en: 'Pardon?'}
 handoff: {after_fallbacks: 2}
 ";
 
-const FOUND: Found<'_> = Found { text: "Within 30 days.", language: Some("en") };
+const FOUND: Found<'_> =
+    Found { text: "Within 30 days.", language: Some("en"), question: "can I return shoes" };
 
 fn shop() -> Dialogue {
     Dialogue::compile(&parse(SHOP, "dialogue.yaml").unwrap()).unwrap()
@@ -62,6 +63,7 @@ fn a_message_that_no_intent_claims_is_answered_before_the_fallback_and_counts_as
         assert_eq!(answered.reply.text.as_deref(), Some("Within 30 days."));
         assert!(answered.reply.understood && answered.effect.is_none());
         assert_eq!((answered.state.fallbacks, &*answered.branch), (0, "knowledge"));
+        assert_eq!(answered.state.question.as_deref(), Some("can I return shoes"));
         state = answered.state;
     }
     let [first, _] = both(&state, "gibberish", None);

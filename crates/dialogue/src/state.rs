@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub(crate) const SCHEMA: &str = "botops.dialogue_state/1";
 /// The most slots of a dialogue, so of a state.
 pub(crate) const MAX_SLOTS: usize = 64;
+/// The longest question that is remembered, in bytes. A longer one is rarely followed up by a short one.
+pub(crate) const MAX_QUESTION: usize = 500;
 /// The longest value of a slot, in code points.
 pub(crate) const MAX_VALUE: usize = 256;
 
@@ -39,6 +41,9 @@ pub struct DialogueState {
     /// The language of the last answer, such as `fr`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// The last question that knowledge answered, completed: a follow-up is completed from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
 }
 
 /// The value of a slot.
@@ -176,6 +181,11 @@ impl DialogueState {
         let mut value = serde_json::to_value(self).expect("a state can be written as JSON");
         value["schema"] = SCHEMA.into();
         value
+    }
+
+    /// Remembers the question that knowledge answered.
+    pub fn remember(&mut self, question: &str) {
+        self.question = (question.len() <= MAX_QUESTION).then(|| question.to_owned());
     }
 
     /// Returns the values of the slots as a JSON object of strings, for the answer to the client.

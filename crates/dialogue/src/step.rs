@@ -63,6 +63,8 @@ pub struct Found<'a> {
     pub text: &'a str,
     /// Its language, if it is known.
     pub language: Option<&'a str>,
+    /// The question that it answers, completed from the conversation.
+    pub question: &'a str,
 }
 
 /// The answer to one message.

@@ -240,6 +240,7 @@ impl<'a> Turn<'a> {
         branch: String,
     ) -> Step {
         self.state.fallbacks = 0;
+        self.state.remember(found.question);
         let language = found.language.or(self.state.language.as_deref()).unwrap_or(LAST_LANGUAGE);
         let (text, language) = (found.text.to_owned(), language.to_owned());
         let said = Said { text, language: &language, buttons: Vec::new(), label: "" };
@@ -251,6 +252,7 @@ impl<'a> Turn<'a> {
         let question = step.reply.text.take().unwrap_or_default();
         step.reply.text = Some(format!("{}\n\n{question}", found.text).trim_end().to_owned());
         step.reply.understood = true;
+        step.state.remember(found.question);
         step
     }
 

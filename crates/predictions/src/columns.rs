@@ -35,10 +35,15 @@ pub(crate) enum Column {
     Entities,
     HandedOff,
     Unresolved,
+    AnsweredFrom,
+    Chunks,
+    AnswerConfidence,
+    Tokens,
+    Cost,
 }
 
 /// Every column, in order.
-pub(crate) const COLUMNS: [Column; 24] = [
+pub(crate) const COLUMNS: [Column; 29] = [
     Column::At,
     Column::RequestId,
     Column::Index,
@@ -63,6 +68,11 @@ pub(crate) const COLUMNS: [Column; 24] = [
     Column::Entities,
     Column::HandedOff,
     Column::Unresolved,
+    Column::AnsweredFrom,
+    Column::Chunks,
+    Column::AnswerConfidence,
+    Column::Tokens,
+    Column::Cost,
 ];
 
 impl Column {
@@ -103,6 +113,11 @@ impl Column {
             Self::Entities => "entities",
             Self::HandedOff => "handed_off",
             Self::Unresolved => "unresolved",
+            Self::AnsweredFrom => "answered_from",
+            Self::Chunks => "chunks",
+            Self::AnswerConfidence => "answer_confidence",
+            Self::Tokens => "tokens",
+            Self::Cost => "cost",
         }
     }
 
@@ -115,7 +130,10 @@ impl Column {
             Self::Index | Self::NChars => (ArrowDataType::UInt32, false),
             Self::LatencyUs => (ArrowDataType::UInt64, false),
             Self::Confidence => (ArrowDataType::Float64, false),
-            Self::P2 | Self::P3 | Self::Oos => (ArrowDataType::Float64, true),
+            Self::P2 | Self::P3 | Self::Oos | Self::AnswerConfidence | Self::Cost => {
+                (ArrowDataType::Float64, true)
+            }
+            Self::Tokens => (ArrowDataType::UInt64, true),
             Self::Fallback | Self::HandedOff | Self::Unresolved => (ArrowDataType::Boolean, false),
             Self::RequestId | Self::Endpoint | Self::Digest | Self::Arm | Self::Intent => {
                 (ArrowDataType::Utf8View, false)
@@ -127,6 +145,8 @@ impl Column {
             | Self::Guessed
             | Self::Intent2
             | Self::Intent3
+            | Self::AnsweredFrom
+            | Self::Chunks
             | Self::Entities => (ArrowDataType::Utf8View, true),
         };
         Field::new(self.name().into(), dtype, nullable)
@@ -165,10 +185,12 @@ impl Column {
             Self::HandedOff => bits(records.iter().map(|it| it.handed_off)),
             Self::Unresolved => bits(records.iter().map(|it| it.unresolved)),
             Self::LatencyUs => numbers(records.iter().map(|it| it.latency_us)),
-            Self::Entities => {
-                let joined = |it: &Record| (!it.entities.is_empty()).then(|| it.entities.join(","));
-                Box::new(Utf8ViewArray::from_slice(records.iter().map(joined).collect::<Vec<_>>()))
-            }
+            Self::Entities => joined(records.iter().map(|it| &it.entities)),
+            Self::AnsweredFrom => texts(&|it| it.answered_from.as_deref()),
+            Self::Chunks => joined(records.iter().map(|it| &it.chunks)),
+            Self::AnswerConfidence => optional(records.iter().map(|it| it.answer_confidence)),
+            Self::Tokens => optional(records.iter().map(|it| it.tokens)),
+            Self::Cost => optional(records.iter().map(|it| it.cost)),
         }
     }
 
@@ -201,6 +223,13 @@ impl Column {
             Self::Entities => record.entities.join(","),
             Self::HandedOff => record.handed_off.to_string(),
             Self::Unresolved => record.unresolved.to_string(),
+            Self::AnsweredFrom => given(&record.answered_from),
+            Self::Chunks => record.chunks.join(","),
+            Self::AnswerConfidence => {
+                record.answer_confidence.map(|p| p.to_string()).unwrap_or_default()
+            }
+            Self::Tokens => record.tokens.map(|n| n.to_string()).unwrap_or_default(),
+            Self::Cost => record.cost.map(|cost| cost.to_string()).unwrap_or_default(),
         }
     }
 
@@ -233,6 +262,15 @@ impl Column {
             Self::Entities => texts(array, records, |it, text| {
                 it.entities = text.split(',').map(str::to_owned).collect();
             }),
+            Self::AnsweredFrom => texts(array, records, |it, text| it.answered_from = Some(text)),
+            Self::Chunks => texts(array, records, |it, text| {
+                it.chunks = text.split(',').map(str::to_owned).collect();
+            }),
+            Self::AnswerConfidence => {
+                each::<f64>(array, records, |it, p| it.answer_confidence = Some(p))
+            }
+            Self::Tokens => each::<u64>(array, records, |it, n| it.tokens = Some(n)),
+            Self::Cost => each::<f64>(array, records, |it, cost| it.cost = Some(cost)),
         }
     }
 }
@@ -265,8 +303,14 @@ fn numbers<T: NativeType>(values: impl Iterator<Item = T>) -> Box<dyn Array> {
     Box::new(PrimitiveArray::from_vec(values.collect()))
 }
 
-fn optional(values: impl Iterator<Item = Option<f64>>) -> Box<dyn Array> {
-    Box::new(values.collect::<PrimitiveArray<f64>>())
+fn optional<T: NativeType>(values: impl Iterator<Item = Option<T>>) -> Box<dyn Array> {
+    Box::new(values.collect::<PrimitiveArray<T>>())
+}
+
+/// Makes the array of lists of names, each joined by commas, or null if it is empty.
+fn joined<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> Box<dyn Array> {
+    let joined = lists.map(|list| (!list.is_empty()).then(|| list.join(",")));
+    Box::new(Utf8ViewArray::from_slice(joined.collect::<Vec<_>>()))
 }
 
 /// Calls `put` with each value that is not null.

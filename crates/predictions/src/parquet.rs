@@ -230,7 +230,7 @@ fn unwritten(error: impl Display) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::tests::record;
+    use crate::record::tests::{of_knowledge, record};
 
     fn written(n: u32) -> Vec<u8> {
         let mut writer = ParquetWriter::new().unwrap();
@@ -290,6 +290,19 @@ mod tests {
         }
         let bytes = written(1);
         assert!(String::from_utf8_lossy(&bytes).contains("botops.prediction/1"));
+    }
+
+    #[test]
+    fn answers_from_knowledge_come_back_and_a_file_from_before_them_is_read() {
+        let records: Vec<Record> =
+            (0..6).map(|i| if i < 3 { of_knowledge(i) } else { record(i) }).collect();
+        let mut writer = ParquetWriter::new().unwrap();
+        records.iter().for_each(|record| writer.add(record.clone()).unwrap());
+        let reader = ParquetReader::open(writer.finish().unwrap().0.into(), "a").unwrap();
+        assert_eq!(reader.whole_group(0).unwrap(), records);
+        // Before `answered_from`, files had 24 columns.
+        let older = ParquetReader::open(other(24, None), "a").unwrap().whole_group(0).unwrap();
+        assert_eq!(older, [record(1), record(2)]);
     }
 
     #[test]

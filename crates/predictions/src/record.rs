@@ -80,6 +80,21 @@ pub struct Record {
     /// same again, or a person takes over.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unresolved: bool,
+    /// The knowledge base that answered, instead of a response of the dialogue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_from: Option<String>,
+    /// The passages that the answer was taken from, best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunks: Vec<String>,
+    /// The probability that the answer of the knowledge is right, in [0, 1], to six digits; also of one that was not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_confidence: Option<f64>,
+    /// The tokens that a language model read and wrote for the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Their cost, in the currency of the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -183,7 +198,8 @@ impl Record {
         check_schema(&serde_json::from_slice::<Schema>(line).map_err(damaged)?.schema, SCHEMA)?;
         let record: Self = serde_json::from_slice(line).map_err(damaged)?;
         let in_range = |p: f64| (0.0..=1.0).contains(&p);
-        if !in_range(record.confidence) || record.others.iter().any(|likely| !in_range(likely.p)) {
+        let all = record.others.iter().map(|likely| likely.p).chain(record.answer_confidence);
+        if !in_range(record.confidence) || !all.into_iter().all(in_range) {
             let message = "a probability of a record is not between 0 and 1";
             return Err(Fault::data("BOT-6200", message).hint("no version of botops writes one"));
         }
@@ -256,6 +272,30 @@ pub(crate) mod tests {
         }
     }
 
+    /// Makes the record number `i`, as knowledge answered it.
+    pub(crate) fn of_knowledge(i: u32) -> Record {
+        Record {
+            answered_from: Some("manuals".to_owned()),
+            chunks: vec!["0a1b".to_owned(), format!("{i:04x}")],
+            answer_confidence: Some(0.75),
+            tokens: i.is_multiple_of(2).then_some(1_200),
+            cost: i.is_multiple_of(2).then_some(0.0015),
+            ..record(i)
+        }
+    }
+
+    #[test]
+    fn a_record_of_an_answer_from_knowledge_is_read_as_it_was_written() {
+        for i in 0..4 {
+            let mut line = Vec::new();
+            assert!(of_knowledge(i).write_line(&mut line));
+            assert_eq!(Record::read_line(&line).unwrap(), of_knowledge(i));
+        }
+        let mut line = Vec::new();
+        Record { answer_confidence: Some(1.5), ..of_knowledge(1) }.write_line(&mut line);
+        assert_eq!(Record::read_line(&line).unwrap_err().code(), "BOT-6200");
+    }
+
     #[test]
     fn a_record_is_read_as_it_was_written() {
         for i in 0..40 {
@@ -271,6 +311,7 @@ pub(crate) mod tests {
         let older = br#"{"schema":"botops.prediction/1","time":1796000400000,"request_id":"r","endpoint":"chat","n_chars":3,"digest":"sha256:ab","arm":"primary","intent":"a","confidence":0.5,"latency_us":9}"#;
         let record = Record::read_line(older).unwrap();
         assert!(!record.handed_off && !record.unresolved);
+        assert!(record.answered_from.is_none() && record.chunks.is_empty());
         let mut line = Vec::new();
         assert!(record.write_line(&mut line));
         assert_eq!(line.trim_ascii(), older);

@@ -2,12 +2,15 @@
 
 use crate::cli::terminal::entities::entities;
 use botops_dialogue::{Button, Entity};
+use botops_knowledge::Source;
 use botops_text::display;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The most characters of a line that are shown.
 const LONGEST_LINE: usize = 2_000;
+/// The most sources of an answer that are shown.
+const MOST_SOURCES: usize = 20;
 
 /// A message and its answer. The names are those of `/v1/chat`.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -26,6 +29,12 @@ pub(super) struct Turn {
     pub(super) language: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) buttons: Vec<Button>,
+    /// The passages of documents that the answer was taken from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) sources: Vec<Source>,
+    /// `knowledge` or `generated`, if documents answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) answered_by: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) slots: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +79,9 @@ impl Turn {
                 }
             }
             None => out += "(no response)\n",
+        }
+        for source in self.sources.iter().take(MOST_SOURCES) {
+            out += &format!("  source: {}\n", display(&place(source), LONGEST_LINE));
         }
         for (number, button) in (1..).zip(&self.buttons) {
             out += &format!("  {number}) {}\n", display(&button.title, 200));
@@ -119,6 +131,22 @@ impl Turn {
     }
 }
 
+/// Returns the title, the section, the page and the web address of a source.
+fn place(source: &Source) -> String {
+    let mut place = source.title.clone();
+    if !source.section.is_empty() {
+        place += &format!(" > {}", source.section);
+    }
+    if let Some(page) = source.page {
+        place += &format!(", page {page}");
+    }
+    let is_web = |url: &&String| url.starts_with("https://") || url.starts_with("http://");
+    if let Some(url) = source.url.as_ref().filter(is_web) {
+        place += &format!(" <{url}>");
+    }
+    place
+}
+
 fn some(parts: Vec<String>) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
@@ -158,6 +186,27 @@ mod tests {
              state     awaiting_confirmation\n"
         );
         assert_eq!(turn.shown(false, false), "Return it?\nYou pay nothing.\n  1) Yes\n  2) No\n");
+    }
+
+    #[test]
+    fn the_sources_of_an_answer_are_shown_and_only_web_addresses_of_them() {
+        let source = |url: &str| Source {
+            title: "Returns\u{1b}[2J".to_owned(),
+            section: "Shoes".to_owned(),
+            url: Some(url.to_owned()),
+            page: Some(3),
+            chunk: "c".to_owned(),
+            score: 1.0,
+            quote: "30 days".to_owned(),
+        };
+        let turn = Turn {
+            response: Some("30 days".to_owned()),
+            sources: vec![source("https://shop.example/r"), source("javascript:alert(1)")],
+            ..Turn::default()
+        };
+        let place = "  source: Returns\\u{1b}[2J > Shoes, page 3";
+        let expected = format!("30 days\n{place} <https://shop.example/r>\n{place}\n");
+        assert_eq!(turn.shown(false, false), expected);
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn markup_in_a_message_an_answer_a_button_a_source_and_a_problem_is_text() {
         "sources": [
             {"title": ATTACK, "url": "javascript:window.hit=1"},
             {"title": "data", "url": "data:text/html,<script>alert(1)</script>"},
-            {"title": "a page", "url": "https://example.org/\"onmouseover=\"alert(1)"},
+            {"title": "a page", "section": ATTACK, "page": 3, "url": "https://example.org/\"onmouseover=\"alert(1)"},
         ],
     });
     let problem = json!({"detail": ATTACK, "code": "BOT-6013"});
@@ -39,9 +39,13 @@ fn markup_in_a_message_an_answer_a_button_a_source_and_a_problem_is_text() {
            window.hit ?? 'none',
            [...document.querySelectorAll('.sources a')].map(link => [link.protocol, link.rel]),
            document.querySelector('.choice').textContent,
+           document.querySelector('.sources .place').textContent,
+           document.getElementById(document.querySelector('.sources').getAttribute('aria-labelledby')).textContent,
          ];",
     );
-    assert_eq!(seen, json!([0, "none", [["https:", "noopener noreferrer"]], ATTACK]));
+    let place = format!(" ({ATTACK}, page 3)");
+    let links = json!([["https:", "noopener noreferrer"]]);
+    assert_eq!(seen, json!([0, "none", links, ATTACK, place, "Sources"]));
     let said = page.0.run("return document.querySelector('.problem').textContent;");
     assert!(said.as_str().unwrap().ends_with(ATTACK), "{said}");
 

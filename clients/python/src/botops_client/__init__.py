@@ -15,7 +15,7 @@ from ._errors import (
     UnexpectedAnswer,
 )
 from ._sync import Client, Conversation
-from ._types import Answer, Button, Entity, Feedback, Health, Prediction, Predictions, Readiness, Score
+from ._types import Answer, Button, Entity, Feedback, Health, Prediction, Predictions, Readiness, Score, Source
 
 __all__ = [
     "Answer",
@@ -38,6 +38,7 @@ __all__ = [
     "RateLimited",
     "Readiness",
     "Score",
+    "Source",
     "Unauthorized",
     "Unavailable",
     "UnexpectedAnswer",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -86,12 +86,18 @@ class AsyncClient:
         user_id: str | None = None,
         language: str | None = None,
         button: str | None = None,
+        use_knowledge: bool | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Answer:
         """Sends one message and returns the answer.
 
         In a conversation, the message gets an id, so it is answered once even if it has to be sent again.
+        ``metadata`` limits the documents that may answer, such as ``{"product": "vacuum"}``; ``use_knowledge=False`` excludes
+        all of them.
         """
-        request = requests.chat(text, conversation_id, message_id, user_id, language, button)
+        request = requests.chat(
+            text, conversation_id, message_id, user_id, language, button, use_knowledge, metadata
+        )
         return Answer.of(await self._ask(request))
 
     def conversation(

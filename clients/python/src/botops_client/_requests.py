@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -100,6 +100,8 @@ def chat(
     user_id: str | None,
     language: str | None,
     button: str | None,
+    use_knowledge: bool | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Request:
     """Returns the request of a message. In a conversation, it gets an id, so that it can be sent again."""
     if message_id is None and conversation_id is not None:
@@ -111,6 +113,8 @@ def chat(
         "user_id": user_id,
         "language": language,
         "button": button,
+        "use_knowledge": use_knowledge,
+        "metadata": None if metadata is None else dict(metadata),
     }
     return Request("POST", "/v1/chat", {name: it for name, it in body.items() if it is not None})
 

@@ -36,6 +36,38 @@ class Button:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A passage of a document that an answer was taken from."""
+
+    title: str
+    """The title of the document."""
+    section: str
+    """The headings above the passage, joined by ``" > "``."""
+    url: str | None
+    """The address of the document. It comes from the document: check its scheme before you make a link of it."""
+    chunk: str
+    """The identity of the passage."""
+    score: float
+    quote: str
+    """The words of the document, as they stand there."""
+    page: int | None = None
+    """The page, from 1, in formats that have pages."""
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Source:
+        """Reads a source."""
+        return cls(
+            title=body["title"],
+            section=body["section"],
+            url=body.get("url"),
+            chunk=body["chunk"],
+            score=float(body["score"]),
+            quote=body["quote"],
+            page=body.get("page"),
+        )
+
+
+@dataclass(frozen=True)
 class Score:
     """An intent and its probability."""
 
@@ -59,6 +91,10 @@ class Answer:
     language: str | None
     entities: tuple[Entity, ...] = ()
     buttons: tuple[Button, ...] = ()
+    sources: tuple[Source, ...] = ()
+    """The passages of documents that the answer was taken from; empty for an answer of an intent."""
+    answered_by: str | None = None
+    """``knowledge`` for a quote of a document, ``generated`` for an answer that a language model wrote from documents."""
     slots: Mapping[str, Any] = field(default_factory=dict)
     state: str | None = None
     """What the bot waits for, such as ``awaiting_slot``, or ``handed_off``."""
@@ -97,6 +133,8 @@ class Answer:
                     for it in body["entities"]
                 ),
                 buttons=tuple(Button(it["title"], it["payload"]) for it in body.get("buttons", ())),
+                sources=tuple(Source.of(it) for it in body.get("sources", ())),
+                answered_by=body.get("answered_by"),
                 slots=body.get("slots", {}),
                 state=body.get("state"),
                 message_number=body.get("message_number"),

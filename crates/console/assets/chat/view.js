@@ -102,12 +102,15 @@ function showAnswer(turn, item) {
   if (answer.feedback_token && !answer.fallback) showJudgement(turn, item);
 }
 
-// The documents that an answer is from: {title, url}. Only web addresses become links.
+// The documents that an answer is from: {title, section, page, url, quote}. Only web addresses become links.
+const MOST_SOURCES = 20;
 function showSources(sources, item) {
   if (!Array.isArray(sources) || !sources.length) return;
-  item.append(make("p", "note", say("sources")));
-  const list = make("ul", "sources");
-  for (const source of sources) {
+  const heading = make("p", "note", say("sources")), list = make("ul", "sources");
+  heading.id = `sources-${item.dataset.turn}`;
+  list.setAttribute("aria-labelledby", heading.id);
+  item.append(heading);
+  for (const source of sources.slice(0, MOST_SOURCES)) {
     const title = String(source?.title ?? source?.document ?? source?.url ?? source);
     const entry = make("li"), url = String(source?.url ?? "");
     if (/^https?:\/\//i.test(url)) {
@@ -117,6 +120,8 @@ function showSources(sources, item) {
     } else {
       entry.textContent = title;
     }
+    const place = [source?.section, source?.page ? say("page", source.page) : ""].filter((it) => it);
+    if (place.length) entry.append(make("span", "place", ` (${place.join(", ")})`));
     list.append(entry);
   }
   item.append(list);
