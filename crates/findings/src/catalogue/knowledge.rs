@@ -44,7 +44,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-7206",
         kind: Some(FaultKind::Gate),
         title: "the knowledge is too large",
-        explanation: "One index holds up to 4 GiB of text and 16 million chunks. Divide the documents into several knowledge bases.",
+        explanation: "An index holds up to 4 GiB of text and 1,000,000 passages, and up to 200,000 with an encoder, because a question is compared with each vector. Split the knowledge base, or make larger passages.",
+    },
+    Entry {
+        code: "BOT-7207",
+        kind: Some(FaultKind::Usage),
+        title: "unfit sizes of passages",
+        explanation: "A passage has 16 to 2,000 tokens, and the overlap is at most half of it.",
     },
     Entry {
         code: "BOT-7230",

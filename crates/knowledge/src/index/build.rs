@@ -6,13 +6,12 @@ use super::{
     document_entry::DocumentEntry,
     knowledge_index::{KnowledgeIndex, group_of, new_identity},
     lexicon::{MOST_CHUNKS, UNITS},
-    pieces::pieces,
     spec::IndexSpec,
     term_counts::TermCounts,
-    vectors::{MOST_DIMENSIONS, Vectors},
+    vectors::{MOST_DIMENSIONS, MOST_VECTORS, Vectors},
 };
 use botops_digest::Digest;
-use botops_documents::{Chunk, Document};
+use botops_documents::{Chunk, Document, chunks};
 use botops_features::Encoder;
 use botops_findings::{Fault, Result};
 use std::{
@@ -36,8 +35,8 @@ impl KnowledgeIndex {
     /// the encoder is the same, unless other settings make other chunks. The result is the same as without `previous`.
     ///
     /// # Errors
-    /// `BOT-7205` (exit 3) if two documents have one name, `BOT-7206` for more text than one index holds, `BOT-7204` for an
-    /// encoder with too many dimensions.
+    /// `BOT-7207` (exit 2) for sizes of chunks that are not possible, `BOT-7205` (exit 3) if two documents have one name,
+    /// `BOT-7206` for more than one index holds, `BOT-7204` for an encoder with too many dimensions.
     pub fn build(
         name: &str,
         documents: &[IndexedDocument<'_>],
@@ -45,6 +44,7 @@ impl KnowledgeIndex {
         encoder: Option<Arc<Encoder>>,
         previous: Option<&Self>,
     ) -> Result<Self> {
+        spec.check()?;
         let mut sorted: Vec<&IndexedDocument<'_>> = documents.iter().collect();
         sorted.sort_by(|a, b| a.document.id.cmp(&b.document.id));
         if let Some(same) = sorted.windows(2).find(|two| two[0].document.id == two[1].document.id) {
@@ -66,6 +66,9 @@ impl KnowledgeIndex {
         }
         let previous = previous.filter(|previous| previous.has_chunks_of(spec));
         let mut builder = Builder::new(spec, previous);
+        if encoder.is_some() {
+            builder.most_chunks = MOST_VECTORS;
+        }
         for document in sorted {
             builder.add(document)?;
         }
@@ -86,6 +89,7 @@ struct Builder<'a> {
     previous: Option<&'a KnowledgeIndex>,
     /// The place of each document of the previous index.
     places: HashMap<&'a str, usize>,
+    most_chunks: usize,
     documents: Vec<DocumentEntry>,
     chunks: ChunkTable,
     sections: HashMap<String, u32>,
@@ -111,6 +115,7 @@ impl<'a> Builder<'a> {
                 .enumerate()
                 .map(|(at, entry)| (entry.id.as_str(), at))
                 .collect(),
+            most_chunks: MOST_CHUNKS,
             documents: Vec::new(),
             chunks: ChunkTable::default(),
             sections: HashMap::new(),
@@ -161,7 +166,7 @@ impl<'a> Builder<'a> {
     fn read(&mut self, document: &Document, group: Group) -> Result<()> {
         self.title.clear();
         self.counts.read(&document.title, group, self.spec.weights.title, &mut self.title);
-        for Chunk { id, section, text, page } in pieces(document, &self.spec.chunk) {
+        for Chunk { id, section, text, page } in chunks(document, &self.spec.chunk) {
             let number = self.chunks.len() as u32;
             self.from.push(None);
             self.groups.push(group);
@@ -181,12 +186,15 @@ impl<'a> Builder<'a> {
     /// Appends what new and copied chunks have in common.
     fn append(&mut self, text: &str, section: &str) -> Result<()> {
         let end = u32::try_from(self.chunks.texts.len() + text.len());
-        let Some(end) = end.ok().filter(|_| self.chunks.len() <= MOST_CHUNKS) else {
+        let Some(end) = end.ok().filter(|_| self.chunks.len() <= self.most_chunks) else {
             return Err(Fault::data(
                 "BOT-7206",
-                format!("the documents have more than 4 GiB of text or {MOST_CHUNKS} chunks"),
+                format!(
+                    "the documents have more than {} passages, or 4 GiB of text",
+                    self.most_chunks
+                ),
             )
-            .hint("divide them into several knowledge bases"));
+            .hint("split the knowledge base, or make larger passages"));
         };
         self.chunks.texts.push_str(text);
         self.chunks.ends.push(end);

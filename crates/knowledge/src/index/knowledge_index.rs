@@ -4,6 +4,7 @@ use super::{
     analysis::Group, chunk_table::ChunkTable, document_entry::DocumentEntry, lexicon::Lexicon,
     spec::IndexSpec, vectors::Vectors,
 };
+use crate::Abstention;
 use botops_digest::Digest;
 use botops_documents::ChunkId;
 use botops_features::Encoder;
@@ -71,8 +72,8 @@ impl KnowledgeIndex {
         &self.spec
     }
 
-    /// Sets the least confidence of an answer, which calibration chose. The digest changes with it.
-    pub fn set_abstention(&mut self, abstention: Option<f64>) {
+    /// Sets the decision not to answer, which calibration chose. The digest changes with it.
+    pub fn set_abstention(&mut self, abstention: Option<Abstention>) {
         self.spec.abstention = abstention;
         self.digest = OnceLock::new();
     }

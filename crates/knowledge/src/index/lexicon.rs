@@ -13,8 +13,8 @@ pub(crate) const UNITS: f32 = 4.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Posting(u32);
 
-/// The most chunks of an index, so that the number of one fits a [`Posting`].
-pub(crate) const MOST_CHUNKS: usize = 1 << 24;
+/// The most chunks of an index; the number of one has to fit the 24 bits of a [`Posting`].
+pub(crate) const MOST_CHUNKS: usize = 1_000_000;
 
 impl Posting {
     /// Makes a posting of a chunk below [`MOST_CHUNKS`].

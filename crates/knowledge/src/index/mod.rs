@@ -11,7 +11,6 @@ mod document_entry;
 mod file;
 mod knowledge_index;
 mod lexicon;
-mod pieces;
 mod spec;
 mod term_counts;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The settings of an index, which its file holds.
 
-use botops_documents::ChunkSpec;
+use crate::Abstention;
+use botops_documents::{ChunkSpec, FEWEST_TOKENS, MOST_TOKENS};
+use botops_findings::{Fault, Result};
 use serde::{Deserialize, Serialize};
 
 /// The settings of an index.
@@ -18,9 +20,29 @@ pub struct IndexSpec {
     /// The weights of the fields.
     #[serde(default)]
     pub weights: FieldWeights,
-    /// The least confidence of an answer; `None` before calibration.
+    /// The decision not to answer; `None` for the embedded default.
     #[serde(default)]
-    pub abstention: Option<f64>,
+    pub abstention: Option<Abstention>,
+}
+
+impl IndexSpec {
+    /// Checks the sizes of chunks.
+    ///
+    /// # Errors
+    /// `BOT-7207` (exit 2) for chunks that are too small or too large, or an overlap of more than half a chunk.
+    pub(crate) fn check(&self) -> Result<()> {
+        let ChunkSpec { tokens, overlap } = self.chunk;
+        if (FEWEST_TOKENS..=MOST_TOKENS).contains(&tokens) && overlap <= tokens / 2 {
+            return Ok(());
+        }
+        Err(Fault::usage(
+            "BOT-7207",
+            format!("chunks of {tokens} tokens with an overlap of {overlap} are not possible"),
+        )
+        .hint(format!(
+            "choose {FEWEST_TOKENS} to {MOST_TOKENS} tokens, and an overlap of at most half of them"
+        )))
+    }
 }
 
 /// The number of occurrences in the text that one occurrence in another field counts for, in quarters.
@@ -41,10 +63,10 @@ impl Default for FieldWeights {
 }
 
 impl Default for IndexSpec {
-    /// Words only, in chunks of 200 tokens.
+    /// Words only, in chunks of the default size.
     fn default() -> Self {
         Self {
-            chunk: ChunkSpec { tokens: 200, overlap: 40 },
+            chunk: ChunkSpec::default(),
             encoder: None,
             languages: Vec::new(),
             weights: FieldWeights::default(),

@@ -19,6 +19,9 @@ const QUERY_RANGE: f32 = 8_191.0;
 /// The most dimensions of a vector, so that no sum overflows: 127 x 8,191 x 2,048 < 2^31.
 pub(crate) const MOST_DIMENSIONS: usize = 2_048;
 
+/// The most vectors of an index: a question is compared with each.
+pub(crate) const MOST_VECTORS: usize = 200_000;
+
 /// The vector of a question, as integers with a scale.
 pub(crate) struct QueryVector {
     values: Vec<i16>,

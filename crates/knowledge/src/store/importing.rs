@@ -184,9 +184,9 @@ impl KnowledgeStore {
             .map(|(at, it)| (at, it.file.digest))
             .collect();
         let fetched: Vec<(usize, Bytes)> = futures::stream::iter(missing)
-            .map(|(at, digest)| async move {
-                Ok::<_, Fault>((at, self.store.blob(&digest).await?))
-            })
+            .map(
+                |(at, digest)| async move { Ok::<_, Fault>((at, self.store.blob(&digest).await?)) },
+            )
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
@@ -369,7 +369,9 @@ fn unreadable(unread: Vec<Finding>, others: usize) -> Fault {
     let total = unread.len() + others;
     let message = match &unread[..] {
         [one] if total == 1 => format!("nothing was imported: {}", one.message),
-        [one] => format!("1 of {total} files cannot be read, so nothing was imported: {}", one.message),
+        [one] => {
+            format!("1 of {total} files cannot be read, so nothing was imported: {}", one.message)
+        }
         _ => format!("{} of {total} files cannot be read, so nothing was imported", unread.len()),
     };
     let fault = Fault::data("BOT-7234", message);

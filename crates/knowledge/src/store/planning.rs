@@ -117,9 +117,8 @@ pub(super) fn plan(
         ImportMode::Replace => &[],
         ImportMode::Merge => before.map_or(&[][..], |before| &before.manifest.files[..]),
     };
-    let keep = |file: &KnowledgeFile| {
-        (file.id.clone(), PlannedFile { file: file.clone(), bytes: None })
-    };
+    let keep =
+        |file: &KnowledgeFile| (file.id.clone(), PlannedFile { file: file.clone(), bytes: None });
     let mut files: BTreeMap<String, PlannedFile> = kept.iter().map(keep).collect();
     for change in &request.changes {
         match change {

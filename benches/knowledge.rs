@@ -1,0 +1,246 @@
+//! Retrieval: its quality on XQuAD English, and its cost on many chunks.
+//!
+//! - `cargo bench --bench knowledge -- xquad [--default-chunks]`: recall@1, recall@5 and MRR@10 of each mode.
+//!   `BOTOPS_XQUAD_DIR` names the folder of `xquad.en.json`, `BOTOPS_ENCODER_DIR` that of an encoder (without it, words
+//!   only). The questions of the passages whose SHA-256 begins with an even digit chose the settings; the others are the
+//!   figure. `--ranks FILE` writes the rank of each question, for paired tests.
+//! - `cargo bench --bench knowledge -- scale 100000`: CPU seconds of a build, memory, latencies, and the time after an edit
+//!   of one document. Texts are drawn from a Zipf distribution of invented words; vectors need `BOTOPS_ENCODER_DIR`.
+#![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
+
+#[path = "process/cpu.rs"]
+mod cpu;
+
+use botops_digest::Digest;
+use botops_documents::{Block, BlockKind, ChunkSpec, Document};
+use botops_features::{Encoder, EncoderFiles, EncoderSpec};
+use botops_knowledge::{
+    Filters, IndexSpec, IndexedDocument, KnowledgeIndex, Mode, Query, SearchScratch,
+};
+use cpu::cpu_seconds;
+use std::{
+    collections::BTreeMap, env, fmt::Write as _, fs, path::PathBuf, sync::Arc, time::Instant,
+};
+
+fn main() {
+    let arguments: Vec<String> =
+        env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["scale", n] => scale(n.parse().expect("a number of chunks")),
+        ["xquad", rest @ ..] => xquad(rest),
+        _ => println!("skipped: name `xquad` or `scale N`"),
+    }
+}
+
+/// Returns the encoder of `BOTOPS_ENCODER_DIR`.
+fn encoder() -> Option<Arc<Encoder>> {
+    let folder = PathBuf::from(env::var_os("BOTOPS_ENCODER_DIR")?);
+    let files = EncoderFiles::read(&folder).expect("the encoder's folder is complete");
+    let spec = EncoderSpec { max_tokens: 256, ..EncoderSpec::new(folder.display().to_string()) };
+    Some(Arc::new(Encoder::new(&files, &spec).expect("the encoder is sound")))
+}
+
+fn document(id: String, text: &str) -> Document {
+    Document {
+        id,
+        title: String::new(),
+        url: None,
+        language: Some("en".to_owned()),
+        updated_at: None,
+        access: Default::default(),
+        metadata: BTreeMap::new(),
+        blocks: vec![Block { kind: BlockKind::Paragraph, text: text.to_owned(), page: None }],
+    }
+}
+
+fn build(
+    documents: &[Document],
+    spec: &IndexSpec,
+    encoder: Option<Arc<Encoder>>,
+    previous: Option<&KnowledgeIndex>,
+) -> KnowledgeIndex {
+    let indexed: Vec<IndexedDocument<'_>> = documents
+        .iter()
+        .map(|document| {
+            let text = document.blocks.first().map_or("", |block| block.text.as_str());
+            IndexedDocument { document, source: Digest::of(text.as_bytes()) }
+        })
+        .collect();
+    KnowledgeIndex::build("bench", &indexed, spec, encoder, previous)
+        .expect("the documents are sound")
+}
+
+/// Prints the quality on XQuAD: one document for each passage.
+fn xquad(arguments: &[&str]) {
+    let Some(folder) = env::var_os("BOTOPS_XQUAD_DIR") else {
+        return println!("skipped: BOTOPS_XQUAD_DIR names no folder");
+    };
+    let json =
+        fs::read(PathBuf::from(folder).join("xquad.en.json")).expect("the data set is readable");
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("the data set is JSON");
+    let mut documents = Vec::new();
+    let mut questions: Vec<(String, String, bool)> = Vec::new();
+    for article in json["data"].as_array().expect("a list of articles") {
+        for paragraph in article["paragraphs"].as_array().expect("a list of paragraphs") {
+            let text = paragraph["context"].as_str().expect("a text");
+            let id = format!("{:03}", documents.len());
+            let chooses = Digest::of(text.as_bytes()).as_bytes()[0] >> 4 & 1 == 0;
+            for question in paragraph["qas"].as_array().expect("a list of questions") {
+                let question = question["question"].as_str().expect("a text").to_owned();
+                questions.push((question, id.clone(), chooses));
+            }
+            documents.push(document(id, text));
+        }
+    }
+    let whole = !arguments.contains(&"--default-chunks");
+    let chunk = if whole { ChunkSpec { tokens: 2_000, overlap: 0 } } else { ChunkSpec::default() };
+    let encoder = encoder();
+    let index =
+        build(&documents, &IndexSpec { chunk, ..IndexSpec::default() }, encoder.clone(), None);
+    println!(
+        "{} passages in {} chunks, {} questions",
+        index.n_documents(),
+        index.n_chunks(),
+        questions.len()
+    );
+    let modes = match encoder {
+        Some(_) => &[Mode::Lexical, Mode::Dense, Mode::Hybrid][..],
+        None => &[Mode::Lexical],
+    };
+    let mut lines = String::new();
+    for mode in modes {
+        let (filters, mut scratch) = (Filters::default(), SearchScratch::default());
+        let cpu = cpu_seconds();
+        let ranks: Vec<usize> = questions
+            .iter()
+            .map(|(text, passage, _)| {
+                let query = Query { text, k: 30, filters: &filters, mode: *mode, embedding: None };
+                let hits = index.search(&query, &mut scratch);
+                let mut seen: Vec<&str> = Vec::new();
+                for hit in hits {
+                    let found = index.passage(hit.chunk).document;
+                    if !seen.contains(&found) {
+                        seen.push(found);
+                    }
+                }
+                seen.iter().position(|found| found == passage).map_or(usize::MAX, |at| at + 1)
+            })
+            .collect();
+        let cpu = cpu_seconds() - cpu;
+        for (name, keep) in [("chosen on", true), ("held out", false)] {
+            let of = || ranks.iter().zip(&questions).filter(|(_, (_, _, half))| *half == keep);
+            let n = of().count() as f64;
+            let recall = |k: usize| of().filter(|(rank, _)| **rank <= k).count() as f64 / n;
+            let mrr: f64 =
+                of().filter(|(rank, _)| **rank <= 10).map(|(rank, _)| 1.0 / *rank as f64).sum();
+            println!(
+                "{mode:?} {name}: {n} questions, recall@1 {:.4}, recall@5 {:.4}, MRR@10 {:.4}",
+                recall(1),
+                recall(5),
+                mrr / n
+            );
+        }
+        println!("{mode:?}: {cpu:.2} CPU s for all questions");
+        for (rank, (text, ..)) in ranks.iter().zip(&questions) {
+            writeln!(lines, "{mode:?}\t{rank}\t{text}").expect("a string can be written");
+        }
+    }
+    if let Some(at) = arguments.iter().position(|argument| *argument == "--ranks") {
+        fs::write(arguments[at + 1], lines).expect("the file can be written");
+    }
+}
+
+/// Numbers that look random (SplitMix64), the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// Draws a word: its rank is that of a Zipf distribution over 200,000 words.
+    fn word(&mut self) -> String {
+        let uniform = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        let mut rank = 200_000_f64.powf(uniform) as u64;
+        let mut word = String::new();
+        loop {
+            word.push(char::from(b"bdfgklmnprstvz"[(rank % 14) as usize]));
+            word.push(char::from(b"aeiou"[(rank / 14 % 5) as usize]));
+            rank /= 70;
+            if rank == 0 {
+                return word;
+            }
+        }
+    }
+
+    fn words(&mut self, n: usize) -> String {
+        (0..n).map(|_| self.word()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn resident_mib() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok())
+        .map_or(f64::NAN, |kib| kib / 1024.0)
+}
+
+/// Prints the cost of `n` chunks of 120 words, two in a document.
+fn scale(n: usize) {
+    let mut numbers = Numbers(17);
+    let text = |numbers: &mut Numbers| format!("{}. {}.", numbers.words(120), numbers.words(120));
+    let mut documents: Vec<Document> =
+        (0..n / 2).map(|at| document(format!("{at:07}"), &text(&mut numbers))).collect();
+    let spec = IndexSpec { chunk: ChunkSpec { tokens: 120, overlap: 0 }, ..IndexSpec::default() };
+    let text_mib = documents.iter().map(|document| document.blocks[0].text.len()).sum::<usize>()
+        as f64
+        / f64::from(1 << 20);
+    let (cpu, started) = (cpu_seconds(), Instant::now());
+    let index = build(&documents, &spec, None, None);
+    println!(
+        "{} chunks, {text_mib:.0} MiB of text: built in {:.1} CPU s, {:.1} s",
+        index.n_chunks(),
+        cpu_seconds() - cpu,
+        started.elapsed().as_secs_f64()
+    );
+    documents[n / 4] = document(documents[n / 4].id.clone(), &text(&mut numbers));
+    let started = Instant::now();
+    let edited = build(&documents, &spec, None, Some(&index));
+    let built = started.elapsed().as_secs_f64();
+    let bytes = edited.to_bytes();
+    println!(
+        "one document edited: {built:.2} s, {:.2} s with the file of {:.0} MiB written",
+        started.elapsed().as_secs_f64(),
+        bytes.len() as f64 / f64::from(1 << 20)
+    );
+    drop((index, edited, documents));
+    let before = resident_mib();
+    let started = Instant::now();
+    let index = KnowledgeIndex::from_bytes(&bytes).expect("the file is sound");
+    println!("read in {:.2} s", started.elapsed().as_secs_f64());
+    drop(bytes);
+    println!(
+        "resident: {:.0} MiB more than before reading, with the bytes of the file freed after",
+        resident_mib() - before
+    );
+    let filters = Filters::default();
+    let mut scratch = SearchScratch::default();
+    let questions: Vec<String> =
+        (0..1_000).map(|_| format!("{} {}", numbers.words(8), "ba da fa ga")).collect();
+    let mut times: Vec<f64> = questions
+        .iter()
+        .map(|text| {
+            let query =
+                Query { text, k: 10, filters: &filters, mode: Mode::Lexical, embedding: None };
+            let started = Instant::now();
+            assert!(!index.search(&query, &mut scratch).is_empty(), "common words are found");
+            started.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!("lexical: p50 {:.2} ms, p99 {:.2} ms", times[500], times[990]);
+}
