@@ -266,6 +266,7 @@ mod tests {
             evidence: "evaluation".to_owned(),
             results: vec![result("accuracy >= 0.900", false), result("ece <= 0.600", true)],
             passed: false,
+            knowledge: std::collections::BTreeMap::new(),
             basis: None,
         };
         let found = findings(&gate);

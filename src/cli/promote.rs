@@ -212,7 +212,7 @@ impl Work<'_> {
         let model = self.model(&challenger).await?;
         match champion {
             None => self.first(&challenger, &model, digest, passed).await,
-            Some(champion) if champion.model_digest() == Some(digest) => Ok(Answer {
+            Some(champion) if champion.set() == challenger.set() => Ok(Answer {
                 version: challenger.reference(),
                 environment: self.registry.environment_name().to_owned(),
                 champion_before: Some(champion.reference()),
@@ -240,7 +240,8 @@ impl Work<'_> {
         if !self.args.accept_labels {
             check_labels(None, (version, &model.unanswered_intents()))?;
         }
-        let report = evaluation::gate_by_self_test(model, digest);
+        let report = evaluation::gate_by_self_test(model, digest)
+            .with_knowledge(version.manifest.knowledge());
         let proof = match passed {
             Ok(passed) => Some(passed),
             Err(fault) if fault.code() == "BOT-5017" => evaluation::passed(&report),

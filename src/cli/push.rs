@@ -14,7 +14,7 @@ use botops_evaluation::{
 use botops_findings::{Fault, Finding, Result};
 use botops_models::IntentModel;
 use botops_pipelines::{self as pipelines, Provenance};
-use botops_registry::{CHAMPION, MODEL_FILE, Manifest, Registration, Registry, Version};
+use botops_registry::{CHAMPION, Manifest, Registration, Registry, Version};
 use botops_spec::Checked;
 use botops_text::shell_line;
 use serde::Serialize;
@@ -252,8 +252,7 @@ fn register(
         return Ok(Standing { is_new, restored, ..Standing::of(&version, &digest) });
     }
     context.wait(registry.check_registration(&manifest, &files))??;
-    let file = manifest.file(MODEL_FILE).map(|file| file.digest);
-    let same = known.champion.as_ref().filter(|version| version.model_digest() == file);
+    let same = known.champion.as_ref().filter(|version| version.set() == manifest.set());
     Ok(match (number, same) {
         (Some((number, _)), _) => Standing {
             reference: Some(format!("{}@{number}", manifest.model)),
@@ -427,6 +426,7 @@ mod tests {
             evidence: "golden-self-test".to_owned(),
             results: Vec::new(),
             passed: true,
+            knowledge: std::collections::BTreeMap::new(),
             basis: None,
         };
         assert!(answer(&gate, None).may_be_promoted());

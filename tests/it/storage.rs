@@ -36,6 +36,7 @@ async fn register(registry: &Registry, content: &str) -> Version {
             passed: true,
         }],
         passed: true,
+        knowledge: std::collections::BTreeMap::new(),
         basis: None,
     }));
     let evaluation = format!("{{\"mistakes\":[{{\"text\":\"the mistake of {content}\"}}]}}");

@@ -4,13 +4,13 @@ use crate::{
     behaviour_report::BehaviourKind,
     comparison::Comparison,
     evaluation_report::{EvaluationReport, UNKNOWN_LANGUAGE},
-    gate_report::{BoundResult, GateBasis, GateReport, GateResult},
+    gate_report::{BoundResult, GateBasis, GateReport, GateResult, SCHEMA},
     gate_spec::{BehaviourGate, Bound, FlipGate, GateSpec, PER_CLASS, PER_ENTITY, RelativeGate},
     metrics::{Better, METRICS},
-    proof::SCHEMA,
 };
 use botops_findings::{Fault, Result};
 use botops_spec::Checked;
+use std::collections::BTreeMap;
 
 /// The observation of rules against a champion when there is none.
 const NO_CHAMPION: &str = "not applicable: no champion";
@@ -73,6 +73,7 @@ pub fn gate(
     Ok(GateReport {
         schema: SCHEMA.to_owned(),
         model: report.model,
+        knowledge: BTreeMap::new(),
         evidence: "evaluation".to_owned(),
         results,
         passed,
@@ -86,6 +87,7 @@ pub fn gate(
                 .behaviour
                 .and(report.behaviour.as_ref())
                 .map(|behaviour| behaviour.digest),
+            questions: BTreeMap::new(),
         }),
     })
 }

@@ -32,6 +32,7 @@ mod proof;
 mod search_report;
 mod seeds;
 mod uncertainty;
+mod version_set;
 
 pub use behaviour::{behaviour_warnings, test_behaviour};
 pub use behaviour_report::{BehaviourFailure, BehaviourKind, BehaviourReport, CapabilityResult};
@@ -52,7 +53,7 @@ pub use evaluation_report::{
     ScoreHistogram, SelectiveReport, SetReport, SetsSummary, UNKNOWN_LANGUAGE,
 };
 pub use folds::{FoldComparison, FoldOutcome, MetricName, pooled, score};
-pub use gate_report::{BoundResult, GateBasis, GateReport, GateResult};
+pub use gate_report::{BoundResult, GateBasis, GateReport, GateResult, QuestionBasis};
 pub use gate_spec::{BehaviourGate, Bound, FlipGate, GateSpec, RelativeGate};
 pub use gates::gate;
 pub use importance::{Importance, SettingGroup, SettingKind};
@@ -65,6 +66,7 @@ pub use search_report::{
     JudgedTrial, Rival, Rung, SearchReport, SearchSetting, SearchTrial, ranked, summarise,
 };
 pub use seeds::{SeedSpread, Spread, seed_spread};
+pub use version_set::VersionSet;
 
 #[cfg(test)]
 mod tests;

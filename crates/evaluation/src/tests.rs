@@ -1,6 +1,7 @@
 mod behaviour;
 mod entities;
 mod gates;
+mod version_sets;
 
 use super::*;
 use botops_datasets::{Dataset, Record};

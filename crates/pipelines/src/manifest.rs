@@ -48,6 +48,8 @@ pub fn manifest(
             size_bytes: bytes.len() as u64,
             media_type: if path.ends_with(".json") {
                 "application/json"
+            } else if botops_registry::knowledge_name(path).is_some() {
+                botops_registry::KNOWLEDGE_MEDIA_TYPE
             } else {
                 "application/vnd.botops.model"
             }

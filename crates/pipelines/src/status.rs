@@ -8,7 +8,7 @@ use super::{
     spec::{ShellStage, StageSpec, ValidateStage, WindowStage},
     stages::{
         INSUFFICIENT, SHELL_OUTPUTS, compact, promoted_over, read_json_in, shell_outputs,
-        work::{Work, expectations_path, is_champion, pushed},
+        work::{Work, expectations_path, is_champion, is_champion_set, pushed},
     },
     state::{Folder, StageRecord},
 };
@@ -305,7 +305,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             }
             settings.push(work.services.promoter.identity().into());
             if let Some(version) = pushed(work, &spec.version).await? {
-                settled = version.model_digest().is_some_and(|model| is_champion(work, model));
+                settled = is_champion_set(work, &version);
                 let champion = match &work.champion {
                     Some(champion) if settled => promoted_over(work, stage, spec, champion).await?,
                     champion => champion.as_ref().map(|version| version.manifest_digest),

@@ -25,6 +25,7 @@ mod former_champion;
 mod freezes;
 mod garbage;
 mod history;
+mod knowledge_files;
 mod known_environments;
 mod known_folds;
 mod labels;
@@ -63,6 +64,7 @@ pub use garbage::{
     GarbageBlob, GarbageChange, GarbageEvent, GarbagePlan, GarbageRule, Swept, UnfinishedSweep,
 };
 pub use history::{Resolution, parse_time};
+pub use knowledge_files::{KNOWLEDGE_MEDIA_TYPE, knowledge_name, knowledge_path};
 pub use labels::{IntentChanges, check_labels, intent_changes};
 pub use mirror::{MirrorConflict, Mirrored};
 pub use policies::{held, policy_evidence, read_policy};
@@ -76,7 +78,7 @@ pub use withdrawn::{ErasedVersion, Withdrawn};
 
 use botops_access::{Identity, IdentityKind};
 use botops_digest::Digest;
-use botops_evaluation::Metric;
+use botops_evaluation::{Metric, VersionSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -249,6 +251,19 @@ impl Version {
         self.manifest.file(MODEL_FILE).map(|file| file.digest)
     }
 
+    /// Returns the names of the knowledge of the version with the digests of its files, sorted by name.
+    #[must_use]
+    pub fn knowledge(&self) -> Vec<(String, Digest)> {
+        self.manifest.knowledge().into_iter().collect()
+    }
+
+    /// Returns the model file and the knowledge of the version, the set that its evidence must be about; `None` if it has no
+    /// model file.
+    #[must_use]
+    pub fn set(&self) -> Option<VersionSet> {
+        self.manifest.set()
+    }
+
     /// Returns `model@number`.
     #[must_use]
     pub fn reference(&self) -> String {
@@ -259,7 +274,7 @@ impl Version {
 /// The result of [`Registry::register`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registration {
-    /// The version: the new one, the one with the same manifest, or the champion if it holds the same model.
+    /// The version: the new one, the one with the same manifest, or the champion if it holds the same model and knowledge.
     pub version: Version,
     /// Whether this call registered it.
     pub is_new: bool,

@@ -5,6 +5,7 @@ use super::{
     log_path, state::State,
 };
 use botops_digest::Digest;
+use botops_evaluation::VersionSet;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_store::contradictions;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct VerifiedModel {
     /// The fold of its log.
     pub(super) state: State,
-    /// The digest of the model file of each readable manifest.
-    pub(super) files: BTreeMap<Digest, Option<Digest>>,
+    /// The model file and the knowledge of each readable manifest.
+    pub(super) sets: BTreeMap<Digest, Option<VersionSet>>,
     /// Whether the log has no gap and no altered entry.
     pub(super) is_complete: bool,
 }
@@ -77,8 +78,8 @@ impl Registry {
                     champion = Some(reign.moved.to());
                     let Some(evidence) = reign.moved.evidence() else { continue };
                     seen.insert(evidence);
-                    let file = verified.files.get(&reign.moved.to()).copied().flatten();
-                    if let Err(fault) = self.check_evidence(&evidence, file).await? {
+                    let set = verified.sets.get(&reign.moved.to()).cloned().flatten();
+                    if let Err(fault) = self.check_evidence(&evidence, set).await? {
                         let entry =
                             format!("entry {} of the deployment log of `{name}`", reign.seq);
                         checked.problems.push(about(&fault, &format!("evidence of {entry}")));

@@ -11,14 +11,14 @@ use botops_findings::{Fault, Result};
 use botops_store::Appended;
 
 impl Registry {
-    /// Makes `version` the champion of this environment; its model file must be the one that `passed` is about.
+    /// Makes `version` the champion of this environment; its model file and its knowledge must be those that `passed` is about.
     ///
     /// The gate report behind `passed` is stored before the entry is written, so the log never names evidence that does not
     /// exist. If `version` is the champion already, no entry is written.
     ///
     /// # Errors
     /// `BOT-5014` someone else moved the champion from `expected`, `BOT-6042` a rollout of the model is open (exit 5);
-    /// `BOT-5016` `passed` is about another model, `BOT-5022` the version is yanked, `BOT-6050` the enforced policy of the
+    /// `BOT-5016` `passed` is about another model or other knowledge, `BOT-5022` the version is yanked, `BOT-6050` the enforced policy of the
     /// environment refuses it, `BOT-6051` the environment is frozen, `BOT-6052` outside the promotion windows (exit 6);
     /// `BOT-5012` the version is not in this registry (exit 2).
     pub async fn promote(

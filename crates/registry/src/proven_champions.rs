@@ -53,7 +53,7 @@ impl Registry {
     }
 
     /// Returns why the log of `model` does not prove that the version with this manifest may be champion; `None` if it
-    /// does: the gates of one of its promotions passed for that very model.
+    /// does: the gates of one of its promotions passed for that very model and its knowledge.
     ///
     /// # Errors
     /// Those of the store, and of the manifest.
@@ -81,7 +81,7 @@ impl Registry {
         if known.state.number(manifest).is_none() {
             return Ok(Some(refuse("that was not registered".to_owned())));
         }
-        let file = self.load_manifest(model, known, manifest).await?.model_digest();
+        let set = self.load_manifest(model, known, manifest).await?.set();
         let mut objection = None;
         let mut seen = BTreeSet::new();
         let moves = known.champions.moves().iter().rev().filter(|moved| moved.to == *manifest);
@@ -89,10 +89,10 @@ impl Registry {
             if !seen.insert(evidence) {
                 continue;
             }
-            let problem = match (evidence, file) {
+            let problem = match (evidence, &set) {
                 (None, _) => "without evidence".to_owned(),
                 (Some(_), None) => format!("that has no `{MODEL_FILE}`"),
-                (Some(evidence), file) => match self.check_evidence(&evidence, file).await? {
+                (Some(evidence), set) => match self.check_evidence(&evidence, set.clone()).await? {
                     Ok(()) => return Ok(None),
                     Err(fault) => format!("with evidence that does not prove it: {fault}"),
                 },

@@ -33,9 +33,9 @@ impl Registry {
         Ok(former)
     }
 
-    /// Returns the latest champion before `manifest` that holds another model file, if any.
+    /// Returns the latest champion before `manifest` that holds another model file or other knowledge, if any.
     ///
-    /// A move back to an earlier champion removes those after it from the line. A version with the same model file is
+    /// A move back to an earlier champion removes those after it from the line. A version with the same files is
     /// skipped, because a return to it would change nothing, and so is a yanked one. A manifest that is lost or damaged counts as another model.
     ///
     /// # Errors
@@ -72,28 +72,28 @@ impl Registry {
             if known.state.yanked(&candidate.manifest()).is_some() {
                 continue;
             }
-            if !self.have_same_model(model, known, [manifest, &candidate.manifest()]).await? {
+            if !self.have_same_set(model, known, [manifest, &candidate.manifest()]).await? {
                 return Ok(Some(candidate));
             }
         }
         Ok(None)
     }
 
-    /// Returns whether two versions hold the same model file; false if a manifest is lost or damaged.
-    async fn have_same_model(
+    /// Returns whether two versions hold the same model file and the same knowledge; false if a manifest is lost or damaged.
+    async fn have_same_set(
         &self,
         model: &str,
         known: &Standing,
         manifests: [&Digest; 2],
     ) -> Result<bool> {
-        let mut files = Vec::new();
+        let mut sets = Vec::new();
         for manifest in manifests {
             match self.load_manifest(model, known, manifest).await {
-                Ok(version) => files.push(version.model_digest()),
+                Ok(version) => sets.push(version.set()),
                 Err(fault) if UNREADABLE.contains(&fault.code()) => return Ok(false),
                 Err(fault) => return Err(fault),
             }
         }
-        Ok(files[0].is_some() && files[0] == files[1])
+        Ok(sets[0].is_some() && sets[0] == sets[1])
     }
 }

@@ -7,7 +7,7 @@ use super::{
     versions,
 };
 use botops_digest::Digest;
-use botops_evaluation::PassedGates;
+use botops_evaluation::{PassedGates, VersionSet};
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_store::{Entry, blob_path, contradictions};
 use bytes::Bytes;
@@ -159,9 +159,8 @@ impl Registry {
         }
         self.verify_files(model, &manifests, seen, problems).await?;
         self.verify_evidence(model, &inspection.entries, &manifests, seen, problems).await?;
-        let file = |manifest: &Manifest| manifest.file(super::MODEL_FILE).map(|file| file.digest);
-        let files = manifests.iter().map(|(digest, (_, manifest))| (*digest, file(manifest)));
-        Ok(VerifiedModel { files: files.collect(), state, is_complete })
+        let sets = manifests.iter().map(|(digest, (_, manifest))| (*digest, manifest.set()));
+        Ok(VerifiedModel { sets: sets.collect(), state, is_complete })
     }
 
     /// Checks that every alias moved from where it was to a version that had been registered.
@@ -274,10 +273,7 @@ impl Registry {
             };
             seen.insert(*evidence);
             let name = format!("evidence of entry {} of the log of `{model}`", entry.seq);
-            let promoted = manifests
-                .get(to)
-                .and_then(|(_, manifest)| manifest.file(super::MODEL_FILE))
-                .map(|file| file.digest);
+            let promoted = manifests.get(to).and_then(|(_, manifest)| manifest.set());
             if let Err(fault) = self.check_evidence(evidence, promoted).await? {
                 problems.push(about(&fault, &name));
             }
@@ -285,7 +281,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Checks that `evidence` is stored, and that it proves that `promoted` passed its gates. Without `promoted`, its
+    /// Checks that `evidence` is stored, and that it proves that the model and the knowledge of `promoted` passed their gates. Without `promoted`, its
     /// content is not checked. The inner result is the problem of the evidence.
     ///
     /// # Errors
@@ -293,7 +289,7 @@ impl Registry {
     pub(super) async fn check_evidence(
         &self,
         evidence: &Digest,
-        promoted: Option<Digest>,
+        promoted: Option<VersionSet>,
     ) -> Result<Result<()>> {
         let bytes = match Fault::unless_unreachable(self.store.blob(evidence).await)? {
             Ok(bytes) => bytes,

@@ -2,8 +2,8 @@
 
 use super::{
     Act, Action, CHAMPION, Champions, DEFAULT_ENVIRONMENT, Event, GATE_FILE, MODEL_FILE, Manifest,
-    Reference, Registration, Registry, Selector, Version, reference::is_name, standing::Standing,
-    state::State,
+    Reference, Registration, Registry, Selector, Version, knowledge_files, reference::is_name,
+    standing::Standing, state::State,
 };
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::PassedGates;
@@ -122,8 +122,9 @@ impl Registry {
     /// Registers a version: stores the files, then the manifest, then the log entry.
     ///
     /// - if the manifest is registered already, its version is returned
-    /// - else, if the champion holds the same model file, the champion is returned: another version of it would be
-    ///   canaried against itself, and a rollback would return to the same model
+    /// - else, if the champion holds the same model file and the same knowledge, the champion is returned: another version of
+    ///   it would be canaried against itself, and a rollback would return to the same answers. The same model with other
+    ///   documents is a new version
     /// - in both cases no entry is written, and each blob of that version that is missing in the store is written again if
     ///   `files` has its bytes
     ///
@@ -232,7 +233,7 @@ impl Registry {
         Ok(stored.into_iter().filter(|missing| *missing).count() as u64)
     }
 
-    /// Returns the champion if it holds the model file of `manifest`, which is not registered under `digest`.
+    /// Returns the champion if it holds the model file and the knowledge of `manifest`, which is not registered under `digest`.
     async fn same_as_champion(
         &self,
         manifest: &Manifest,
@@ -246,8 +247,7 @@ impl Registry {
             return Ok(None);
         };
         let champion = self.load_manifest(&manifest.model, &known, &champion).await?;
-        let file = manifest.file(MODEL_FILE).map(|file| file.digest);
-        Ok(Some(champion).filter(|champion| champion.model_digest() == file))
+        Ok(Some(champion).filter(|champion| champion.set() == manifest.set()))
     }
 
     /// Returns the bytes of a file of a version, verified.
@@ -277,15 +277,14 @@ impl Registry {
             Some(evidence) => Some(evidence),
             None => self.evidence(version).await?,
         };
-        let stored = (evidence, version.model_digest());
-        let (Some(evidence), Some(model)) = stored else {
+        let (Some(evidence), Some(set)) = (evidence, version.set()) else {
             let message = format!("`{}` was registered without a gate report", version.reference());
             return Err(Fault::policy("BOT-5017", message)
                 .hint("evaluate and gate it, then push it with its gate report")
                 .hint(format!("see what it has: `botops registry show {}`", version.reference())));
         };
         let report = self.store.blob(&evidence).await?;
-        PassedGates::from_evidence(&report, evidence, model)
+        PassedGates::from_evidence(&report, evidence, set)
     }
 
     /// Returns the evidence of the latest promotion of a version, in this environment or else in another one.
@@ -393,6 +392,9 @@ impl Registry {
         }
         if manifest.file(MODEL_FILE).is_none() {
             return Err(invalid(format!("has no `{MODEL_FILE}`")));
+        }
+        if let Some(defect) = manifest.files.iter().find_map(knowledge_files::defect) {
+            return Err(invalid(defect));
         }
         if manifest.gates != manifest.gates.and(manifest.file(GATE_FILE).map(|file| file.digest)) {
             return Err(invalid(format!("names gates that are not its `{GATE_FILE}`")));

@@ -348,6 +348,7 @@ fn markdown_is_inert() {
             passed: false,
         }],
         passed: false,
+        knowledge: std::collections::BTreeMap::new(),
         basis: None,
     };
     for summary in [

@@ -3,9 +3,13 @@
 //! Whoever knows a conversation, a message id and its text can send the message again. The token for feedback is for the
 //! caller who sent it first, and the version for callers who may see versions, whether or not the first one might.
 
-use crate::exchange::{Exchange, ShownVersion};
+use crate::{
+    exchange::{Exchange, ShownVersion},
+    metrics::arm_name,
+};
 use botops_access::CallerKind;
 use botops_conversations::{StoredTurn, Turn};
+use botops_rollout::Arm;
 use serde_json::{Map, Value};
 
 /// An answer that is given again.
@@ -56,9 +60,12 @@ impl Repeated {
 fn version(exchange: &Exchange<'_>, turn: &Turn, answer: &mut Map<String, Value>) -> ShownVersion {
     let routing = exchange.app.slot.load();
     let loaded = routing.iter().flat_map(|routing| {
-        [Some(&routing.primary), routing.split.as_ref().map(|split| &split.canary)]
+        let canary = routing.split.as_ref().map(|split| (Arm::Canary, &split.canary));
+        [Some((Arm::Primary, &routing.primary)), canary]
     });
-    let served = loaded.flatten().find(|served| served.digest_text == turn.digest);
+    // Both arms may hold one model with different knowledge: the arm decides then.
+    let same = loaded.flatten().filter(|(_, served)| served.digest_text == turn.digest);
+    let served = same.min_by_key(|(arm, _)| arm_name(*arm) != turn.arm).map(|(_, served)| served);
     if let Some(served) = served {
         answer.insert("model".to_owned(), Value::from(&*served.reference));
     }

@@ -164,6 +164,7 @@ pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Versi
             passed: true,
         }],
         passed: true,
+        knowledge: std::collections::BTreeMap::new(),
         basis: None,
     };
     let gate = canonical_json(&report);

@@ -6,7 +6,7 @@ use super::{
     },
     fitting::fit,
     last_run::last_run,
-    work::{Ended, Pushed, Work, is_champion, pushed, version_file},
+    work::{Ended, Pushed, Work, is_champion_set, pushed, version_file},
 };
 use crate::{
     events::Event,
@@ -226,7 +226,7 @@ pub(super) async fn promote(
     };
     let challenger_file = challenger.model_digest().expect("a version has a model file");
     let champion = match work.champion.clone() {
-        Some(champion) if is_champion(work, challenger_file) => {
+        Some(champion) if is_champion_set(work, &challenger) => {
             if !is_interrupted(work, stage, spec) {
                 keep_decision(work, stage, spec, made)?;
                 return Ok((StageVerdict::Passed, nothing_to_do(&champion)));
@@ -240,7 +240,8 @@ pub(super) async fn promote(
     let Some(champion) = champion else {
         // A first version has no champion to compare with: its gates and its golden self-test decide.
         let model = load(work, &challenger).await?;
-        let report = evaluation::gate_by_self_test(&model, challenger_file);
+        let report = evaluation::gate_by_self_test(&model, challenger_file)
+            .with_knowledge(challenger.manifest.knowledge());
         write_json(made, "self-test.json", &report)?;
         if !report.passed {
             return Ok((StageVerdict::Failed, "it failed the golden self-test".to_owned()));

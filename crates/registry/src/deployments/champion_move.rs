@@ -23,14 +23,23 @@ impl ChampionMove {
     /// Makes `version` champion; `evidence` is the blob of the gate report behind `passed`.
     ///
     /// # Errors
-    /// `BOT-5016` (exit 6) `passed` is about another model file.
+    /// `BOT-5016` (exit 6) `passed` is about another model file or other knowledge.
     pub fn forward(
         version: &Version,
         from: Option<Digest>,
         passed: &PassedGates,
         evidence: Digest,
     ) -> Result<Self> {
-        if version.model_digest() != Some(passed.model()) {
+        if version.set() != Some(passed.set()) {
+            if version.model_digest() == Some(passed.model()) {
+                let message = format!(
+                    "the gates were passed with other knowledge than that of `{}`",
+                    version.reference()
+                );
+                return Err(Fault::policy("BOT-5016", message).hint(
+                    "judge the model with the knowledge of that version: `botops push MODEL --knowledge NAME --questions FILE --test FILE --rules FILE`",
+                ));
+            }
             let message = format!(
                 "the gates were passed by model `{}`, but `{}` holds another model",
                 passed.model().short(),

@@ -31,6 +31,7 @@ fn report(content: &str, min: f64, accuracy: f64) -> GateReport {
             passed: true,
         }],
         passed: true,
+        knowledge: std::collections::BTreeMap::new(),
         basis: Some(GateBasis {
             data: "test.csv".to_owned(),
             data_digest: Digest::of(b"data"),
@@ -42,6 +43,7 @@ fn report(content: &str, min: f64, accuracy: f64) -> GateReport {
                 value: Some(accuracy),
             }],
             behaviour: None,
+            questions: std::collections::BTreeMap::new(),
         }),
     }
 }

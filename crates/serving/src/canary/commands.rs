@@ -181,7 +181,12 @@ impl Canary {
             return Err(rolling_back(&open.rollout.id));
         }
         let is_champion = champion == Some(version.manifest_digest);
-        if is_champion || version.model_digest() == Some(primary.digest) {
+        // The same model with other documents answers differently, so it is a rollout of its own.
+        let is_same_set = match &primary.version {
+            Some(champion) => champion.set() == version.set(),
+            None => version.set() == Some(primary.digest.into()),
+        };
+        if is_champion || is_same_set {
             return Err(already_champion(version, &primary));
         }
         Ok(None)
@@ -475,7 +480,15 @@ fn already_champion(version: &Version, primary: &Served) -> Fault {
         format!("`{}` is already the champion", version.reference())
     } else {
         let champion = &primary.reference;
-        format!("`{}` is the same model as the champion `{champion}`", version.reference())
+        match version.manifest.knowledge().is_empty() {
+            true => {
+                format!("`{}` is the same model as the champion `{champion}`", version.reference())
+            }
+            false => format!(
+                "`{}` has the model and the knowledge of the champion `{champion}`",
+                version.reference()
+            ),
+        }
     };
     Fault::conflict("BOT-6037", message).hint("there is nothing to do")
 }

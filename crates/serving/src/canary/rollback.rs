@@ -8,7 +8,7 @@ use super::{
 use crate::routing::Served;
 use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
-use botops_registry::{ChampionMove, Champions, Change, Deployment, FormerChampion};
+use botops_registry::{ChampionMove, Champions, Change, Deployment, FormerChampion, Version};
 use botops_rollout::Rollout;
 use std::sync::{Arc, PoisonError};
 
@@ -167,8 +167,10 @@ impl Canary {
         let before = before(&state.champions, current)?;
         let served = state.resident.get(&before.manifest())?;
         let primary = state.resident.get(current);
-        // A version with the same model would change nothing: the registry finds the one before it.
-        let is_other = primary.is_none_or(|primary| primary.digest != served.digest);
+        // A version with the same model and knowledge would change nothing: the registry finds the one before it.
+        let set = |served: &Served| served.version.as_ref().and_then(Version::set);
+        let is_other = primary
+            .is_none_or(|primary| primary.digest != served.digest || set(primary) != set(served));
         is_other.then(|| (before, Arc::clone(served)))
     }
 
