@@ -23,6 +23,7 @@ mod opt_outs;
 mod sending;
 mod set;
 mod settings;
+mod settings_check;
 mod slack;
 mod telegram;
 mod text_pieces;

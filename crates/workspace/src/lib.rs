@@ -5,6 +5,7 @@
 
 mod access;
 mod actions;
+mod channels;
 mod knowledge;
 mod limits_spec;
 mod listeners;
@@ -19,6 +20,10 @@ mod telemetry;
 
 pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
 pub use actions::{Actions, ActionsSpec};
+pub use channels::{
+    ChannelHandoffSpec, ChannelSource, ChannelSpec, ChannelWebhookSpec, HoursSpec, SlackSpec,
+    TelegramSpec, TemplateSpec, WhatsAppSpec,
+};
 pub use knowledge::{
     AnswerMode, Generation, GenerationBudget, GenerationKey, GenerationPrice, GenerationSpec,
     Knowledge, KnowledgeSpec,

@@ -18,6 +18,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+mod channels;
 mod conversations;
 mod knowledge;
 mod limits;
@@ -210,6 +211,7 @@ impl Sources<'_> {
             predictions_folder: self.predictions_folder(),
             monitoring: self.monitoring()?,
             knowledge: self.knowledge()?,
+            channels: self.channels()?,
             traces: self.traces()?,
             log: self.log(),
             root: self.root,

@@ -3,6 +3,7 @@
 use crate::{
     access::PublicAccess,
     actions::Actions,
+    channels::ChannelSource,
     knowledge::Knowledge,
     limits_spec::RouteLimitsSpec,
     monitoring::Monitoring,
@@ -195,6 +196,9 @@ pub struct Workspace {
     pub monitoring: Setting<Monitoring>,
     /// How servers answer from documents (`knowledge`); its key is read when it is needed.
     pub knowledge: Setting<Knowledge>,
+    /// The messaging channels of a server (`channels`), by name; their secrets are read when they are needed.
+    #[serde(skip)]
+    pub channels: Setting<BTreeMap<String, ChannelSource>>,
     /// Where servers send traces (`traces`, `OTEL_EXPORTER_OTLP_ENDPOINT`); its secrets are read when they are needed.
     pub traces: Setting<Traces>,
     /// The log file of servers (`log`, `BOTOPS_LOG_FILE`).

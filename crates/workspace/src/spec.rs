@@ -2,6 +2,7 @@
 
 use crate::access::AccessSpec;
 use crate::actions::ActionsSpec;
+use crate::channels::ChannelSpec;
 use crate::knowledge::KnowledgeSpec;
 use crate::limits_spec::{CorsSpec, RequestLimitsSpec};
 use crate::monitoring::MonitoringSpec;
@@ -70,6 +71,9 @@ pub struct WorkspaceSpec {
     /// How servers answer from documents.
     #[serde(default)]
     pub knowledge: KnowledgeSpec,
+    /// The messaging channels of servers, by name.
+    #[serde(default)]
+    pub channels: BTreeMap<String, ChannelSpec>,
     /// Where servers send traces.
     #[serde(default)]
     pub traces: TracesSpec,
@@ -287,6 +291,8 @@ pub struct ProfileSpec {
     pub monitoring: MonitoringSpec,
     /// See [`WorkspaceSpec::knowledge`].
     pub knowledge: KnowledgeSpec,
+    /// See [`WorkspaceSpec::channels`].
+    pub channels: BTreeMap<String, ChannelSpec>,
     /// See [`WorkspaceSpec::traces`].
     pub traces: TracesSpec,
     /// See [`WorkspaceSpec::log`].

@@ -1,7 +1,7 @@
 //! The settings in force, as `botops doctor` lists them.
 
 use crate::cli::session::{context::Context, conversing};
-use botops_workspace::{AnswerMode, Origin, PublicAccess, SecretSource, Tls, Workspace};
+use botops_workspace::{AnswerMode, ChannelSpec, Origin, PublicAccess, SecretSource, Tls, Workspace};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -56,6 +56,21 @@ fn knowledge(workspace: &Workspace) -> Option<String> {
         ),
         _ => format!("extractive, from {top_k} passages"),
     })
+}
+
+/// Returns the names and platforms of the channels; `None` without any.
+fn channels(workspace: &Workspace) -> Option<String> {
+    let platform = |spec: &ChannelSpec| match () {
+        () if spec.whatsapp.is_some() => "whatsapp",
+        () if spec.webhook.is_some() => "webhook",
+        () if spec.slack.is_some() => "slack",
+        () if spec.telegram.is_some() => "telegram",
+        () => "no platform",
+    };
+    let channels = workspace.channels.value.iter();
+    let shown: Vec<String> =
+        channels.map(|(name, it)| format!("{name} ({})", platform(&it.spec))).collect();
+    (!shown.is_empty()).then(|| shown.join(", "))
 }
 
 /// Returns the log file; `None` without one.
@@ -292,6 +307,7 @@ pub(super) fn settings(context: &Context, workspace: &Workspace, has_token: bool
         ),
         shown("monitoring", monitoring(workspace), &workspace.monitoring.origin),
         shown("knowledge", knowledge(workspace), &workspace.knowledge.origin),
+        shown("channels", channels(workspace), &workspace.channels.origin),
         shown("traces", url(&workspace.traces.value.endpoint), &workspace.traces.origin),
         shown("log", log_file(workspace), &workspace.log.origin),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
