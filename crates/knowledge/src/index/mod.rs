@@ -9,6 +9,8 @@ mod chunk_table;
 mod container;
 mod document_entry;
 mod file;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod knowledge_index;
 mod lexicon;
 mod spec;
