@@ -37,7 +37,10 @@ pub(crate) fn build(documents: &[Document]) -> KnowledgeIndex {
     build_from(documents, None)
 }
 
-pub(crate) fn build_from(documents: &[Document], previous: Option<&KnowledgeIndex>) -> KnowledgeIndex {
+pub(crate) fn build_from(
+    documents: &[Document],
+    previous: Option<&KnowledgeIndex>,
+) -> KnowledgeIndex {
     KnowledgeIndex::build("shop", &indexed(documents), &spec(), None, previous)
         .expect("the documents are sound")
 }

@@ -10,7 +10,10 @@ use proptest::prelude::*;
 fn shop() -> Vec<Document> {
     let mut documents = vec![
         document("refunds.md", "Refunds are made within ten days. They go to the card that paid."),
-        document("hours.md", "The shop opens at nine and closes at six. On Sundays it is closed all day long, and so is the telephone line."),
+        document(
+            "hours.md",
+            "The shop opens at nine and closes at six. On Sundays it is closed all day long, and so is the telephone line.",
+        ),
         in_language("retours.md", "fr", "Les retours sont gratuits pendant trente jours."),
     ];
     documents[0].title = "Refunds".to_owned();
@@ -99,7 +102,8 @@ fn an_empty_index_can_be_written_and_read() {
 #[test]
 fn a_file_of_another_kind_or_a_newer_format_is_refused() {
     let bytes = build(&shop()).to_bytes();
-    let code = |bytes: &[u8]| KnowledgeIndex::from_bytes(bytes).expect_err("the file is refused").code();
+    let code =
+        |bytes: &[u8]| KnowledgeIndex::from_bytes(bytes).expect_err("the file is refused").code();
     assert_eq!(code(b""), "BOT-7200");
     assert_eq!(code(b"PK\x03\x04"), "BOT-7200");
     assert_eq!(code(&bytes[..5]), "BOT-7201");

@@ -4,6 +4,8 @@
 //! the number of the chunk, so that the same question gives the same hits on any machine.
 
 mod allowed;
+#[cfg(test)]
+mod dense_tests;
 mod fusion;
 mod lexical;
 mod query;

@@ -45,7 +45,10 @@ fn scores_are_those_of_bm25s() {
         &found(&index, "cat dog", &all, 10),
         &[("1", 0.570_555_5), ("2", 0.441_101_73), ("0", 0.149_863_42)],
     );
-    assert_scores(&found(&index, "The birds", &all, 10), &[("3", 0.862_327_2), ("0", 0.410_146_27)]);
+    assert_scores(
+        &found(&index, "The birds", &all, 10),
+        &[("3", 0.862_327_2), ("0", 0.410_146_27)],
+    );
 }
 
 #[test]
@@ -58,7 +61,8 @@ fn a_score_is_idf_times_saturation() {
 
 #[test]
 fn equal_scores_are_ordered_by_document() {
-    let documents: Vec<Document> = ["b", "a", "c"].map(|id| document(id, "one and the same text")).into();
+    let documents: Vec<Document> =
+        ["b", "a", "c"].map(|id| document(id, "one and the same text")).into();
     let ids: Vec<String> = found(&build(&documents), "same", &Filters::default(), 2)
         .into_iter()
         .map(|(id, _)| id)
@@ -82,7 +86,11 @@ fn a_word_is_stemmed_in_the_language_of_each_document() {
         ("如何退款", "zh"),
     ] {
         let found = found(&index, question, &Filters::default(), 10);
-        assert_eq!(found.first().map(|(id, _)| id.as_str()), Some(expected), "{question}: {found:?}");
+        assert_eq!(
+            found.first().map(|(id, _)| id.as_str()),
+            Some(expected),
+            "{question}: {found:?}"
+        );
     }
 }
 
@@ -191,7 +199,8 @@ fn a_cached_filter_belongs_to_its_index() {
     hidden[1].access.insert("staff".to_owned());
     let (open, hidden) = (build(&cats()), build(&hidden));
     let (filters, mut scratch) = (Filters::default(), SearchScratch::default());
-    let query = Query { text: "dog", k: 9, filters: &filters, mode: Mode::Lexical, embedding: None };
+    let query =
+        Query { text: "dog", k: 9, filters: &filters, mode: Mode::Lexical, embedding: None };
     for _ in 0..3 {
         assert_eq!(open.search(&query, &mut scratch).len(), 2);
         assert_eq!(hidden.search(&query, &mut scratch).len(), 1);
