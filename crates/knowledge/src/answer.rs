@@ -16,9 +16,9 @@ mod span;
 #[cfg(test)]
 mod tests;
 mod weights;
+mod word_class;
 mod words;
 
 pub use candidate::Candidate;
 pub use extraction::{AnswerSpec, Answered, Extract, extract};
-pub(crate) use question::is_stop_word;
 pub(crate) use words::{Word, sentences, stemmer, words};

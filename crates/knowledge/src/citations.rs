@@ -5,7 +5,7 @@
 //! names is not. An instruction that was hidden in a document is dropped like any other sentence without support, unless the
 //! passage itself states it; such a sentence is then shown with that passage as its source.
 
-use crate::answer::{Word, is_stop_word, sentences, stemmer, words};
+use crate::answer::{Word, sentences, stemmer, words};
 use std::collections::BTreeSet;
 
 /// A passage that an answer may cite; `[1]` is the first.
@@ -226,12 +226,12 @@ impl Checker {
         };
         for (at, word) in words.iter().enumerate() {
             // The first word has its capital for another reason, and a short one may be a pronoun.
-            let is_name = at > 0 && word.is_capital && !is_stop_word(&word.folded);
+            let is_name = at > 0 && word.is_capital && !word.is_stop_word;
             if (word.is_number || is_name) && !is_supported(word) {
                 return Err(DropReason::Missing(plain[word.range.clone()].to_owned()));
             }
         }
-        let content: Vec<&Word> = words.iter().filter(|word| !is_stop_word(&word.folded)).collect();
+        let content: Vec<&Word> = words.iter().filter(|word| !word.is_stop_word).collect();
         if content.is_empty() {
             return Err(DropReason::Unsupported);
         }

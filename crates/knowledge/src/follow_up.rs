@@ -4,7 +4,7 @@
 //! one before is completed with the content words of the last question that was answered. Words that the new question replaces
 //! are left out: a name replaces a name behind the same preposition.
 
-use crate::answer::{Word, is_stop_word, words};
+use crate::answer::{Word, words};
 
 /// A question before, and whether it got an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub fn complete(question: &str, history: &[PastQuestion<'_>]) -> Completed {
         .iter()
         .enumerate()
         .filter(|(at, word)| {
-            !is_stop_word(&word.folded)
+            !word.is_stop_word
                 && !PRONOUNS.contains(&word.folded.as_str())
                 && !is_own(word)
                 && !replaced.contains(at)
@@ -95,9 +95,8 @@ fn depends(words: &[Word]) -> bool {
     if BEGINNINGS.iter().any(begins) {
         return true;
     }
-    let content = words
-        .iter()
-        .filter(|word| !is_stop_word(&word.folded) && !PRONOUNS.contains(&word.folded.as_str()));
+    let content =
+        words.iter().filter(|word| !word.is_stop_word && !PRONOUNS.contains(&word.folded.as_str()));
     let content = content.count();
     let has_pronoun = words.iter().enumerate().any(|(index, word)| {
         PRONOUNS.contains(&word.folded.as_str()) && stands_alone(words, index)
@@ -111,15 +110,14 @@ fn stands_alone(words: &[Word], index: usize) -> bool {
     let introduces =
         matches!(words[index].folded.as_str(), "this" | "that" | "these" | "those" | "one");
     let next = words.get(index + 1);
-    !introduces || next.is_none_or(|next| is_stop_word(&next.folded))
+    !introduces || next.is_none_or(|next| next.is_stop_word)
 }
 
 /// Returns the words of the question before that the new one replaces: the name behind a preposition, where the new question has
 /// another name behind a preposition, and the first name where it has a name alone.
 fn replaced(own: &[Word], before: &[Word]) -> Vec<usize> {
-    let is_name = |words: &[Word], at: usize| {
-        at > 0 && words[at].is_capital && !is_stop_word(&words[at].folded)
-    };
+    let is_name =
+        |words: &[Word], at: usize| at > 0 && words[at].is_capital && !words[at].is_stop_word;
     let Some(new) = (0..own.len()).find(|&at| is_name(own, at)) else { return Vec::new() };
     let is_known = |at: usize| own.iter().any(|word| word.folded == before[at].folded);
     let old: Vec<usize> =

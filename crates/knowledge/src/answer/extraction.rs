@@ -204,8 +204,11 @@ fn rank(
             let sentence = &passages.sentences[at];
             let text = candidates[sentence.candidate].text;
             let score = |span: Span| -> f64 {
-                let features = features(question, passages, sentence, text, span);
-                features.iter().zip(weights).map(|(feature, weight)| feature * weight).sum()
+                let mut score = 0.0;
+                features(question, passages, sentence, text, span, |at, value| {
+                    score += weights[at] * value;
+                });
+                score
             };
             // A sentence of words without content is one span.
             let whole = Span { first: 0, last: sentence.words.len() - 1 };

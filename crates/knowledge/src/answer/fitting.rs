@@ -167,9 +167,13 @@ fn examples(corpus: &Corpus) -> Vec<Example> {
             let sentence = &passages.sentences[sentence];
             let text = candidates[sentence.candidate].text;
             for span in spans(sentence) {
-                let row = features(&question, &passages, sentence, text, span);
-                let row = row.iter().enumerate().filter(|(_, value)| **value != 0.0);
-                rows.push(row.map(|(at, value)| (at as u16, *value as f32)).collect());
+                let mut row: Vec<(u16, f32)> = Vec::new();
+                features(&question, &passages, sentence, text, span, |at, value| {
+                    if value != 0.0 {
+                        row.push((at as u16, value as f32));
+                    }
+                });
+                rows.push(row);
                 let place =
                     sentence.words[span.first].range.start..sentence.words[span.last].range.end;
                 let end = asked.start + asked.answer.len();

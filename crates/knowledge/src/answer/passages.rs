@@ -2,7 +2,8 @@
 
 use super::{
     candidate::Candidate,
-    question::{Question, is_stop_word},
+    question::Question,
+    word_class::Class,
     words::{Word, sentences, words},
 };
 use rust_stemmers::Stemmer;
@@ -19,6 +20,10 @@ pub(crate) struct Sentence {
     pub(crate) words: Vec<Word>,
     /// For each word, the question stem that it is, by its place in [`Question::stems`].
     pub(crate) matches: Vec<Option<usize>>,
+    /// The words that are stems of the question: their places, each with that of its stem.
+    pub(crate) places: Vec<(usize, usize)>,
+    /// The classes of its words.
+    pub(crate) classes: Vec<Class>,
     pub(crate) evidence: Evidence,
 }
 
@@ -60,7 +65,7 @@ impl Passages {
         stemmer: Option<&Stemmer>,
     ) -> Self {
         let mut found: Vec<Sentence> = Vec::new();
-        let place = |word: &Word| match is_stop_word(&word.folded) {
+        let place = |word: &Word| match word.is_stop_word {
             true => None,
             false => question.stems.iter().position(|stem| *stem == word.stem),
         };
@@ -70,7 +75,10 @@ impl Passages {
                 for word in &mut words {
                     word.range = word.range.start + range.start..word.range.end + range.start;
                 }
-                let matches = words.iter().map(place).collect();
+                let matches: Vec<Option<usize>> = words.iter().map(place).collect();
+                let named = matches.iter().enumerate();
+                let places = named.filter_map(|(at, stem)| Some((at, (*stem)?))).collect();
+                let classes = words.iter().map(Class::of).collect();
                 let is_question = written.text[range.clone()].ends_with(['?', '？']);
                 let evidence = Evidence {
                     rank: 1.0 / (candidate + 1) as f64,
@@ -78,7 +86,15 @@ impl Passages {
                     is_question,
                     ..Evidence::default()
                 };
-                found.push(Sentence { candidate, range, words, matches, evidence });
+                found.push(Sentence {
+                    candidate,
+                    range,
+                    words,
+                    matches,
+                    places,
+                    classes,
+                    evidence,
+                });
             }
         }
         let weights = weights(question, &found);
@@ -110,7 +126,7 @@ impl Passages {
                 sentence.evidence.sentence = share(&own);
                 sentence.evidence.around = share(&around);
                 sentence.evidence.passage = passage;
-                sentence.evidence.pairs = pairs(&sentence.matches, question.stems.len());
+                sentence.evidence.pairs = pairs(&sentence.places, question.stems.len());
                 before = own;
             }
         }
@@ -129,12 +145,10 @@ fn weights(question: &Question, sentences: &[Sentence]) -> Vec<f64> {
 }
 
 /// Returns the share of the pairs of neighbouring stems of the question that stand near each other; 0 without a pair.
-fn pairs(matches: &[Option<usize>], n_stems: usize) -> f64 {
+fn pairs(places: &[(usize, usize)], n_stems: usize) -> f64 {
     if n_stems < 2 {
         return 0.0;
     }
-    let places: Vec<(usize, usize)> =
-        matches.iter().enumerate().filter_map(|(at, stem)| Some((at, (*stem)?))).collect();
     let is_near = |first: usize| {
         places.iter().any(|&(at, stem)| {
             stem == first

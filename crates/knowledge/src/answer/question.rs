@@ -31,41 +31,13 @@ pub(crate) struct Question {
     pub(crate) asked: Option<String>,
 }
 
-/// Words that carry no content, in English, French, German and Spanish, without accents.
-#[rustfmt::skip]
-const STOP_WORDS: &[&str] = &[
-    // English.
-    "a", "an", "the", "of", "in", "on", "at", "to", "for", "from", "by", "with", "as", "and", "or", "but", "is", "are",
-    "was", "were", "be", "been", "being", "do", "does", "did", "has", "have", "had", "can", "could", "will", "would",
-    "should", "may", "might", "must", "shall", "it", "its", "this", "that", "these", "those", "there", "their", "they",
-    "them", "he", "she", "his", "her", "i", "my", "me", "we", "our", "us", "you", "your", "what", "which", "who",
-    "whom", "whose", "when", "where", "why", "how", "much", "many", "if", "than", "then", "so", "about", "into", "not",
-    "no", "s", "t", "any", "some", "please", "tell",
-    // French.
-    "le", "la", "les", "l", "un", "une", "des", "du", "de", "d", "et", "ou", "est", "sont", "etait", "etre", "ce",
-    "cet", "cette", "ces", "c", "il", "elle", "ils", "elles", "je", "j", "tu", "nous", "vous", "mon", "ma", "mes", "m",
-    "votre", "vos", "notre", "nos", "son", "sa", "ses", "se", "que", "qu", "qui", "quoi", "quel", "quelle", "quels",
-    "quelles", "quand", "combien", "comment", "pourquoi", "au", "aux", "dans", "en", "par", "pour", "sur", "avec",
-    "a-t", "y", "ne", "pas", "n",
-    // German.
-    "der", "die", "das", "den", "dem", "ein", "eine", "einen", "und", "oder", "ist", "sind", "war", "wie", "wann",
-    "wer", "wo", "warum", "mit", "von", "zu", "im",
-    // Spanish.
-    "el", "los", "las", "una", "y", "es", "son", "fue",
-];
-
-/// Returns whether `folded` carries no content.
-pub(crate) fn is_stop_word(folded: &str) -> bool {
-    STOP_WORDS.contains(&folded)
-}
-
 impl Question {
     /// Reads a question with the stemmer of the passages.
     pub(crate) fn of(text: &str, stemmer: Option<&Stemmer>) -> Self {
         let words = words(text, stemmer);
         let (kind, asked) = kind(&words);
         let mut stems: Vec<String> = Vec::new();
-        let content = words.iter().filter(|word| !is_stop_word(&word.folded));
+        let content = words.iter().filter(|word| !word.is_stop_word);
         for word in content {
             if !stems.contains(&word.stem) {
                 stems.push(word.stem.clone());
@@ -96,7 +68,7 @@ fn kind(words: &[Word]) -> (Kind, Option<String>) {
             "what" | "which" | "quel" | "quelle" | "quels" | "quelles" | "quoi" | "que" | "was"
                 if at(index) != "was" || index == 0 =>
             {
-                let asked = words[index + 1..].iter().find(|word| !is_stop_word(&word.folded));
+                let asked = words[index + 1..].iter().find(|word| !word.is_stop_word);
                 let asked_next = asked.filter(|word| word.folded == next);
                 let kind = match asked.map_or("", |word| word.folded.as_str()) {
                     "year" | "date" | "day" | "month" | "century" | "decade" | "time" | "annee"

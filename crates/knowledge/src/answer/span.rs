@@ -2,7 +2,8 @@
 
 use super::{
     passages::{Passages, Sentence},
-    question::{Kind, Question, is_stop_word},
+    question::{Kind, Question},
+    word_class::Class,
     words::Word,
 };
 
@@ -30,112 +31,15 @@ pub(crate) struct Span {
 pub(crate) fn spans(sentence: &Sentence) -> impl Iterator<Item = Span> + '_ {
     let words = &sentence.words;
     (0..words.len()).flat_map(move |first| {
-        let may_begin = !is_stop_word(&words[first].folded) || is_article(&words[first].folded);
+        let may_begin = !words[first].is_stop_word || sentence.classes[first] == Class::Article;
         let end = if may_begin { words.len().min(first + MOST_WORDS) } else { first };
         (first..end)
-            .filter(move |&last| !is_stop_word(&words[last].folded))
+            .filter(move |&last| !words[last].is_stop_word)
             .map(move |last| Span { first, last })
     })
 }
 
-fn is_article(word: &str) -> bool {
-    matches!(
-        word,
-        "the" | "a" | "an" | "le" | "la" | "les" | "l" | "un" | "une" | "der" | "die" | "das"
-    )
-}
-
-fn is_preposition(word: &str) -> bool {
-    matches!(
-        word,
-        "of" | "in"
-            | "on"
-            | "at"
-            | "to"
-            | "for"
-            | "from"
-            | "by"
-            | "with"
-            | "as"
-            | "into"
-            | "than"
-            | "de"
-            | "du"
-            | "des"
-            | "d"
-            | "en"
-            | "a"
-            | "au"
-            | "aux"
-            | "dans"
-            | "par"
-            | "pour"
-            | "sur"
-            | "avec"
-    )
-}
-
-fn is_be(word: &str) -> bool {
-    matches!(
-        word,
-        "is" | "are"
-            | "was"
-            | "were"
-            | "be"
-            | "been"
-            | "has"
-            | "had"
-            | "have"
-            | "est"
-            | "sont"
-            | "etait"
-    )
-}
-
-fn is_month(word: &str) -> bool {
-    matches!(
-        word,
-        "january"
-            | "february"
-            | "march"
-            | "april"
-            | "may"
-            | "june"
-            | "july"
-            | "august"
-            | "september"
-            | "october"
-            | "november"
-            | "december"
-            | "janvier"
-            | "fevrier"
-            | "mars"
-            | "avril"
-            | "mai"
-            | "juin"
-            | "juillet"
-            | "aout"
-            | "septembre"
-            | "octobre"
-            | "novembre"
-            | "decembre"
-            | "monday"
-            | "tuesday"
-            | "wednesday"
-            | "thursday"
-            | "friday"
-            | "saturday"
-            | "sunday"
-            | "century"
-    )
-}
-
-fn is_year(word: &Word) -> bool {
-    word.folded.len() == 4
-        && word.folded.parse::<u32>().is_ok_and(|year| (1000..2100).contains(&year))
-}
-
-/// Returns the features of `span`.
+/// Hands each feature of `span` that is not 0 to `set`, with its number.
 ///
 /// Invariant: the order of the features is that of the fitted weights.
 pub(crate) fn features(
@@ -144,7 +48,8 @@ pub(crate) fn features(
     sentence: &Sentence,
     text: &str,
     span: Span,
-) -> [f64; FEATURES] {
+    mut set: impl FnMut(usize, f64),
+) {
     let words = &sentence.words;
     let inside = &words[span.first..=span.last];
     let left = span.first.checked_sub(1).map(|at| &words[at]);
@@ -152,9 +57,10 @@ pub(crate) fn features(
     let gap_left = left.map_or("", |left| &text[left.range.end..inside[0].range.start]);
     let gap_right =
         right.map_or("", |right| &text[inside[inside.len() - 1].range.end..right.range.start]);
-    let mut out = [0.0; FEATURES];
-    let mut set = |at: usize, value: f64| out[at] = value;
     let flag = |is: bool| if is { 1.0 } else { 0.0 };
+    let class = |at: Option<usize>| at.and_then(|at| sentence.classes.get(at).copied());
+    let (class_left, class_right) = (class(span.first.checked_sub(1)), class(Some(span.last + 1)));
+    let classes = &sentence.classes[span.first..=span.last];
 
     let evidence = &sentence.evidence;
     set(0, evidence.sentence);
@@ -173,10 +79,10 @@ pub(crate) fn features(
     let all: f64 = passages.weights.iter().sum::<f64>().max(1e-9);
     let (mut near, mut nearest) = (0.0, usize::MAX);
     for stem in 0..question.stems.len() {
-        let places = sentence.matches.iter().enumerate().filter(|(_, it)| **it == Some(stem));
+        let places = sentence.places.iter().filter(|(_, of)| *of == stem).map(|(at, _)| *at);
         let distance = places
-            .filter(|(at, _)| !(span.first..=span.last).contains(at))
-            .map(|(at, _)| if at < span.first { span.first - at } else { at - span.last })
+            .filter(|at| !(span.first..=span.last).contains(at))
+            .map(|at| if at < span.first { span.first - at } else { at - span.last })
             .min();
         if let Some(distance) = distance {
             near += passages.weights[stem] / (1.0 + distance as f64).sqrt();
@@ -198,44 +104,41 @@ pub(crate) fn features(
     set(17, flag(n == 1));
     set(18, flag(n == 2));
     set(19, flag(n >= 6));
-    set(20, flag(is_article(&inside[0].folded)));
+    set(20, flag(classes[0] == Class::Article));
     let commas = text[inside[0].range.start..inside[n - 1].range.end]
         .chars()
         .filter(|c| matches!(c, ',' | ';' | ':' | '(' | ')' | '"' | '\n' | '–'))
         .count();
     set(21, flag(commas > 0));
     set(22, (commas as f64).min(3.0));
-    set(23, inside.iter().filter(|word| is_preposition(&word.folded)).count() as f64);
-    set(24, flag(inside.iter().any(|word| is_be(&word.folded))));
-    set(
-        25,
-        flag(inside.iter().any(|word| matches!(word.folded.as_str(), "and" | "or" | "et" | "ou"))),
-    );
+    set(23, classes.iter().filter(|class| **class == Class::Preposition).count() as f64);
+    set(24, flag(classes.contains(&Class::Be)));
+    set(25, flag(classes.contains(&Class::And)));
 
+    let is_stop = |word: Option<&Word>| word.is_some_and(|word| word.is_stop_word);
     let has_mark = |gap: &str| gap.chars().any(|c| !c.is_whitespace());
     let marked_left = left.is_none() || has_mark(gap_left);
     let folded_left = left.map_or("", |word| word.folded.as_str());
     set(26, flag(left.is_none()));
     set(27, flag(left.is_some() && marked_left));
-    set(28, flag(!marked_left && is_preposition(folded_left)));
-    set(29, flag(!marked_left && is_be(folded_left)));
-    set(30, flag(!marked_left && is_article(folded_left)));
-    set(31, flag(!marked_left && is_stop_word(folded_left)));
+    set(28, flag(!marked_left && class_left == Some(Class::Preposition)));
+    set(29, flag(!marked_left && class_left == Some(Class::Be)));
+    set(30, flag(!marked_left && class_left == Some(Class::Article)));
+    set(31, flag(!marked_left && is_stop(left)));
     set(32, flag(!marked_left && left.is_some_and(|word| word.is_capital) && inside[0].is_capital));
     set(33, flag(!marked_left && left.is_some_and(|word| word.is_number)));
-    set(34, flag(!marked_left && !is_stop_word(folded_left)));
+    set(34, flag(!marked_left && !is_stop(left)));
     let marked_right = right.is_none() || has_mark(gap_right);
-    let folded_right = right.map_or("", |word| word.folded.as_str());
     let ends = &inside[n - 1];
     set(35, flag(right.is_none()));
     set(36, flag(right.is_some() && marked_right));
-    set(37, flag(!marked_right && is_preposition(folded_right)));
-    set(38, flag(!marked_right && is_be(folded_right)));
-    set(39, flag(!marked_right && matches!(folded_right, "and" | "or" | "et" | "ou")));
-    set(40, flag(!marked_right && is_stop_word(folded_right)));
+    set(37, flag(!marked_right && class_right == Some(Class::Preposition)));
+    set(38, flag(!marked_right && class_right == Some(Class::Be)));
+    set(39, flag(!marked_right && class_right == Some(Class::And)));
+    set(40, flag(!marked_right && is_stop(right)));
     set(41, flag(!marked_right && right.is_some_and(|word| word.is_capital) && ends.is_capital));
-    set(42, flag(!marked_right && ends.is_number && !is_stop_word(folded_right)));
-    set(43, flag(!marked_right && !is_stop_word(folded_right)));
+    set(42, flag(!marked_right && ends.is_number && !is_stop(right)));
+    set(43, flag(!marked_right && !is_stop(right)));
     set(44, flag(gap_left.contains(['"', '“', '«', '('])));
     set(45, flag(gap_right.contains(['"', '”', '»', ')'])));
     set(46, flag(question.stems.is_empty()));
@@ -246,7 +149,7 @@ pub(crate) fn features(
     set(49, flag(span.first == 0 && inside[0].is_capital));
 
     let base = GENERAL + question.kind as usize * (SHAPES + CUES);
-    set(base + shape(inside, span), 1.0);
+    set(base + shape(inside, classes, span), 1.0);
     if inside.iter().any(|word| word.is_number) {
         set(base + 9, 1.0);
     }
@@ -262,20 +165,19 @@ pub(crate) fn features(
     if let Some(cue) = cue {
         set(base + SHAPES + cue, 1.0);
     }
-    out
 }
 
 /// Returns the shape of a span, below 9.
-fn shape(inside: &[Word], span: Span) -> usize {
+fn shape(inside: &[Word], classes: &[Class], span: Span) -> usize {
     let n = inside.len();
-    let content = || inside.iter().filter(|word| !is_stop_word(&word.folded));
+    let content = || inside.iter().filter(|word| !word.is_stop_word);
     // The first word of a sentence has a capital letter for another reason.
     let capitals = inside
         .iter()
         .enumerate()
         .filter(|(at, word)| word.is_capital && !(span.first == 0 && *at == 0 && n == 1))
         .count();
-    if inside.iter().any(|word| is_year(word) || is_month(&word.folded)) {
+    if classes.contains(&Class::Date) {
         if n <= 4 { 0 } else { 1 }
     } else if inside.iter().all(|word| word.is_number) {
         2

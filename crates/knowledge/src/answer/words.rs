@@ -1,7 +1,7 @@
 //! Words and sentences of a text, with their places in it.
 
 use rust_stemmers::{Algorithm, Stemmer};
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, collections::HashSet, ops::Range, sync::LazyLock};
 
 /// A word of a text.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub(crate) struct Word {
     pub(crate) is_capital: bool,
     /// Whether it has a digit, or is the word of a number.
     pub(crate) is_number: bool,
+    /// Whether it carries no content.
+    pub(crate) is_stop_word: bool,
 }
 
 /// Words of numbers that answer as figures do, in English and French.
@@ -57,6 +59,35 @@ const NUMBERS: &[&str] = &[
     "millions",
     "milliards",
 ];
+
+/// Words that carry no content, in English, French, German and Spanish, without accents.
+#[rustfmt::skip]
+const STOP_WORDS: &[&str] = &[
+    // English.
+    "a", "an", "the", "of", "in", "on", "at", "to", "for", "from", "by", "with", "as", "and", "or", "but", "is", "are",
+    "was", "were", "be", "been", "being", "do", "does", "did", "has", "have", "had", "can", "could", "will", "would",
+    "should", "may", "might", "must", "shall", "it", "its", "this", "that", "these", "those", "there", "their", "they",
+    "them", "he", "she", "his", "her", "i", "my", "me", "we", "our", "us", "you", "your", "what", "which", "who",
+    "whom", "whose", "when", "where", "why", "how", "much", "many", "if", "than", "then", "so", "about", "into", "not",
+    "no", "s", "t", "any", "some", "please", "tell",
+    // French.
+    "le", "la", "les", "l", "un", "une", "des", "du", "de", "d", "et", "ou", "est", "sont", "etait", "etre", "ce",
+    "cet", "cette", "ces", "c", "il", "elle", "ils", "elles", "je", "j", "tu", "nous", "vous", "mon", "ma", "mes", "m",
+    "votre", "vos", "notre", "nos", "son", "sa", "ses", "se", "que", "qu", "qui", "quoi", "quel", "quelle", "quels",
+    "quelles", "quand", "combien", "comment", "pourquoi", "au", "aux", "dans", "en", "par", "pour", "sur", "avec",
+    "a-t", "y", "ne", "pas", "n",
+    // German.
+    "der", "die", "das", "den", "dem", "ein", "eine", "einen", "und", "oder", "ist", "sind", "war", "wie", "wann",
+    "wer", "wo", "warum", "mit", "von", "zu", "im",
+    // Spanish.
+    "el", "los", "las", "una", "y", "es", "son", "fue",
+];
+
+/// Returns whether `folded` carries no content.
+fn is_stop_word(folded: &str) -> bool {
+    static SET: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP_WORDS.iter().copied().collect());
+    SET.contains(folded)
+}
 
 /// Returns the stemmer of `language`, such as `en`; `None` for a language without one.
 pub(crate) fn stemmer(language: Option<&str>) -> Option<Stemmer> {
@@ -123,6 +154,7 @@ fn word(text: &str, range: Range<usize>, stemmer: Option<&Stemmer>) -> Word {
         is_capital: written.chars().next().is_some_and(char::is_uppercase),
         is_number: written.bytes().any(|byte| byte.is_ascii_digit())
             || NUMBERS.contains(&folded.as_str()),
+        is_stop_word: is_stop_word(&folded),
         range,
         stem,
         folded,
