@@ -1,10 +1,14 @@
 //! Answers: quotes are verbatim, the same input gives the same answer, and unrelated questions get none.
 
 use crate::{
+    Filters, IndexSpec, IndexedDocument, KnowledgeIndex, Mode, Query, SearchScratch,
     abstention::Abstention,
-    answer::{AnswerSpec, Answered, Candidate, Extract, extract},
+    answer::{AnswerSpec, Answered, Candidate, Extract, extract, from_index},
 };
+use botops_digest::Digest;
+use botops_documents::{Block, BlockKind, Document};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const REFUNDS: &str = "Orders can be returned within 30 days. A refund reaches your card within 5 business days after we get the parcel. Gift cards are not refunded.";
 const SHIPPING: &str = "Parcels leave our store in Lyon every morning. Shipping to Norway costs 12.50 euros. The carrier is Posten, founded in 1647.";
@@ -148,4 +152,45 @@ fn a_very_long_sentence_is_quoted_around_its_answer() {
     let found = given("When does the refund reach the card?", &[candidate("a", "", &text)]);
     assert!(found.quote.len() <= 1_000 && text.contains(&found.quote));
     assert!(found.quote.contains("refund") || found.quote.contains("5 days"), "{}", found.quote);
+}
+
+#[test]
+fn an_index_answers_from_the_documents_that_the_caller_may_see() {
+    let document = |id: &str, text: &str, access: &[&str]| Document {
+        id: id.to_owned(),
+        title: "Help".to_owned(),
+        url: Some(format!("https://shop.example/{id}")),
+        language: Some("en".to_owned()),
+        updated_at: None,
+        access: access.iter().map(|&tag| tag.to_owned()).collect(),
+        metadata: BTreeMap::new(),
+        blocks: vec![Block { kind: BlockKind::Paragraph, text: text.to_owned(), page: None }],
+    };
+    let documents = [
+        document("refunds", REFUNDS, &[]),
+        document("staff", "The margin on parcels to Norway is 4 euros.", &["staff"]),
+    ];
+    let indexed: Vec<IndexedDocument<'_>> = documents
+        .iter()
+        .map(|document| IndexedDocument { document, source: Digest::of(document.id.as_bytes()) })
+        .collect();
+    let index = KnowledgeIndex::build("help", &indexed, &IndexSpec::default(), None, None).unwrap();
+    let mut scratch = SearchScratch::default();
+    let mut ask = |text: &str, tags: &[&str]| {
+        let access = tags.iter().map(|&tag| tag.to_owned()).collect();
+        let filters = Filters { access, ..Filters::default() };
+        let query = Query { text, k: 5, filters: &filters, mode: Mode::Hybrid, embedding: None };
+        from_index::answer(&index, &query, None, &mut scratch)
+    };
+    let Answered::Extract(refund) = ask("How long until a refund reaches my card?", &[]) else {
+        panic!("no answer");
+    };
+    assert_eq!(refund.sources[0].url.as_deref(), Some("https://shop.example/refunds"));
+    assert_eq!(refund.sources[0].title, "Help");
+    let margin = "What is the margin on parcels to Norway?";
+    let hidden = ask(margin, &[]);
+    assert!(matches!(hidden, Answered::Abstained { .. }), "{hidden:?}");
+    assert!(hidden.best().is_none_or(|source| !source.quote.contains("margin")));
+    let Answered::Extract(shown) = ask(margin, &["staff"]) else { panic!("no answer") };
+    assert_eq!(shown.quote, "The margin on parcels to Norway is 4 euros.");
 }
