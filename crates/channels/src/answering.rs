@@ -13,11 +13,7 @@ use crate::{
     turns::{TurnReply, TurnRequest},
 };
 use botops_findings::Result;
-use std::{
-    collections::HashSet,
-    sync::PoisonError,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::PoisonError, time::Duration};
 
 /// The end of a look at a conversation.
 #[derive(PartialEq, Eq)]
@@ -391,8 +387,7 @@ impl Channel {
         if let Some(per_second) = self.adapter.per_second() {
             let now = self.clock.monotonic();
             let at = {
-                let mut next =
-                    self.next_call.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut next = self.next_call.lock().unwrap_or_else(PoisonError::into_inner);
                 let at = (*next).max(now);
                 *next = at + Duration::from_secs(1) / per_second.max(1);
                 at

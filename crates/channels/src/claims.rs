@@ -88,11 +88,9 @@ impl Claims {
         conversation: &str,
         expired: Option<&Observed>,
     ) -> Result<Taken> {
-        let paths =
-            self.store.objects(&format!("{}/{conversation}", self.folder), None).await?;
-        let number = |path: &String| {
-            path.rsplit('/').next()?.strip_suffix(".json")?.parse::<u64>().ok()
-        };
+        let paths = self.store.objects(&format!("{}/{conversation}", self.folder), None).await?;
+        let number =
+            |path: &String| path.rsplit('/').next()?.strip_suffix(".json")?.parse::<u64>().ok();
         let numbers: Vec<u64> = paths.iter().filter_map(number).collect();
         let newest = numbers.iter().copied().max();
         if let Some(newest) = newest {

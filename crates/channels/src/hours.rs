@@ -29,7 +29,10 @@ impl Hours {
     pub fn parse(zone: &str, spans: &[String], bot_answers_outside: bool) -> Result<Self, String> {
         let shown = |text: &str| botops_text::display(text, 40);
         let zone: Tz = zone.parse().map_err(|_| {
-            format!("names the unknown time zone `{}`: write one such as `Europe/Paris`", shown(zone))
+            format!(
+                "names the unknown time zone `{}`: write one such as `Europe/Paris`",
+                shown(zone)
+            )
         })?;
         let read = |text: &String| {
             Span::parse(text).ok_or_else(|| {
@@ -123,7 +126,9 @@ mod tests {
 
     #[test]
     fn unreadable_hours_are_named() {
-        for bad in ["mon 9:00-18:00", "mon-fri", "day 09:00-10:00", "mon 09:00-09:00", "mon 25:00-26:00"] {
+        for bad in
+            ["mon 9:00-18:00", "mon-fri", "day 09:00-10:00", "mon 09:00-09:00", "mon 25:00-26:00"]
+        {
             let problem = Hours::parse("UTC", &[bad.to_owned()], true).unwrap_err();
             assert!(problem.contains(bad), "{problem}");
         }

@@ -338,10 +338,7 @@ impl DeadLetters {
         // A crash leaves the dead letter, which can be replayed again, until the last step.
         let mut waiting = letter.waiting.clone();
         waiting.replays += 1;
-        self.0
-            .store
-            .create(&self.0.waiting_path(&letter.conversation, id), json(&waiting))
-            .await?;
+        self.0.store.create(&self.0.waiting_path(&letter.conversation, id), json(&waiting)).await?;
         self.0.store.remove(&self.0.done_path(id)).await?;
         self.0.store.remove(&path).await?;
         Ok(letter)

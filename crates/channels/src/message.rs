@@ -19,7 +19,7 @@ pub(crate) struct Incoming {
     /// The language, if the platform names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) language: Option<String>,
-    /// What it contains.
+    /// The content.
     pub(crate) content: Content,
 }
 

@@ -107,8 +107,9 @@ impl Http {
     /// `BOT-7502` (exit 2) it is no `https://` URL, or private and its network is not allowed; `BOT-1018`.
     pub(crate) fn guarded(key: &str, url: &str, allow_private: &[String]) -> Result<Self> {
         let unusable = |problem: &str| {
-            Fault::usage("BOT-7502", format!("`{key}` {problem}"))
-                .hint("write an `https://` URL, by reference if its path is secret: `url: ${env:NAME}`")
+            Fault::usage("BOT-7502", format!("`{key}` {problem}")).hint(
+                "write an `https://` URL, by reference if its path is secret: `url: ${env:NAME}`",
+            )
         };
         for network in allow_private {
             if let Err(problem) = network.parse::<Network>() {
@@ -134,9 +135,8 @@ impl Http {
         };
         let client = GuardedClient::new(&rules)?;
         if client.check(url).is_err() {
-            return Err(unusable("names an address that is not on the internet").hint(
-                "if calls may go there, add its network to `allow_private` of the channel",
-            ));
+            return Err(unusable("names an address that is not on the internet")
+                .hint("if calls may go there, add its network to `allow_private` of the channel"));
         }
         Ok(Self::Guarded(client))
     }
@@ -220,7 +220,11 @@ mod tests {
     #[test]
     fn a_webhook_that_cannot_be_called_is_refused_without_its_address() {
         botops_http::install_tls();
-        for url in ["ftp://hooks.example.com/s3cret", "https://u:s3cret@hooks.example.com", "http://127.0.0.1/s3cret"] {
+        for url in [
+            "ftp://hooks.example.com/s3cret",
+            "https://u:s3cret@hooks.example.com",
+            "http://127.0.0.1/s3cret",
+        ] {
             let fault = Http::guarded("channels.shop.webhook.url", url, &[]).err().unwrap();
             assert_eq!(fault.code(), "BOT-7502");
             assert!(!fault.to_string().contains("s3cret"), "{fault}");

@@ -120,7 +120,11 @@ impl Check<'_> {
                 Some(slack) => Some(Platform::Slack(Slack {
                     signing_secret: self.secret("slack.signing_secret")?,
                     token: self.secret("slack.token")?,
-                    base_url: base_url("slack.base_url", slack.base_url.as_deref(), "https://slack.com/api")?,
+                    base_url: base_url(
+                        "slack.base_url",
+                        slack.base_url.as_deref(),
+                        "https://slack.com/api",
+                    )?,
                 })),
                 None => None,
             },
@@ -128,7 +132,11 @@ impl Check<'_> {
                 Some(telegram) => Some(Platform::Telegram(Telegram {
                     secret_token: self.secret("telegram.secret_token")?,
                     token: self.secret("telegram.token")?,
-                    base_url: base_url("telegram.base_url", telegram.base_url.as_deref(), "https://api.telegram.org")?,
+                    base_url: base_url(
+                        "telegram.base_url",
+                        telegram.base_url.as_deref(),
+                        "https://api.telegram.org",
+                    )?,
                 })),
                 None => None,
             },
@@ -137,7 +145,8 @@ impl Check<'_> {
         match (platforms.next(), platforms.next()) {
             (Some(platform), None) => Ok(platform),
             (None, _) => {
-                let hint = "write one of `whatsapp:`, `webhook:`, `slack:` and `telegram:` under it";
+                let hint =
+                    "write one of `whatsapp:`, `webhook:`, `slack:` and `telegram:` under it";
                 Err(unfit("", "has no platform", hint))
             }
             (Some(_), Some(_)) => {
@@ -275,6 +284,8 @@ fn base_url(key: &str, written: Option<&str>, default: &str) -> Checked<String> 
     });
     match is_usable {
         true => Ok(written.to_owned()),
-        false => Err(unfit(key, "is no `https://` URL", "leave it out for the API of the platform")),
+        false => {
+            Err(unfit(key, "is no `https://` URL", "leave it out for the API of the platform"))
+        }
     }
 }

@@ -51,9 +51,7 @@ fn message(body: &Value) -> Option<Incoming> {
     let person = usable_id(event["user"].as_str()?)?;
     let ts = usable_id(event["ts"].as_str()?)?;
     let content = match (subtype, event["text"].as_str()) {
-        (Some("file_share"), _) => {
-            Content::Unsupported { kind: "file".to_owned(), media: None }
-        }
+        (Some("file_share"), _) => Content::Unsupported { kind: "file".to_owned(), media: None },
         (Some(_), _) => return None,
         (None, Some(text)) if !text.trim().is_empty() => Content::Text { text: bounded_text(text) },
         (None, _) => return None,
@@ -64,7 +62,14 @@ fn message(body: &Value) -> Option<Incoming> {
         None => channel,
     };
     let at = ts.split('.').next()?.parse().ok()?;
-    Some(Incoming { id: ts, conversation: usable_id(&conversation)?, person, at, language: None, content })
+    Some(Incoming {
+        id: ts,
+        conversation: usable_id(&conversation)?,
+        person,
+        at,
+        language: None,
+        content,
+    })
 }
 
 impl Adapter for SlackAdapter {
@@ -86,7 +91,8 @@ impl Adapter for SlackAdapter {
         match body["type"].as_str() {
             Some("url_verification") => {
                 let challenge = body["challenge"].as_str().unwrap_or_default();
-                let is_plain = challenge.len() <= 200 && challenge.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                let is_plain = challenge.len() <= 200
+                    && challenge.bytes().all(|byte| byte.is_ascii_alphanumeric());
                 match is_plain {
                     true => Receipt::Answer(ChannelResponse::text(challenge.to_owned())),
                     false => refused(400, "BOT-7511", "the challenge is unreadable"),

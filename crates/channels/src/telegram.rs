@@ -117,7 +117,9 @@ impl Adapter for TelegramAdapter {
     fn verdict(&self, status: u16, body: &[u8]) -> Verdict {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         match (Verdict::of_status(status), body["parameters"]["retry_after"].as_u64()) {
-            (Verdict::Later(_), Some(seconds)) => Verdict::Later(Some(Duration::from_secs(seconds))),
+            (Verdict::Later(_), Some(seconds)) => {
+                Verdict::Later(Some(Duration::from_secs(seconds)))
+            }
             (verdict, _) => verdict,
         }
     }

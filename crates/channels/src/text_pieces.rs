@@ -19,7 +19,10 @@ pub(crate) fn pieces(text: &str, most: usize) -> Vec<String> {
         let line = head.rfind('\n').map(|at| at + 1);
         let sentence = head.char_indices().rev().find(ends_sentence);
         let sentence = sentence.map(|(at, c)| at + c.len_utf8());
-        let space = head.rfind(char::is_whitespace);
+        let space = match rest[limit..].starts_with(char::is_whitespace) {
+            true => Some(limit),
+            false => head.rfind(char::is_whitespace),
+        };
         let cut = [line.max(sentence), space].into_iter().flatten().find(|cut| *cut > least);
         let cut = cut.unwrap_or(limit);
         pieces.push(rest[..cut].trim_end().to_owned());

@@ -32,7 +32,9 @@ impl TextKind {
 
     fn english(self) -> &'static str {
         match self {
-            Self::Unsupported => "Sorry, I can only read text messages. Please write your question.",
+            Self::Unsupported => {
+                "Sorry, I can only read text messages. Please write your question."
+            }
             Self::OptedOut => {
                 "You will receive no more messages from us. Write START to receive them again."
             }

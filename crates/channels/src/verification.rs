@@ -6,10 +6,14 @@ use botops_digest::hmac_sha256;
 pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
     // Digests are compared: a prefix that two texts share shows nothing about the digest of the other one.
     let key = [0x5c; 32];
-    hmac_sha256(&key, a).as_bytes().iter().zip(hmac_sha256(&key, b).as_bytes()).fold(
-        u8::from(a.len() != b.len()),
-        |difference, (x, y)| difference | std::hint::black_box(x ^ y),
-    ) == 0
+    hmac_sha256(&key, a)
+        .as_bytes()
+        .iter()
+        .zip(hmac_sha256(&key, b).as_bytes())
+        .fold(u8::from(a.len() != b.len()), |difference, (x, y)| {
+            difference | std::hint::black_box(x ^ y)
+        })
+        == 0
 }
 
 /// Returns whether `signature`, hex digits, is the HMAC-SHA256 of `message` under `key`.

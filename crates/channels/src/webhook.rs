@@ -116,7 +116,8 @@ impl Adapter for WebhookAdapter {
             Some(message) => Receipt::Messages(vec![message]),
             None => {
                 counters.malformed.add();
-                let problem = "the body needs `conversation_id`, `message_id`, and `text` or `button`";
+                let problem =
+                    "the body needs `conversation_id`, `message_id`, and `text` or `button`";
                 refused(400, "BOT-7511", problem)
             }
         }

@@ -1,1 +1,8 @@
 //! Channels against a server on this machine.
+
+mod bench;
+mod deliveries;
+mod failures;
+mod platforms;
+mod politeness;
+mod requests;

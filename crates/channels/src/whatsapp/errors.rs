@@ -33,7 +33,8 @@ mod tests {
     #[test]
     fn codes_are_retried_replaced_by_a_template_or_final() {
         let of = |status, code: i64| {
-            let body = serde_json::json!({ "error": { "code": code, "message": "to 15550000001" } });
+            let body =
+                serde_json::json!({ "error": { "code": code, "message": "to 15550000001" } });
             verdict(status, body.to_string().as_bytes())
         };
         for code in [130_429, 80_007, 131_016] {

@@ -6,7 +6,7 @@ use serde_json::Value;
 /// The most messages and statuses that one request can have; the platform sends far fewer.
 const MOST_ITEMS: usize = 1_000;
 
-/// What a payload contains for one number.
+/// The content of a payload for one number.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Payload {
     /// The messages, in order.
@@ -97,7 +97,3 @@ fn content(message: &Value) -> Content {
         media: message[kind]["id"].as_str().and_then(usable_id),
     })
 }
-
-#[cfg(test)]
-#[path = "payload_tests.rs"]
-mod tests;

@@ -36,6 +36,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "An object under `channels/` in the store cannot be read as a message. Its conversation is not answered until the object is moved away; other conversations are. Restore it from a backup, or move it away.",
     },
     Entry {
+        code: "BOT-7506",
+        kind: Some(FaultKind::Usage),
+        title: "there is no such channel",
+        explanation: "The settings in force have no channel of this name under `channels:`. `botops channels list` shows those that they have; a channel of a profile needs `--profile`.",
+    },
+    Entry {
         code: "BOT-7510",
         kind: None,
         title: "a request for an unknown channel",
