@@ -10,6 +10,7 @@ pub(crate) mod terminal;
 
 mod backup;
 mod bench;
+mod channels;
 mod chat;
 mod conversations;
 mod data;
@@ -126,6 +127,8 @@ enum Verb {
     Rollout(rollout::Args),
     /// Inspect, export and erase the conversations that a server stored
     Conversations(conversations::Args),
+    /// Inspect the messaging channels, and replay messages that were not answered
+    Channels(channels::Args),
     /// Inspect, compact and erase what servers logged about their predictions
     Predictions(predictions::Args),
     /// Manage the API keys of administrators
@@ -297,6 +300,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Registry(args) => registry::run(&args, context),
         Verb::Rollout(args) => rollout::run(&args, context),
         Verb::Conversations(args) => conversations::run(&args, context),
+        Verb::Channels(args) => channels::run(&args, context),
         Verb::Predictions(args) => predictions::run(&args, context),
         Verb::Keys(args) => keys::run(&args, context),
         Verb::Policy(args) => policy::run(&args, context),
