@@ -93,6 +93,7 @@ async fn serve(folder: &Path) -> Outcome<()> {
             predictions: None,
             monitoring: None,
             disks: std::collections::BTreeMap::new(),
+            knowledge: Default::default(),
             telemetry: Default::default(),
             listeners: ListenerSettings { limits, tls, ..ListenerSettings::default() },
         };

@@ -73,6 +73,7 @@ fn run() -> Outcome<u64> {
         predictions: None,
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
+        knowledge: Default::default(),
         telemetry: Default::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

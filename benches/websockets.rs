@@ -78,6 +78,7 @@ async fn serve() -> Outcome<()> {
         predictions: None,
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
+        knowledge: Default::default(),
         telemetry: Default::default(),
         listeners: ListenerSettings { limits, ..ListenerSettings::default() },
     };

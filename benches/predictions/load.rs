@@ -206,6 +206,7 @@ pub(crate) fn serve(has_log: bool) -> Outcome<bool> {
         predictions: has_log.then(|| PredictionSettings { log, store, retention: None }),
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
+        knowledge: Default::default(),
         telemetry: Default::default(),
     };
     let runtime =

@@ -44,6 +44,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             predictions: None,
             monitoring: None,
             disks: std::collections::BTreeMap::new(),
+            knowledge: Default::default(),
             telemetry: Default::default(),
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await

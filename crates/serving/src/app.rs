@@ -7,6 +7,7 @@ use crate::{
     cors::Cors,
     disagreements::KeptDisagreements,
     feedback_caps::FeedbackCaps,
+    knowledge_settings::AnswerRules,
     metrics::Metrics,
     outgoing::Outgoing,
     page_policy::PagePolicy,
@@ -91,6 +92,8 @@ pub(super) struct App {
     pub(super) batches: BatchSettings,
     /// The conversations; `None` for a server that keeps none.
     pub(super) conversations: Option<ConversationSettings>,
+    /// The rules of answers from documents.
+    pub(super) answers: AnswerRules,
     /// The calls that dialogues ask for.
     pub(super) outgoing: Arc<Outgoing>,
     /// This state, for work that outlives a request.

@@ -84,6 +84,11 @@ impl<'a> Attempt<'a> {
             entities,
             handed_off: details.handed_off,
             unresolved: details.unresolved,
+            answered_from: details.knowledge.answered_from,
+            chunks: details.knowledge.chunks,
+            answer_confidence: details.knowledge.confidence.map(six_digits),
+            tokens: details.knowledge.tokens,
+            cost: details.knowledge.cost,
             ..Record::default()
         };
         predictions.add(RawRecord { record, text: text.to_owned() });

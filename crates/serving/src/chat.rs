@@ -5,6 +5,7 @@ use super::{
     attempt::Refusal,
     exchange::{Exchange, Text, parse_within, read_body},
     kept_turns::{Ids, mark_unstored},
+    knowledge_filter::{KnowledgeUse, MetadataFilter},
     turn_engine::{self, Message},
 };
 use axum::{
@@ -40,6 +41,13 @@ pub(super) struct Request<'a> {
     /// The payload of the button that the user pressed; `text` is then its title.
     #[serde(borrow, default)]
     button: Option<Text<'a>>,
+    /// Whether documents may answer; true by default.
+    #[serde(default)]
+    use_knowledge: Option<bool>,
+    /// The metadata that a document must have to answer, by key: a value, or a list of which it must have one. `language` and
+    /// `document` are keys, too. At most 16 keys.
+    #[serde(default)]
+    metadata: Option<MetadataFilter>,
 }
 
 /// Answers `POST /v1/chat`.
@@ -70,6 +78,7 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
         text: &request.text.0,
         language: given(&request.language),
         button: given(&request.button),
+        knowledge: KnowledgeUse::of(request.use_knowledge, request.metadata.as_ref())?,
     };
     let answer = turn_engine::answer(exchange, &message).await?;
     let mut response = exchange.with_body(answer.body, answer.shown);

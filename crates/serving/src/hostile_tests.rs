@@ -52,6 +52,7 @@ fn settings(admin: bool) -> ServerSettings {
         predictions: None,
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
+        knowledge: Default::default(),
         telemetry: Default::default(),
     }
 }

@@ -186,6 +186,11 @@ impl<'a> NewTurn<'a> {
         Ok(())
     }
 
+    /// Lets other messages of the conversation be answered before this one is stored: a language model may take long.
+    pub(super) fn let_others_pass(&mut self) {
+        self.turn = None;
+    }
+
     /// Appends `turn` to the end of the conversation. `open` says that a call of the turn is under way.
     ///
     /// # Errors

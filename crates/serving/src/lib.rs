@@ -69,6 +69,10 @@ mod interface_tests;
 mod keeper;
 mod kept_turns;
 mod key_ring;
+mod knowledge_filter;
+mod knowledge_metrics;
+mod knowledge_settings;
+mod knowledge_turn;
 mod limit_metrics;
 mod listener_settings;
 mod log_event;
@@ -119,6 +123,7 @@ mod request_log;
 mod request_traces;
 mod response_headers;
 mod routing;
+mod served_knowledge;
 mod server;
 mod settings_checks;
 mod shadow;
@@ -157,6 +162,7 @@ pub use conversation_settings::{ConversationSettings, OnStoreFailure};
 pub use cors::Origin;
 pub use deployment_rules::verify_deployments;
 pub use disagreements::{Disagreement, Disagreements, ShadowPrediction};
+pub use knowledge_settings::KnowledgeSettings;
 pub use listener_settings::{ListenerSettings, MetricsAccess};
 pub use monitoring::MonitoringSettings;
 pub use outgoing::{ActionSettings, check_actions};
@@ -167,6 +173,7 @@ pub use public_settings::{
 };
 pub use rehearsal::rehearse;
 pub use replay::{ReplayTarget, replay};
+pub use served_knowledge::KnowledgeFile;
 pub use server::{Running, check_access, start};
 pub use settings_checks::{check_admin_token, check_webhooks};
 pub use sizes::Sizes;
@@ -203,6 +210,8 @@ pub struct ServerSettings {
     pub conversations: Option<ConversationSettings>,
     /// The calls that dialogues may ask for. `None` makes no calls, and serves models that ask for some, as a rehearsal does.
     pub actions: Option<ActionSettings>,
+    /// The answers from documents.
+    pub knowledge: KnowledgeSettings,
     /// The prediction log. `None` keeps none.
     pub predictions: Option<PredictionSettings>,
     /// How the server monitors its environment; a server of a file, or of one version, does not. `None` is not at all.

@@ -3,6 +3,7 @@
 //! The request path only adds to atomics, and every label has a fixed set of values.
 
 use crate::backup_metrics::BackupMetrics;
+use crate::knowledge_metrics::KnowledgeMetrics;
 use crate::limit_metrics::LimitMetrics;
 use crate::machine_metrics::MachineMetrics;
 use crate::monitoring_metrics::MonitoringMetrics;
@@ -54,7 +55,8 @@ impl Histogram {
         Self(Arc::new(Buckets { bounds, counts, sum: AtomicU64::new(0), scale }))
     }
 
-    fn seconds() -> Self {
+    /// Makes one of times in seconds.
+    pub(super) fn seconds() -> Self {
         Self::new(&SECONDS, 1e9)
     }
 
@@ -193,6 +195,8 @@ pub(super) struct Metrics {
     pub(super) limits: Arc<LimitMetrics>,
     /// The turns of conversations.
     pub(super) turns: TurnMetrics,
+    /// The answers from documents.
+    pub(super) knowledge: KnowledgeMetrics,
     /// The WebSockets.
     pub(super) websockets: WebSocketMetrics,
     /// The prediction log.
@@ -301,6 +305,7 @@ impl Metrics {
         let connections = ConnectionMetrics::new(&mut registry);
         let limits = Arc::new(LimitMetrics::register(&mut registry));
         let turns = TurnMetrics::register(&mut registry);
+        let knowledge = KnowledgeMetrics::register(&mut registry);
         let websockets = WebSocketMetrics::register(&mut registry);
         let predictions = PredictionMetrics::register(&mut registry);
         let monitoring = MonitoringMetrics::register(&mut registry);
@@ -354,6 +359,7 @@ impl Metrics {
             connections,
             limits,
             turns,
+            knowledge,
             websockets,
             predictions,
             monitoring,

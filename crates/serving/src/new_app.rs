@@ -7,6 +7,7 @@ use crate::{
     cors::Cors,
     disagreements::KeptDisagreements,
     feedback_caps::FeedbackCaps,
+    knowledge_settings::AnswerRules,
     metrics::Metrics,
     outgoing::Outgoing,
     page_policy::PagePolicy,
@@ -83,6 +84,7 @@ pub(super) fn new_app(
         Some(actions) => Outgoing::new(actions)?,
         None => Outgoing::none(),
     };
+    let answers = AnswerRules::new(&settings.knowledge.rules)?;
     let ids = RequestIds::new()?;
     let tokens = FeedbackTokens::new(token_keys, &settings.environment, model)?;
     Ok(App::share(|me| App {
@@ -114,6 +116,7 @@ pub(super) fn new_app(
         token_lifetime,
         is_inside: AtomicBool::new(false),
         conversations: settings.conversations.clone(),
+        answers,
         chat_page: (settings.listeners.chat_page)
             .then(|| PagePolicy::new(&settings.public.cors_origins)),
         outgoing: Arc::new(outgoing),

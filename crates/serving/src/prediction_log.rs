@@ -1,6 +1,6 @@
 //! The prediction log of a server: a record for each message that a model classified, and every verdict on one.
 
-use crate::routing::Served;
+use crate::{knowledge_turn::KnowledgeRecord, routing::Served};
 use botops_findings::{Fault, Result};
 use botops_models::Prediction;
 use botops_predictions::{
@@ -65,6 +65,8 @@ pub(super) struct Details {
     pub(super) handed_off: bool,
     /// Whether the message leaves its conversation unresolved.
     pub(super) unresolved: bool,
+    /// The part of knowledge in the answer.
+    pub(super) knowledge: KnowledgeRecord,
 }
 
 impl Predictions {

@@ -128,7 +128,7 @@ pub(super) async fn webhook(
         let WebhookRequest { sender, message } = parse_within(&body, app.sizes.depth)?;
         let ids = Ids { conversation: Some(&sender), message: None, user: None };
         let button = message.strip_prefix('/').filter(|payload| !payload.is_empty());
-        let message = Message { ids, text: &message, language: None, button };
+        let message = Message { ids, text: &message, button, ..Message::default() };
         let answer = turn_engine::answer(&exchange, &message).await?;
         let said: Answer =
             serde_json::from_slice(&answer.body).map_err(|_| Problem::from(internal()))?;

@@ -84,6 +84,7 @@ pub async fn rehearse(
         public: PublicSettings { max_queue_delay: A_DAY, ..PublicSettings::default() },
         conversations: Some(in_memory()),
         actions: None,
+        knowledge: crate::KnowledgeSettings::default(),
         predictions: None,
         monitoring: None,
         disks: std::collections::BTreeMap::new(),

@@ -1,6 +1,9 @@
 //! The models that answer: the slot that requests read and rollouts swap, and the choice of an arm.
 
-use crate::canary::Freshness;
+use crate::{
+    canary::Freshness,
+    served_knowledge::{KnowledgeFile, ServedKnowledge},
+};
 use axum::http::HeaderValue;
 use botops_dialogue::{Dialogue, Entity};
 use botops_digest::Digest;
@@ -19,6 +22,8 @@ use std::{
 pub(super) struct Served {
     model: Arc<IntentModel>,
     speed: Speed,
+    /// The knowledge of the version.
+    pub(super) knowledge: ServedKnowledge,
     /// Entities and responses, compiled.
     pub(super) dialogue: Dialogue,
     /// Guesses the language of a message among those of the responses; `None` if there are fewer than two.
@@ -102,6 +107,7 @@ impl Served {
         Ok(Self {
             speed,
             guesser,
+            knowledge: ServedKnowledge::default(),
             dialogue,
             intents,
             manifest,
@@ -115,6 +121,23 @@ impl Served {
             #[cfg(test)]
             pause: std::time::Duration::ZERO,
         })
+    }
+
+    /// Adds the knowledge in `files`. A version whose knowledge cannot be read does not serve.
+    ///
+    /// # Errors
+    /// Those of [`ServedKnowledge::read`].
+    pub(super) fn with_knowledge(self, files: &[KnowledgeFile]) -> Result<Self> {
+        let knowledge = ServedKnowledge::read(files, &self.model)?;
+        Ok(Self { knowledge, ..self })
+    }
+
+    /// Returns how long one message of a conversation takes: knowledge may embed it.
+    pub(super) fn chat_speed(&self) -> Speed {
+        match (self.speed, self.knowledge.speed()) {
+            (Speed::Fast, Speed::Fast) => Speed::Fast,
+            _ => Speed::Slow,
+        }
     }
 
     /// Returns the model.

@@ -125,8 +125,11 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
         Source::File { model, digest, name } => {
             let model: Arc<IntentModel> = Arc::from(model);
             app.outgoing.check(model.dialogue())?;
-            let served =
-                in_background(move || Served::prepare(model, digest, name, None, None)).await?;
+            let files = settings.knowledge.files.clone();
+            let served = in_background(move || {
+                Served::prepare(model, digest, name, None, None)?.with_knowledge(&files)
+            })
+            .await?;
             app.slot.set(Arc::new(served), None);
             None
         }

@@ -46,6 +46,7 @@ pub(super) fn settings() -> ServerSettings {
         predictions: None,
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
+        knowledge: Default::default(),
         telemetry: Default::default(),
     }
 }

@@ -1,6 +1,8 @@
 //! The answer to a message, as JSON.
 
+use crate::knowledge_turn::Said;
 use botops_dialogue::{Button, DialogueState, Entity, Reply};
+use botops_knowledge::Source;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -40,6 +42,12 @@ pub(super) struct Answer {
     /// The buttons to show under the response.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) buttons: Vec<Button>,
+    /// The passages of documents that `response` was taken from, best first; left out if no document answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) sources: Vec<Source>,
+    /// Who answered from the documents; left out if none answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) answered_by: Option<AnsweredBy>,
     /// The slots of the conversation after this turn, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) slots: BTreeMap<String, String>,
@@ -50,6 +58,16 @@ pub(super) struct Answer {
     /// The number of the turn in its conversation, from 0; only in a dialogue of several turns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) message_number: Option<i64>,
+}
+
+/// Who answered from the documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AnsweredBy {
+    /// The documents: `response` is a quote.
+    Knowledge,
+    /// A language model, whose sentences the documents support. `[1]` in `response` is the first of `sources`.
+    Generated,
 }
 
 /// The bytes of an answer.
@@ -84,6 +102,11 @@ impl Answer {
         let values = state.slot_values().into_iter();
         self.slots = values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         self.state = state.name().map(str::to_owned);
+    }
+
+    /// Adds where the response comes from.
+    pub(super) fn from_knowledge(&mut self, said: Said) {
+        (self.sources, self.answered_by) = (said.sources, Some(said.by));
     }
 
     /// Returns whether it names the version that answered.

@@ -13,6 +13,8 @@ use crate::{
     exchange::{Exchange, MAX_ID_BYTES, ShownVersion, check_conversation, unfit},
     handoffs::{self, HandOff},
     kept_turns::{Appended, Begun, Ids, NewTurn},
+    knowledge_filter::KnowledgeUse,
+    knowledge_turn::{Said, TurnKnowledge},
     metrics::arm_name,
     open_turns::{self, Ended, OpenTurn},
     pointer::Field,
@@ -24,8 +26,8 @@ use crate::{
 };
 use botops_conversations::{Head, Id, Named, StoredTurn, Turn};
 use botops_dialogue::{
-    ActionCall, ActionOutcome, DialogueState, Effect, Entities, Entity, Moment, Step, Understood,
-    is_rephrase,
+    ActionCall, ActionOutcome, DialogueState, Effect, Entities, Entity, Found, Lookup, Moment,
+    Step, Understood, is_rephrase,
 };
 use botops_findings::Result as FaultResult;
 use botops_models::Prediction;
@@ -59,6 +61,8 @@ pub(super) struct Message<'a> {
     pub(super) language: Option<&'a str>,
     /// The payload of the button that the user pressed instead of typing.
     pub(super) button: Option<&'a str>,
+    /// The knowledge that may answer it.
+    pub(super) knowledge: KnowledgeUse<'a>,
 }
 
 /// The answer to a message.
@@ -110,6 +114,7 @@ struct Heard<'m> {
     details: Option<Details>,
     /// Whether the user says the same again.
     is_rephrased: bool,
+    knowledge: TurnKnowledge<'m>,
 }
 
 impl Heard<'_> {
@@ -185,7 +190,8 @@ pub(super) async fn answer(
     }
     let work = || {
         let mut heard = hear(&attempt, message)?;
-        let mut decided = decide(&attempt, &heard, kept.as_ref())?;
+        let mut decided = decide(&attempt, &mut heard, kept.as_ref())?;
+        heard.duration = exchange.elapsed();
         let judged = attempt.predicted(&counted(&heard, &decided), heard.duration);
         let judged_answer = (decided.answer.intent.as_str(), decided.answer.fallback);
         heard.feedback_token = attempt.feedback_token(judged_answer, judged);
@@ -198,10 +204,21 @@ pub(super) async fn answer(
         Ok::<_, Refusal>((heard, decided))
     };
     let n_bytes = cost_in_bytes(text, served.dialogue.n_patterns());
+    let (speed, n_bytes) = match message.knowledge {
+        KnowledgeUse::Never => (served.speed(), n_bytes),
+        _ => (served.chat_speed(), n_bytes.max(served.knowledge.cost_in_bytes())),
+    };
     // The latency that the judge compares ends here, for both arms: the store is the same for both.
-    let (mut heard, mut decided) = exchange.take_turn(served.speed(), n_bytes, work).await??;
+    let (mut heard, mut decided) = exchange.take_turn(speed, n_bytes, work).await??;
     let arm = Some(attempt.choice.arm);
     let refuse = |problem| Refusal(problem, arm);
+    if !decided.answer.sources.is_empty() && heard.knowledge.to_write(exchange.app).is_some() {
+        if let Some(new) = &mut kept {
+            new.let_others_pass();
+        }
+        heard.knowledge.write(exchange.app).await;
+        decided = decide(&attempt, &mut heard, kept.as_ref()).map_err(refuse)?;
+    }
     let mut is_lost = false;
     let placed = loop {
         let Some(new) = &mut kept else { break None };
@@ -217,17 +234,22 @@ pub(super) async fn answer(
             Appended::Known(known) => {
                 return repeated(&attempt, new, *known, ids).await.map_err(refuse);
             }
-            Appended::Moved if served.dialogue.is_plain() => {}
+            Appended::Moved if served.dialogue.is_plain() => {
+                decided = decide(&attempt, &mut heard, Some(new)).map_err(refuse)?;
+            }
             Appended::Moved => {
                 prepare(&attempt, new, ids).await.map_err(refuse)?;
-                decided = decide(&attempt, &heard, Some(new)).map_err(refuse)?;
+                decided = decide(&attempt, &mut heard, Some(new)).map_err(refuse)?;
             }
         }
     };
     attempt.mirror([(text, &heard.prediction)]);
     let counted = counted(&heard, &decided);
     let number = placed.as_ref().map(|placed| placed.at.0);
-    let details = heard.details();
+    let mut details = heard.details();
+    if let Some(details) = &mut details {
+        details.knowledge = heard.knowledge.record(&decided.answer.sources);
+    }
     let is_with_person = decided.state.handed_off.is_some();
     let carried_out = match placed {
         None => Ok((is_lost, is_with_person, alone(&attempt, decided).write().body)),
@@ -426,6 +448,7 @@ fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>
         feedback_token: None,
         details,
         is_rephrased: false,
+        knowledge: TurnKnowledge::new(message.knowledge),
     })
 }
 
@@ -435,7 +458,7 @@ fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>
 /// The state of the conversation cannot be read.
 fn decide(
     attempt: &Attempt<'_>,
-    heard: &Heard<'_>,
+    heard: &mut Heard<'_>,
     new: Option<&NewTurn<'_>>,
 ) -> Result<Decided, Problem> {
     let Attempt { exchange, choice, .. } = attempt;
@@ -460,34 +483,66 @@ fn decide(
         slots: Default::default(),
         state: None,
         message_number: None,
+        sources: Vec::new(),
+        answered_by: None,
     };
-    if served.dialogue.is_plain() {
+    let head = new.and_then(|new| new.head.as_ref().map(|head| (new, head)));
+    let is_plain = served.dialogue.is_plain();
+    let before = match head {
+        // A plain dialogue remembers only what knowledge needs.
+        Some((new, _)) if !is_plain || !served.knowledge.is_empty() => state(new)?,
+        _ => DialogueState::default(),
+    };
+    let asks = |lookup: &Option<Lookup>, heard: &mut Heard<'_>| match lookup {
+        Some(lookup) if heard.message.button.is_none() || !matches!(lookup, Lookup::Any) => {
+            let question = (heard.message.text, before.question.as_deref());
+            heard.knowledge.find(attempt, lookup, question)
+        }
+        _ => Ok(None),
+    };
+    if is_plain {
+        let lookup = understood.is_none().then_some(Lookup::Any);
+        if let Some(said) = asks(&lookup, heard)? {
+            let language = said.language.clone().or(language.map(str::to_owned));
+            (answer.response, answer.language) = (Some(said.text.clone()), language);
+            answer.fallback = false;
+            let mut state = before;
+            state.remember(&said.question);
+            answer.from_knowledge(said);
+            let slots = head.is_some().then(|| state.stored());
+            return Ok(Decided { answer, slots, state, effect: None });
+        }
         let response = served.dialogue.respond(understood, language, &heard.entities);
         (answer.response, answer.language) = response.unzip();
         return Ok(Decided { answer, slots: None, state: DialogueState::default(), effect: None });
     }
-    let head = new.and_then(|new| new.head.as_ref().map(|head| (new, head)));
-    let before = match head {
-        Some((new, _)) => state(new)?,
-        None => DialogueState::default(),
-    };
     let ranking: Vec<(&str, f64)> =
         heard.ranking.iter().map(|(intent, proba)| (&*served.intents[*intent], *proba)).collect();
-    let understood = Understood {
-        text: heard.message.text,
-        intent: understood,
-        confidence: heard.prediction.confidence,
-        ranking: &ranking,
-        entities: &heard.entities,
-        language,
-        guessed: matches!(heard.language, Some(Language::Guessed(_))),
-        button: heard.message.button,
-    };
     // The same on every server: nothing else tells conversations apart.
     let seed = new.map_or_else(String::new, |new| new.named.conversation.to_string());
-    let Step { state, reply, effect, .. } =
-        served.dialogue.turn(&before, &understood, heard.at, &seed);
+    let turn = |heard: &Heard<'_>, found: Option<&Found<'_>>| {
+        let understood = Understood {
+            text: heard.message.text,
+            intent: understood,
+            confidence: heard.prediction.confidence,
+            ranking: &ranking,
+            entities: &heard.entities,
+            language,
+            guessed: matches!(heard.language, Some(Language::Guessed(_))),
+            button: heard.message.button,
+        };
+        served.dialogue.turn_with(&before, &understood, (heard.at, &seed), found)
+    };
+    let mut step = turn(heard, None);
+    let said = asks(&step.lookup, heard)?;
+    if let Some(Said { text, language, question, .. }) = &said {
+        step = turn(heard, Some(&Found { text, language: language.as_deref(), question }));
+    }
+    let Step { state, reply, effect, .. } = step;
     answer.reply(reply, head.is_some().then_some(&state));
+    if let Some(said) = said {
+        answer.from_knowledge(said);
+    }
     answer.message_number = head.map(|(_, head)| head.next());
     Ok(Decided { answer, slots: Some(state.stored()), state, effect })
 }

@@ -10,6 +10,7 @@ use crate::{
     attempt::Refusal,
     exchange::{Exchange, MAX_ID_BYTES, Text, check_conversation, parse_within, unfit},
     kept_turns::Ids,
+    knowledge_filter::{KnowledgeUse, MetadataFilter},
     pointer::Field,
     problem::Problem,
     public_gate::{Credentials, PublicRight},
@@ -67,6 +68,12 @@ enum Frame<'a> {
         /// The payload of the button that the user pressed.
         #[serde(borrow, default)]
         button: Option<Text<'a>>,
+        /// Whether documents may answer.
+        #[serde(default)]
+        use_knowledge: Option<bool>,
+        /// The metadata that a document must have to answer.
+        #[serde(default)]
+        metadata: Option<MetadataFilter>,
     },
 }
 
@@ -215,9 +222,17 @@ impl Talk {
                 let ids = [&conversation_id, &user_id].map(|id| id.as_ref().map(|id| &*id.0));
                 self.begin(&exchange, socket, (ids, resume_from)).await
             }
-            Ok(Frame::Message { text, language, button, .. }) => {
-                let given = [&language, &button].map(|it| it.as_ref().map(|it| &*it.0));
-                let answer = self.turn(&exchange, (&text.0, message_id.as_deref()), given).await;
+            Ok(Frame::Message { text, language, button, use_knowledge, metadata, .. }) => {
+                let [language, button] =
+                    [&language, &button].map(|it| it.as_ref().map(|it| &*it.0));
+                let answer = match KnowledgeUse::of(use_knowledge, metadata.as_ref()) {
+                    Err(problem) => Err(problem.into()),
+                    Ok(knowledge) => {
+                        let ids = Ids { message: message_id.as_deref(), ..Ids::default() };
+                        let message = Message { ids, text: &text.0, language, button, knowledge };
+                        self.turn(&exchange, message).await
+                    }
+                };
                 match answer {
                     Ok(answer) => socket.send(answer).await.map_err(Broken::Gone),
                     Err(refusal) => Err(Broken::Refused(refusal)),
@@ -239,12 +254,8 @@ impl Talk {
     }
 
     /// Answers a message. Returns the frame.
-    async fn turn(
-        &self,
-        exchange: &Exchange<'_>,
-        (text, message_id): (&str, Option<&str>),
-        [language, button]: [Option<&str>; 2],
-    ) -> Result<String, Refusal> {
+    async fn turn(&self, exchange: &Exchange<'_>, message: Message<'_>) -> Result<String, Refusal> {
+        let message_id = message.ids.message;
         let Some(hello) = &self.hello else {
             return Err(
                 unfit("BOT-6175", Field::Named("type"), "the first frame is `hello`").into()
@@ -259,9 +270,7 @@ impl Talk {
                 message: message_id.filter(|_| is_kept),
                 user: hello.user.as_deref(),
             },
-            text,
-            language,
-            button,
+            ..message
         };
         let answer = turn_engine::answer(exchange, &message).await?;
         Ok(answer_frame(&answer.body, (answer.number, message_id), answer.is_lost))

@@ -142,6 +142,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         predictions: None,
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
+        knowledge: Default::default(),
         telemetry: Default::default(),
     }
 }

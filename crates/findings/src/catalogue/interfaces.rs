@@ -46,4 +46,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the times of WebSockets do not fit together",
         explanation: "`server.limits.websocket_ping` is the time after which a silent WebSocket gets a ping, and `websocket_idle` the longest time without a message. The first must be shorter: otherwise a socket ends before the server asks whether its client is there. The defaults are 30 s and 1 h. Nothing was started.",
     },
+    Entry {
+        code: "BOT-6176",
+        kind: Some(FaultKind::Gate),
+        title: "the knowledge of a version does not fit its model",
+        explanation: "A version serves its model together with its knowledge bases. An intent of the dialogue has `answer_from` with the name of a base that the version does not have, two files have the same name, or there are more than 64. Push a version with the right bases: `botops push MODEL --knowledge NAME`.",
+    },
+    Entry {
+        code: "BOT-6177",
+        kind: Some(FaultKind::Usage),
+        title: "the server has no such knowledge",
+        explanation: "`POST /v1/search` searches the knowledge bases of the version that serves. This version has none, or none of that name. Push a version with knowledge (`botops push MODEL --knowledge NAME`), start a server of a file with `--knowledge FILE`, or name another base. HTTP status 404.",
+    },
 ];

@@ -198,6 +198,7 @@ impl Server {
             predictions: None,
             monitoring: None,
             disks: std::collections::BTreeMap::new(),
+            knowledge: Default::default(),
             telemetry: Default::default(),
         };
         let app = new_app("m", &settings, clock, shadow::CAPACITY).unwrap();
