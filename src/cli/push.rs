@@ -1,20 +1,31 @@
 //! `botops push`.
 
+mod knowledge;
+
+use self::knowledge::Knowledge;
 use super::{Exit, Outcome, gate};
 use crate::cli::{
     arguments::{data_args::DataArgs, data_source},
-    session::{context::Context, judging::read_behaviour, provenance},
+    session::{
+        context::Context,
+        judging::read_behaviour,
+        knowledge_source,
+        provenance,
+    },
     terminal::tables,
 };
 use botops_datasets::Presence;
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::{
     self as evaluation, BehaviourSpec, Comparison, EvaluationReport, GateReport, GateSpec,
+    JudgedKnowledge, VersionSet,
+    knowledge::{KnowledgeComparison, KnowledgeReport, compare_knowledge},
 };
 use botops_findings::{Fault, Finding, Result};
+use botops_knowledge::Mode;
 use botops_models::IntentModel;
 use botops_pipelines::{self as pipelines, Provenance};
-use botops_registry::{CHAMPION, Manifest, Registration, Registry, Version};
+use botops_registry::{CHAMPION, Manifest, Registration, Registry, Version, knowledge_path};
 use botops_spec::Checked;
 use botops_text::shell_line;
 use serde::Serialize;
@@ -37,6 +48,12 @@ pub(crate) struct Args {
     /// Run the behavioural tests in this YAML file, too; rules on `behaviour` need it
     #[arg(long, value_name = "FILE", requires = "test")]
     behaviour: Option<PathBuf>,
+    /// Knowledge of the version: a name such as help or help@3, or a .knowledge file; repeatable
+    #[arg(long, value_name = "NAME|FILE")]
+    knowledge: Vec<String>,
+    /// Questions that judge the knowledge, JSONL or SQuAD; with several knowledge bases, NAME=FILE for each
+    #[arg(long, value_name = "FILE", requires_all = ["knowledge", "rules"])]
+    questions: Vec<String>,
     /// Run that made the model; default: the newest recorded run with this file
     #[arg(long, value_name = "ID")]
     run: Option<String>,
@@ -80,6 +97,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let behaviour = args.behaviour.as_deref().map(read_behaviour).transpose()?;
     // One read: the bytes that are registered are those that are judged.
     let (model, digest, bytes) = IntentModel::read_with_bytes(&args.model)?;
+    let knowledge = Knowledge::read((&args.knowledge, &args.questions), context, rules.as_ref())?;
     let registry = context.registry()?;
     let mut known = context.wait(Known::read(&registry, &name))??;
     let judging = Judging {
@@ -89,6 +107,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         champion: known.champion.as_ref(),
         rules: rules.as_ref(),
         behaviour: behaviour.as_ref(),
+        knowledge: &knowledge,
     };
     let evidence = judging.run((&model, digest))?;
     let run = made_by(args, context, digest)?;
@@ -107,6 +126,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     if let Some(comparison) = &evidence.comparison {
         files.push(("comparison.json".to_owned(), canonical_json(comparison)));
+    }
+    for (loaded, _) in &knowledge.bases {
+        files.push((knowledge_path(&loaded.name), loaded.bytes.to_vec()));
+    }
+    for report in &evidence.knowledge {
+        let name = format!("knowledge-evaluation.{}.json", report.knowledge.name);
+        files.push((name, canonical_json(report)));
     }
     let provenance = Provenance {
         run: run.clone(),
@@ -267,6 +293,8 @@ fn register(
 /// The evidence for a version.
 struct Evidence {
     gate: GateReport,
+    /// The evaluations of the knowledge.
+    knowledge: Vec<KnowledgeReport>,
     evaluation: Option<EvaluationReport>,
     comparison: Option<Comparison>,
     /// The warnings on the test data.
@@ -281,16 +309,20 @@ struct Judging<'a> {
     champion: Option<&'a Version>,
     rules: Option<&'a Checked<GateSpec>>,
     behaviour: Option<&'a Checked<BehaviourSpec>>,
+    knowledge: &'a Knowledge,
 }
 
 impl Judging<'_> {
     /// Runs the golden self-test; with test data, also evaluates the model, compares it with the champion, and applies
     /// the rules.
     fn run(&self, challenger: (&IntentModel, Digest)) -> Result<Evidence> {
-        let self_test = evaluation::gate_by_self_test(challenger.0, challenger.1);
+        let set = VersionSet { model: challenger.1, knowledge: self.knowledge.digests() };
+        let self_test = evaluation::gate_by_self_test(challenger.0, challenger.1)
+            .with_knowledge(set.knowledge.clone());
         let Some(test) = self.args.test.as_ref().filter(|_| self_test.passed) else {
             return Ok(Evidence {
                 gate: self_test,
+                knowledge: Vec::new(),
                 evaluation: None,
                 comparison: None,
                 warnings: Vec::new(),
@@ -307,18 +339,63 @@ impl Judging<'_> {
             report.behaviour = Some(tested);
         }
         let comparison = match self.champion {
-            Some(version) if version.model_digest() != Some(challenger.1) => {
+            // The same model with other knowledge is compared with itself: nothing is newly wrong.
+            Some(version) if version.set() != Some(set) => {
                 let bytes = self.context.wait(self.registry.file(version, "model.botops"))??;
                 let model = IntentModel::from_bytes(&bytes)?;
                 Some(evaluation::compare((&model, Digest::of(&bytes)), challenger, &data)?)
             }
             _ => None,
         };
+        let judged = self.judge_knowledge(&mut warnings)?;
         let gate = match self.rules {
-            Some(rules) => evaluation::gate(rules, &report, comparison.as_ref())?,
+            Some(rules) => {
+                let knowledge: Vec<JudgedKnowledge<'_>> = judged
+                    .iter()
+                    .map(|(report, comparison)| JudgedKnowledge {
+                        report,
+                        comparison: comparison.as_ref(),
+                    })
+                    .collect();
+                evaluation::gate_set(rules, &report, comparison.as_ref(), &knowledge)?
+            }
             None => self_test,
         };
-        Ok(Evidence { gate, evaluation: Some(report), comparison, warnings })
+        let knowledge = judged.into_iter().map(|(report, _)| report).collect();
+        Ok(Evidence { gate, knowledge, evaluation: Some(report), comparison, warnings })
+    }
+}
+
+impl Judging<'_> {
+    /// Evaluates each knowledge base that has questions, and compares it with the champion's of its name.
+    fn judge_knowledge(
+        &self,
+        warnings: &mut Vec<Finding>,
+    ) -> Result<Vec<(KnowledgeReport, Option<KnowledgeComparison>)>> {
+        let mut judged = Vec::new();
+        for (loaded, questions) in &self.knowledge.bases {
+            let Some(set) = questions else { continue };
+            let (report, outcomes, found) = knowledge_source::evaluate(loaded, set, Mode::Hybrid)?;
+            warnings.extend(found);
+            let before = match self.champion {
+                Some(champion) => {
+                    let (context, registry) = (self.context, self.registry);
+                    knowledge_source::of_version(context, registry, champion, &loaded.name)?
+                }
+                None => None,
+            };
+            let comparison = match before {
+                Some(before) => {
+                    let (_, earlier, _) = knowledge_source::evaluate(&before, set, Mode::Hybrid)?;
+                    let champion = (before.index.digest(), earlier.as_slice());
+                    let challenger = (loaded.index.digest(), outcomes.as_slice());
+                    Some(compare_knowledge(set, champion, challenger)?)
+                }
+                None => None,
+            };
+            judged.push((report, comparison));
+        }
+        Ok(judged)
     }
 }
 

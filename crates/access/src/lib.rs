@@ -50,7 +50,7 @@ pub use limits::{
 pub use live_keys::LiveKeys;
 pub use policy::{
     ApprovalRules, BehaviourRules, Case, Check, DataRule, Demand, Evidence, EvidenceBasis,
-    FlipRules, GateRules, Judgement, MeasuredBound, Policy, PolicyMode, PolicySpec, RelativeRules,
+    FlipRules, GateRules, Judgement, KnowledgeRules, MeasuredBound, Policy, PolicyMode, PolicySpec, RelativeRules,
     RequiredBound, RolloutRules,
 };
 pub use public_caller::{CallerKind, PublicCaller};

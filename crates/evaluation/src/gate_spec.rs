@@ -1,6 +1,9 @@
 //! Gates as written in YAML: bounds on metrics and rules against the champion, checked before anything is measured.
 
-use crate::{entity_report::EntityScores, evaluation_report::ClassMetrics, metrics::METRICS};
+use crate::{
+    bound::Bound, entity_report::EntityScores, evaluation_report::ClassMetrics,
+    knowledge::KNOWLEDGE_METRICS, knowledge_gate::KnowledgeGate, metrics::METRICS,
+};
 use botops_findings::{Fault, Place, Result};
 use botops_spec::Spec;
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,9 @@ pub struct GateSpec {
     /// Budgets of changed answers against the champion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flips: Option<FlipGate>,
+    /// Rules on the knowledge of a version. A rule without evaluated knowledge fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub knowledge: Option<KnowledgeGate>,
 }
 
 /// Rules on behavioural tests.
@@ -54,16 +60,6 @@ pub struct FlipGate {
     /// The largest share of records that the champion classifies correctly and the challenger does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_negative: Option<f64>,
-}
-
-/// A bound on a number.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Bound {
-    /// The lowest value that passes.
-    pub min: Option<f64>,
-    /// The highest value that passes.
-    pub max: Option<f64>,
 }
 
 /// Rules against the champion.
@@ -121,6 +117,7 @@ impl Spec for GateSpec {
         let entities: Vec<&str> = PER_ENTITY.iter().map(|(name, _)| *name).collect();
         check_bounds("per_entity", &self.per_entity, &entities)?;
         self.check_behaviour()?;
+        self.check_knowledge()?;
         for (name, drop) in &relative.max_drop {
             let key = format!("relative.max_drop.{name}");
             check_name(&key, name, &metrics)?;
@@ -147,6 +144,29 @@ impl GateSpec {
             && self.per_entity.is_empty()
             && self.behaviour.unwrap_or_default() == BehaviourGate::default()
             && self.flips.unwrap_or_default() == FlipGate::default()
+            && self
+                .knowledge
+                .as_ref()
+                .is_none_or(|knowledge| *knowledge == KnowledgeGate::default())
+    }
+
+    /// Checks the rules on knowledge.
+    fn check_knowledge(&self) -> Result<()> {
+        let Some(knowledge) = &self.knowledge else { return Ok(()) };
+        let known: Vec<&str> = KNOWLEDGE_METRICS.iter().map(|(name, _)| *name).collect();
+        check_bounds("knowledge", &knowledge.bounds(), &known)?;
+        for (base, bounds) in &knowledge.bases {
+            check_bounds(&format!("knowledge.bases.{base}"), bounds, &known)?;
+        }
+        for (name, drop) in &knowledge.max_drop {
+            let key = format!("knowledge.max_drop.{name}");
+            check_name(&key, name, &known)?;
+            if !drop.is_finite() || *drop < 0.0 {
+                return Err(fault(&key, format!("`{drop}` is not a valid largest drop"))
+                    .hint("write how much worse the metric may be, such as `0.01`"));
+            }
+        }
+        Ok(())
     }
 
     /// Checks the rules on behavioural tests and on changed answers.

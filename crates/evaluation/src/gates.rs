@@ -2,10 +2,12 @@
 
 use crate::{
     behaviour_report::BehaviourKind,
+    bound::Bound,
     comparison::Comparison,
     evaluation_report::{EvaluationReport, UNKNOWN_LANGUAGE},
     gate_report::{BoundResult, GateBasis, GateReport, GateResult, SCHEMA},
-    gate_spec::{BehaviourGate, Bound, FlipGate, GateSpec, PER_CLASS, PER_ENTITY, RelativeGate},
+    gate_spec::{BehaviourGate, FlipGate, GateSpec, PER_CLASS, PER_ENTITY, RelativeGate},
+    knowledge_gate::{self, JudgedKnowledge},
     metrics::{Better, METRICS},
 };
 use botops_findings::{Fault, Result};
@@ -21,15 +23,28 @@ const NO_ENTITIES: &str = "not measured: the data annotates no entity, or the mo
 /// The amount by which a drop may exceed its bound, because differences of decimal fractions are not exact.
 const SLACK: f64 = 1e-9;
 
-/// Judges a report by `spec`. A gate on a metric that was not measured fails. Rules against the champion do not apply
-/// when there is none.
+/// As [`gate_set`], for a version without knowledge.
 ///
 /// # Errors
-/// `BOT-3012` (exit 2) `comparison` is about another model or other records than `report`.
+/// Those of [`gate_set`].
 pub fn gate(
     spec: &Checked<GateSpec>,
     report: &EvaluationReport,
     comparison: Option<&Comparison>,
+) -> Result<GateReport> {
+    gate_set(spec, report, comparison, &[])
+}
+
+/// Judges a model and its knowledge by `spec`. A gate on a metric that was not measured fails. Rules against the champion do not apply
+/// when there is none.
+///
+/// # Errors
+/// `BOT-3012` (exit 2) `comparison` is about another model or other records than `report`.
+pub fn gate_set(
+    spec: &Checked<GateSpec>,
+    report: &EvaluationReport,
+    comparison: Option<&Comparison>,
+    knowledge: &[JudgedKnowledge<'_>],
 ) -> Result<GateReport> {
     if let Some(comparison) = comparison
         && (comparison.challenger != report.model || comparison.n != report.n)
@@ -68,9 +83,15 @@ pub fn gate(
     if let Some(flips) = &spec.flips {
         on_flips(*flips, comparison, &mut judged);
     }
+    if let Some(rules) = &spec.knowledge {
+        for (bound, result) in knowledge_gate::judge(rules, knowledge) {
+            judged.bounds.push(bound);
+            judged.results.push(result);
+        }
+    }
     let Judged { results, bounds } = judged;
     let passed = results.iter().all(|result| result.passed);
-    Ok(GateReport {
+    let gate = GateReport {
         schema: SCHEMA.to_owned(),
         model: report.model,
         knowledge: BTreeMap::new(),
@@ -87,9 +108,10 @@ pub fn gate(
                 .behaviour
                 .and(report.behaviour.as_ref())
                 .map(|behaviour| behaviour.digest),
-            questions: BTreeMap::new(),
+            questions: JudgedKnowledge::questions(knowledge),
         }),
-    })
+    };
+    Ok(gate.with_knowledge(JudgedKnowledge::digests(knowledge)))
 }
 
 /// The outcomes so far: in words, and in numbers.

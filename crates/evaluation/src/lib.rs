@@ -12,6 +12,7 @@ mod behaviour;
 mod behaviour_report;
 mod behaviour_spec;
 mod behaviour_variants;
+mod bound;
 mod comparison;
 mod confidence;
 mod cross_validation;
@@ -24,6 +25,8 @@ mod gate_report;
 mod gate_spec;
 mod gates;
 mod importance;
+pub mod knowledge;
+mod knowledge_gate;
 mod learning_curve;
 mod measurement;
 mod metrics;
@@ -40,6 +43,7 @@ pub use behaviour_spec::{
     BehaviourSpec, Direction, DirectionGroup, DirectionPair, InvarianceSpec, MinimumGroup,
     VariantKind,
 };
+pub use bound::Bound;
 pub use comparison::{Comparison, Flip, FlipRates, Pair, compare, pair};
 pub use cross_validation::{
     Candidate, CrossValidation, FoldScore, SpecComparison, compare_with_first, cross_validate,
@@ -54,9 +58,10 @@ pub use evaluation_report::{
 };
 pub use folds::{FoldComparison, FoldOutcome, MetricName, pooled, score};
 pub use gate_report::{BoundResult, GateBasis, GateReport, GateResult, QuestionBasis};
-pub use gate_spec::{BehaviourGate, Bound, FlipGate, GateSpec, RelativeGate};
-pub use gates::gate;
+pub use gate_spec::{BehaviourGate, FlipGate, GateSpec, RelativeGate};
+pub use gates::{gate, gate_set};
 pub use importance::{Importance, SettingGroup, SettingKind};
+pub use knowledge_gate::{JudgedKnowledge, KnowledgeGate, judge_knowledge};
 pub use learning_curve::{CurvePoint, LearningCurve, Outlook, learning_curve};
 pub use measurement::{evaluate, measure};
 pub use metrics::{Better, METRICS, Metric};

@@ -90,6 +90,11 @@ pub fn policy_evidence(passed: &PassedGates) -> Evidence {
                 })
                 .collect(),
             behaviour: basis.behaviour,
+            champion_knowledge: basis
+                .questions
+                .iter()
+                .map(|(name, questions)| (name.clone(), questions.champion))
+                .collect(),
         }),
     }
 }
@@ -192,21 +197,17 @@ impl Registry {
         plan: Option<&RolloutPolicy>,
         at: Option<DateTime<Utc>>,
     ) -> Result<Judgement> {
-        let champion = self.champion_model(version).await?;
+        let champion = self.champion(&version.model).await?;
+        let knowledge = champion.as_ref().map(|champion| champion.manifest.knowledge());
         let evidence = passed.map(policy_evidence);
         Ok(policy.judge(&Case {
             judges_evidence: true,
             evidence: evidence.as_ref(),
             plan,
-            champion,
+            champion: champion.as_ref().and_then(Version::model_digest),
+            champion_knowledge: knowledge.as_ref(),
             at,
         }))
-    }
-
-    /// Returns the model file of the champion that `version` would replace.
-    async fn champion_model(&self, version: &Version) -> Result<Option<Digest>> {
-        let champion = self.champion(&version.model).await?;
-        Ok(champion.as_ref().and_then(Version::model_digest))
     }
 
     /// Decides whether a rollout of `version` by `plan` may start at `at`: no freeze, and the policy in force allows it.

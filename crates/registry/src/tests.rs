@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 mod as_of;
 mod garbage;
+mod knowledge_sets;
 mod model_checkpoints;
 mod withdrawal;
 

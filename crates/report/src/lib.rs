@@ -23,6 +23,7 @@ mod evaluation;
 mod html;
 mod job;
 mod junit;
+mod knowledge;
 mod markdown;
 mod matrix;
 mod monitoring;
@@ -47,6 +48,7 @@ pub use drift::drift_html;
 pub use evaluation::evaluation_html;
 pub use job::{JobStage, JobSummary, MOST_SUMMARY_BYTES, bounded_markdown, job_markdown};
 pub use junit::validation_junit;
+pub use knowledge::knowledge_html;
 pub use markdown::{
     decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, profile_markdown,
     validation_markdown,

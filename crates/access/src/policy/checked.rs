@@ -12,7 +12,7 @@ use botops_findings::{Fault, Finding, Result, Severity};
 use botops_rollout::RolloutPolicy;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The schema of the stored form.
 const SCHEMA: &str = "botops.policy/1";
@@ -182,8 +182,12 @@ impl Policy {
                 if needs_basis { "a gate report on an evaluation" } else { "a gate report" };
             return vec![check("evidence", required, found.to_owned(), help)];
         };
-        let mut checks: Vec<Check> =
-            required.iter().map(|required| required.check(basis, case.champion)).collect();
+        let none = BTreeMap::new();
+        let knowledge = case.champion_knowledge.unwrap_or(&none);
+        let mut checks: Vec<Check> = required
+            .iter()
+            .map(|required| required.check(basis, case.champion, knowledge))
+            .collect();
         if !self.spec.data.is_empty() {
             let known = self.spec.data.iter().any(|data| data.digest == basis.data_digest);
             let found =

@@ -2,6 +2,7 @@
 
 use botops_digest::Digest;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The gate report of a version: the room that owns reports fills it in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,10 @@ pub struct EvidenceBasis {
     /// The digest of the behavioural tests, if rules are about them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behaviour: Option<Digest>,
+    /// The knowledge files of the champion that the knowledge was compared with, by the name of each judged one; `None` for one
+    /// that was compared with none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub champion_knowledge: BTreeMap<String, Option<Digest>>,
 }
 
 /// One end of a bound of the rules behind a gate report, and the measured number.

@@ -3,7 +3,8 @@
 use super::{
     evidence::{EvidenceBasis, MeasuredBound},
     judgement::Check,
-    spec::{GateRules, RequiredBound},
+    required_bound::RequiredBound,
+    spec::GateRules,
 };
 use botops_digest::Digest;
 use std::collections::BTreeMap;
@@ -23,8 +24,16 @@ impl Required {
     /// Lists the bounds of `rules`, in the order of the file.
     pub(super) fn all(rules: &GateRules) -> Vec<Self> {
         let mut all = Vec::new();
-        let GateRules { metrics, per_class, per_language, relative, per_entity, behaviour, flips } =
-            rules;
+        let GateRules {
+            metrics,
+            per_class,
+            per_language,
+            relative,
+            per_entity,
+            behaviour,
+            flips,
+            knowledge,
+        } = rules;
         let mut bounds = |section: &str, bounds: &BTreeMap<String, RequiredBound>| {
             for (name, RequiredBound { min, max }) in bounds {
                 let ends = [("min", min), ("max", max)];
@@ -37,6 +46,8 @@ impl Required {
         bounds("per_class", per_class);
         bounds("per_language", per_language);
         bounds("per_entity", per_entity);
+        let knowledge = knowledge.clone().unwrap_or_default();
+        bounds("knowledge", &knowledge.bounds());
         if let Some(relative) = relative {
             let drops = relative.max_drop.iter();
             all.extend(drops.map(|(name, most)| Self {
@@ -49,6 +60,12 @@ impl Required {
                 Some(Self { key: format!("relative.{name}"), bound: bound? })
             }));
         }
+        all.extend(
+            knowledge.max_drop.iter().map(|(name, most)| Self {
+                key: format!("knowledge.max_drop.{name}"),
+                bound: *most,
+            }),
+        );
         let behaviour = behaviour.unwrap_or_default();
         if behaviour.must_pass {
             all.push(Self { key: "behaviour.must_pass".to_owned(), bound: 0.0 });
@@ -65,7 +82,12 @@ impl Required {
     }
 
     fn is_relative(&self) -> bool {
-        self.key.starts_with("relative.") || self.key.starts_with("flips.")
+        self.key.starts_with("relative.") || self.key.starts_with("flips.") || self.is_about_drops()
+    }
+
+    /// Returns whether the rule compares knowledge with that of the champion.
+    fn is_about_drops(&self) -> bool {
+        self.key.starts_with("knowledge.max_drop.")
     }
 
     /// Returns whether a higher bound is stricter, and numbers must not be below it.
@@ -93,6 +115,10 @@ impl Required {
             ["relative", "max_drop", name] => {
                 format!("{name} at most {bound} worse than the champion's")
             }
+            ["knowledge", "max_drop", name] => {
+                format!("{name} of knowledge at most {bound} worse than the champion's")
+            }
+            ["knowledge", name, _] => format!("{name} of every knowledge base {sign} {bound}"),
             ["behaviour", "must_pass"] => format!("must-pass utterances that fail <= {bound}"),
             ["behaviour", name, _] => {
                 format!("behavioural tests of {name} that pass {sign} {bound}")
@@ -103,8 +129,13 @@ impl Required {
         }
     }
 
-    /// Judges `basis`; `champion` is the model file of the champion in force.
-    pub(super) fn check(&self, basis: &EvidenceBasis, champion: Option<Digest>) -> Check {
+    /// Judges `basis`; `champion` is the model file of the champion in force, and `knowledge` its knowledge files.
+    pub(super) fn check(
+        &self,
+        basis: &EvidenceBasis,
+        champion: Option<Digest>,
+        knowledge: &BTreeMap<String, Digest>,
+    ) -> Check {
         let check = |found: String, passed: bool, help: &str| Check {
             rule: format!("gates.{}", self.key),
             required: self.words(self.bound),
@@ -125,17 +156,31 @@ impl Required {
         };
         let rule = self.words(*bound);
         let Some(value) = *value else {
-            // The first version has nobody to be compared with.
-            let passed = self.is_relative() && champion.is_none() && self.is_met(*bound);
+            // The first version, or the first knowledge of a name, has nobody to be compared with.
+            let is_first = match self.is_about_drops() {
+                true => basis.champion_knowledge.keys().all(|name| !knowledge.contains_key(name)),
+                false => champion.is_none(),
+            };
+            let passed = self.is_relative() && is_first && self.is_met(*bound);
             return check(
                 format!("{rule}, not measured"),
                 passed,
                 "judge the version again, on data that measures it",
             );
         };
-        if self.is_relative() && champion.is_some() && basis.champion != champion {
-            let found =
-                format!("{rule}, {}, against another model than the champion", measured(value));
+        let is_other = match self.is_about_drops() {
+            true => basis
+                .champion_knowledge
+                .iter()
+                .any(|(name, compared)| knowledge.get(name) != compared.as_ref()),
+            false => champion.is_some() && basis.champion != champion,
+        };
+        if self.is_relative() && is_other {
+            let found = if self.is_about_drops() {
+                format!("{rule}, {}, against other knowledge than the champion's", measured(value))
+            } else {
+                format!("{rule}, {}, against another model than the champion", measured(value))
+            };
             return check(found, false, "the champion moved since: judge the version again");
         }
         let found = format!("{rule}, {}", measured(value));

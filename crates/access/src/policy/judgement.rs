@@ -6,6 +6,7 @@ use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_rollout::RolloutPolicy;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The things to judge.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,6 +19,8 @@ pub struct Case<'a> {
     pub plan: Option<&'a RolloutPolicy>,
     /// The model file of the champion in force; `None` for the first champion.
     pub champion: Option<Digest>,
+    /// The knowledge files of the champion in force, by name; `None` if it has none.
+    pub champion_knowledge: Option<&'a BTreeMap<String, Digest>>,
     /// The time of the start or of the promotion; `None` leaves windows out.
     pub at: Option<DateTime<Utc>>,
 }

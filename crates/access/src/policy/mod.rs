@@ -11,15 +11,19 @@ mod checked;
 mod evidence;
 mod gates;
 mod judgement;
+mod knowledge_rules;
 mod plan_rules;
+mod required_bound;
 mod spec;
 
 pub use checked::Policy;
 pub use evidence::{Evidence, EvidenceBasis, MeasuredBound};
 pub use judgement::{Case, Check, Demand, Judgement};
+pub use knowledge_rules::KnowledgeRules;
+pub use required_bound::RequiredBound;
 pub use spec::{
     ApprovalRules, BehaviourRules, DataRule, FlipRules, GateRules, PolicyMode, PolicySpec,
-    RelativeRules, RequiredBound, RolloutRules,
+    RelativeRules, RolloutRules,
 };
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The policy file as written in YAML, and its checks.
 
+use super::{knowledge_rules::KnowledgeRules, required_bound::RequiredBound};
 use crate::window::Window;
 use botops_digest::Digest;
 use botops_findings::{Fault, Place, Result};
@@ -76,6 +77,9 @@ pub struct GateRules {
     /// Budgets of changed answers against the champion in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flips: Option<FlipRules>,
+    /// Rules on the knowledge of the version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub knowledge: Option<KnowledgeRules>,
 }
 
 /// Rules on behavioural tests.
@@ -103,16 +107,6 @@ pub struct FlipRules {
     /// The largest share of records that the champion classifies correctly and the version does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_negative: Option<f64>,
-}
-
-/// A bound on a number.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RequiredBound {
-    /// The evidence must require at least this, and have measured at least this.
-    pub min: Option<f64>,
-    /// The evidence must allow at most this, and have measured at most this.
-    pub max: Option<f64>,
 }
 
 /// Rules against the champion.
@@ -280,8 +274,16 @@ impl GateRules {
                 Err(fault(&key, message).hint("write a number, such as `0.8`"))
             }
         };
-        let Self { metrics, per_class, per_language, relative, per_entity, behaviour, flips } =
-            self;
+        let Self {
+            metrics,
+            per_class,
+            per_language,
+            relative,
+            per_entity,
+            behaviour,
+            flips,
+            knowledge,
+        } = self;
         for (name, bound) in behaviour.unwrap_or_default().bounds() {
             for (end, number) in [("min", bound.min), ("max", bound.max)] {
                 if let Some(number) = number {
@@ -292,7 +294,12 @@ impl GateRules {
         if let Some(most) = flips.unwrap_or_default().max_negative {
             check("gates.flips.max_negative".to_owned(), most)?;
         }
+        let knowledge = knowledge.clone().unwrap_or_default();
+        for (name, drop) in &knowledge.max_drop {
+            check(format!("gates.knowledge.max_drop.{name}"), *drop)?;
+        }
         for (section, bounds) in [
+            ("knowledge", &knowledge.bounds()),
             ("metrics", metrics),
             ("per_class", per_class),
             ("per_language", per_language),
@@ -350,9 +357,23 @@ impl PolicySpec {
     /// Checks that every bound on a gate is a number, and can hold.
     fn check_bounds(&self) -> Result<()> {
         self.gates.check_numbers()?;
-        let GateRules { metrics, per_class, per_language, relative, per_entity, behaviour, flips } =
-            &self.gates;
+        let GateRules {
+            metrics,
+            per_class,
+            per_language,
+            relative,
+            per_entity,
+            behaviour,
+            flips,
+            knowledge,
+        } = &self.gates;
+        let knowledge = knowledge.clone().unwrap_or_default();
+        if let Some((name, drop)) = knowledge.max_drop.iter().find(|(_, drop)| **drop < 0.0) {
+            let key = format!("gates.knowledge.max_drop.{name}");
+            return Err(fault(&key, format!("`{drop}` is not a valid largest drop")));
+        }
         for (section, bounds) in [
+            ("knowledge", &knowledge.bounds()),
             ("metrics", metrics),
             ("per_class", per_class),
             ("per_language", per_language),

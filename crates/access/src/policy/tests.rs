@@ -5,6 +5,7 @@ use botops_digest::Digest;
 use botops_findings::Severity;
 use botops_rollout::{RolloutPolicy, RolloutSpec};
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 
 const GATES: &str = "gates: {metrics: {accuracy: {min: 0.85}, ece: {max: 0.1}}, relative: {max_drop: {accuracy: 0.01}, mcnemar_alpha: 0.05}}";
 
@@ -33,6 +34,7 @@ fn evidence(bounds: &[(&str, f64, Option<f64>)]) -> Evidence {
             champion: Some(Digest::of(b"champion")),
             bounds: bounds.collect(),
             behaviour: Some(Digest::of(b"tests")),
+            champion_knowledge: BTreeMap::new(),
         }),
     }
 }
@@ -108,6 +110,36 @@ fn every_kind_of_rule_knows_its_strict_direction() {
     let missing: Vec<_> = strong().into_iter().skip(1).collect();
     let judgement = judged(&policy, &evidence(&missing));
     assert_eq!(judgement.checks[0].found, "the gate rules behind the evidence have no such rule");
+}
+
+#[test]
+fn rules_on_knowledge_need_its_numbers_against_the_knowledge_in_force() {
+    let policy = policy("gates: {knowledge: {recall_at_5: {min: 0.9}, max_drop: {mrr: 0.01}}}");
+    let numbers = |recall: f64| {
+        let mut evidence = evidence(&[
+            ("knowledge.recall_at_5.min", 0.9, Some(recall)),
+            ("knowledge.max_drop.mrr", 0.01, Some(-0.02)),
+        ]);
+        let compared = BTreeMap::from([("faq".to_owned(), Some(Digest::of(b"documents")))]);
+        evidence.basis.as_mut().unwrap().champion_knowledge = compared;
+        evidence
+    };
+    let judge = |evidence: &Evidence, documents: &[u8]| {
+        let knowledge = BTreeMap::from([("faq".to_owned(), Digest::of(documents))]);
+        let judgement = policy.judge(&Case {
+            judges_evidence: true,
+            evidence: Some(evidence),
+            champion: Some(Digest::of(b"champion")),
+            champion_knowledge: Some(&knowledge),
+            ..Case::default()
+        });
+        violated(&judgement).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(judge(&numbers(0.95), b"documents").is_empty());
+    assert_eq!(judge(&numbers(0.89), b"documents"), ["gates.knowledge.recall_at_5.min"]);
+    assert_eq!(judge(&numbers(0.95), b"other documents"), ["gates.knowledge.max_drop.mrr"]);
+    let model_alone = evidence(&strong());
+    assert_eq!(judge(&model_alone, b"documents").len(), 2, "nothing measured the documents");
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! One loaded index as the answerer of questions.
+
+use super::{
+    outcome::{Answerer, Asked, DEPTH, Found},
+    question::{Question, QuestionSet},
+    report::KnowledgeSubject,
+};
+use botops_findings::{Finding, Place, Severity};
+use botops_knowledge::{
+    Abstention, Filters, KnowledgeIndex, Mode, Query, SearchScratch,
+    answer::{AnswerSpec, Answered, Candidate, extract},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The passages that an answer is taken from, those that a server reads.
+const ANSWERED_FROM: usize = 5;
+
+/// Answers questions from one index, without filters: all documents, those with access tags too.
+pub struct IndexAnswerer<'a> {
+    index: &'a KnowledgeIndex,
+    mode: Mode,
+    filters: Filters,
+    scratch: SearchScratch,
+    abstention: Abstention,
+}
+
+impl<'a> IndexAnswerer<'a> {
+    /// Makes the answerer of `index`, which ranks in `mode`; by words if it has no vectors.
+    #[must_use]
+    pub fn new(index: &'a KnowledgeIndex, mode: Mode) -> Self {
+        let access = index.documents().iter().flat_map(|document| document.access.iter().cloned());
+        let filters = Filters { metadata: BTreeMap::new(), access: access.collect() };
+        Self {
+            index,
+            mode: index.effective_mode(mode),
+            filters,
+            scratch: SearchScratch::default(),
+            abstention: Abstention::default(),
+        }
+    }
+
+    /// Returns the description of the index for a report.
+    #[must_use]
+    pub fn subject(&self) -> KnowledgeSubject {
+        let mode = match self.mode {
+            Mode::Lexical => "lexical",
+            Mode::Dense => "dense",
+            Mode::Hybrid => "hybrid",
+        };
+        KnowledgeSubject {
+            name: self.index.name().to_owned(),
+            digest: self.index.digest(),
+            n_documents: self.index.n_documents() as u64,
+            n_chunks: self.index.n_chunks() as u64,
+            mode: mode.to_owned(),
+        }
+    }
+
+    /// Returns a finding for each question that names a document that the index does not have.
+    #[must_use]
+    pub fn unknown_documents(&self, set: &QuestionSet) -> Vec<Finding> {
+        let known: BTreeSet<&str> =
+            self.index.documents().iter().map(|document| document.id.as_str()).collect();
+        let mut found = Vec::new();
+        for question in &set.questions {
+            let unknown = question.documents.iter().filter(|id| !known.contains(id.as_str()));
+            for id in unknown {
+                let message = format!(
+                    "question `{}` names the document `{}`, which `{}` does not have",
+                    botops_text::display(&question.id, 80),
+                    botops_text::display(id, 80),
+                    self.index.name()
+                );
+                let line = (question.line > 0).then_some(question.line);
+                let place = Place { file: Some(set.name.clone()), line, ..Place::default() };
+                let help = "import the document, or correct its id; the question counts as missed";
+                found.push(Finding::new("BOT-7262", Severity::Warning, message, help).at(place));
+            }
+        }
+        found
+    }
+}
+
+impl Answerer for IndexAnswerer<'_> {
+    fn ask(&mut self, question: &Question) -> Asked {
+        let query = Query {
+            text: &question.text,
+            k: DEPTH,
+            filters: &self.filters,
+            mode: self.mode,
+            embedding: None,
+        };
+        let hits = self.index.search(&query, &mut self.scratch);
+        let passages: Vec<_> =
+            hits.iter().map(|hit| (hit, self.index.passage(hit.chunk))).collect();
+        let ids: Vec<String> = passages.iter().map(|(_, passage)| passage.id.to_string()).collect();
+        let candidates: Vec<Candidate<'_>> = passages
+            .iter()
+            .zip(&ids)
+            .take(ANSWERED_FROM)
+            .map(|((hit, passage), id)| Candidate {
+                chunk: id,
+                title: passage.title,
+                section: passage.section,
+                url: passage.url,
+                page: passage.page,
+                language: passage.language,
+                text: passage.text,
+                score: hit.score,
+                cosine: hit.dense,
+            })
+            .collect();
+        // Every answer is wanted, so that those that are not given can be judged: the threshold is applied here.
+        let spec = AnswerSpec { abstention: &self.abstention, min_confidence: Some(0.0) };
+        let answered = extract(&question.text, &candidates, &spec);
+        let confidence = answered.confidence();
+        let least = self.index.spec().abstention.unwrap_or(self.abstention.threshold());
+        let (answer, quote, chunk) = match &answered {
+            Answered::Extract(extract) => {
+                let chunk = extract.sources.first().map(|source| source.chunk.clone());
+                (extract.short_answer().to_owned(), extract.quote.clone(), chunk)
+            }
+            Answered::Abstained { .. } => (String::new(), String::new(), None),
+        };
+        let found = passages.iter().zip(ids).map(|((_, passage), chunk)| Found {
+            document: passage.document.to_owned(),
+            chunk,
+            text: passage.text.to_owned(),
+        });
+        Asked {
+            found: found.collect(),
+            is_answered: !answer.is_empty() && confidence >= least,
+            answer,
+            quote,
+            chunk,
+            confidence,
+        }
+    }
+}
