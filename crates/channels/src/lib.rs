@@ -24,6 +24,8 @@ mod sending;
 mod set;
 mod settings;
 mod settings_check;
+#[cfg(test)]
+mod settings_check_tests;
 mod slack;
 mod telegram;
 mod text_pieces;
