@@ -6,12 +6,7 @@ use self::knowledge::Knowledge;
 use super::{Exit, Outcome, gate};
 use crate::cli::{
     arguments::{data_args::DataArgs, data_source},
-    session::{
-        context::Context,
-        judging::read_behaviour,
-        knowledge_source,
-        provenance,
-    },
+    session::{context::Context, judging::read_behaviour, knowledge_source, provenance},
     terminal::tables,
 };
 use botops_datasets::Presence;

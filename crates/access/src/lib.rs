@@ -50,8 +50,8 @@ pub use limits::{
 pub use live_keys::LiveKeys;
 pub use policy::{
     ApprovalRules, BehaviourRules, Case, Check, DataRule, Demand, Evidence, EvidenceBasis,
-    FlipRules, GateRules, Judgement, KnowledgeRules, MeasuredBound, Policy, PolicyMode, PolicySpec, RelativeRules,
-    RequiredBound, RolloutRules,
+    FlipRules, GateRules, Judgement, KnowledgeRules, MeasuredBound, Policy, PolicyMode, PolicySpec,
+    RelativeRules, RequiredBound, RolloutRules,
 };
 pub use public_caller::{CallerKind, PublicCaller};
 pub use refused::Refused;

@@ -8,7 +8,6 @@ use botops_access::{
     Case, Evidence, EvidenceBasis, GateRules, Judgement, MeasuredBound, Policy, PolicyMode,
     PolicySpec,
 };
-use botops_digest::Digest;
 use botops_evaluation::{GateSpec, PassedGates};
 use botops_findings::{Fault, Finding, Place, Result};
 use botops_rollout::RolloutPolicy;

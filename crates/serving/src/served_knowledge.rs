@@ -7,7 +7,7 @@ use botops_dialogue::{DialogueSpec, Lookup};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_knowledge::{
-    Abstention, Filters, Hit, KnowledgeIndex, Mode, Query, SearchScratch, Source,
+    Filters, Hit, KnowledgeIndex, Mode, Query, SearchScratch, Source,
     answer::{AnswerSpec, Answered, Candidate, extract},
 };
 use botops_models::IntentModel;
@@ -295,8 +295,7 @@ fn answer_from(
             cosine: hit.dense,
         })
         .collect();
-    let abstention = Abstention::default();
-    let min_confidence = min_confidence.or(base.spec().abstention);
+    let abstention = base.spec().abstention.unwrap_or_default();
     let spec = AnswerSpec { abstention: &abstention, min_confidence };
     match extract(question.text, &candidates, &spec) {
         Answered::Extract(extract) => {

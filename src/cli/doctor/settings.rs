@@ -1,7 +1,9 @@
 //! The settings in force, as `botops doctor` lists them.
 
 use crate::cli::session::{context::Context, conversing};
-use botops_workspace::{AnswerMode, ChannelSpec, Origin, PublicAccess, SecretSource, Tls, Workspace};
+use botops_workspace::{
+    AnswerMode, ChannelSpec, Origin, PublicAccess, SecretSource, Tls, Workspace,
+};
 use serde::Serialize;
 use std::time::Duration;
 

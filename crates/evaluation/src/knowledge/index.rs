@@ -35,7 +35,7 @@ impl<'a> IndexAnswerer<'a> {
             mode: index.effective_mode(mode),
             filters,
             scratch: SearchScratch::default(),
-            abstention: Abstention::default(),
+            abstention: index.spec().abstention.unwrap_or_default(),
         }
     }
 
@@ -114,7 +114,7 @@ impl Answerer for IndexAnswerer<'_> {
         let spec = AnswerSpec { abstention: &self.abstention, min_confidence: Some(0.0) };
         let answered = extract(&question.text, &candidates, &spec);
         let confidence = answered.confidence();
-        let least = self.index.spec().abstention.unwrap_or(self.abstention.threshold());
+        let least = self.abstention.threshold();
         let (answer, quote, chunk) = match &answered {
             Answered::Extract(extract) => {
                 let chunk = extract.sources.first().map(|source| source.chunk.clone());
