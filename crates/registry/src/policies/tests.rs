@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{GATE_FILE, MODEL_FILE, Manifest, ManifestFile};
+use botops_digest::Digest;
 use botops_digest::canonical_json;
 use botops_evaluation::{BoundResult, GateBasis, GateReport, GateResult};
 use botops_findings::Severity;
