@@ -29,6 +29,7 @@ mod conversations;
 pub(crate) mod flags;
 pub(crate) mod identity_key;
 mod kept_key;
+mod knowledge;
 mod listeners;
 pub(crate) mod placed;
 pub(crate) mod predictions;
@@ -58,6 +59,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => model_arg::workspace_model(context)?,
     };
     let is_file = named.ends_with(".botops") || Path::new(&named).is_file();
+    if !is_file && !args.knowledge.is_empty() {
+        let message = format!(
+            "`--knowledge` goes beside a model file, and `{named}` is a version of the registry"
+        );
+        return Err(Fault::usage("BOT-1003", message).hint(
+            "push the model with it: `botops push MODEL --knowledge FILE --questions FILE`",
+        ));
+    }
     let source = if is_file {
         let found = model_arg::load(context, &named)?;
         // Clients see the name of the file, and not where it is on this machine.

@@ -75,6 +75,9 @@ pub(crate) struct Args {
     /// Write no request log; warnings, such as failed logins, are still written
     #[arg(long)]
     pub(super) no_request_log: bool,
+    /// Answer from this knowledge, too, beside a model file; repeatable. A version of the registry has its own
+    #[arg(long, value_name = "FILE")]
+    pub(super) knowledge: Vec<PathBuf>,
     /// Serve a chat page for browsers at `/`
     #[arg(long)]
     pub(super) chat_page: bool,

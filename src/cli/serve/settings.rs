@@ -1,6 +1,8 @@
 //! The settings of a server, of the flags and of the workspace.
 
-use super::{access, flags::Args, identity_key, listeners, protection, telemetry, token_key};
+use super::{
+    access, flags::Args, identity_key, knowledge, listeners, protection, telemetry, token_key,
+};
 use botops_access::Policy;
 use botops_findings::Result;
 use botops_registry::{Registry, read_policy};
@@ -36,6 +38,7 @@ pub(super) fn server_settings(args: &Args, workspace: &Workspace) -> Result<Serv
         monitoring: None,
         disks: BTreeMap::new(),
         telemetry: telemetry::settings(workspace)?,
+        knowledge: knowledge::settings(args, workspace)?,
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {
