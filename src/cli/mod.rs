@@ -23,6 +23,7 @@ mod explain;
 mod freeze;
 mod gate;
 mod init;
+mod jobs;
 mod keys;
 mod man;
 mod monitor;
@@ -139,6 +140,8 @@ enum Verb {
     Freeze(freeze::FreezeArgs),
     /// End the freeze of the environment
     Unfreeze(freeze::UnfreezeArgs),
+    /// List, follow and control background jobs, such as uploads of documents
+    Jobs(jobs::Args),
     /// Back up the registry, experiments, predictions and conversations, and restore them
     Backup(backup::Args),
     /// Manage the tables of the store of conversations
@@ -306,6 +309,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Policy(args) => policy::run(&args, context),
         Verb::Freeze(args) => freeze::freeze(&args, context),
         Verb::Unfreeze(args) => freeze::unfreeze(&args, context),
+        Verb::Jobs(args) => jobs::run(&args, context),
         Verb::Backup(args) => backup::run(&args, context),
         Verb::Db(args) => db::run(&args, context),
         Verb::Dialogue(args) => dialogue::run(&args, context),

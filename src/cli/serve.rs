@@ -38,6 +38,7 @@ mod reload;
 mod settings;
 mod telemetry;
 mod token_key;
+mod uploads;
 
 pub(crate) use flags::Args;
 use settings::{policy_file, server_settings};

@@ -25,7 +25,7 @@ pub(crate) fn refused(job: &Job, action: &str, refusal: &Refusal) -> Fault {
         Fault::conflict("BOT-7402", format!("job `{id}` cannot be {action} now: {refusal}"));
     match job.state {
         JobState::Failed | JobState::Cancelled => {
-            fault.hint(format!("try it again: `botops jobs retry {id}`"))
+            fault.hint(format!("try it again: `botops jobs retry {id} --reason \"…\"`"))
         }
         _ => fault.hint(format!("look at it: `botops jobs show {id}`")),
     }

@@ -538,7 +538,7 @@ fn all_lost(job: &Job) -> JobFailure {
         code: "BOT-7409".to_owned(),
         message: format!("the job was tried {} times, and no worker came to its end", job.attempts),
         hints: vec![format!(
-            "look at the logs of the servers, then run `botops jobs retry {}`",
+            "look at the logs of the servers, then run `botops jobs retry {} --reason \"…\"`",
             job.id
         )],
     }

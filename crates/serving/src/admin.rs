@@ -6,6 +6,8 @@ use super::{
     admin_events::events,
     admin_follow::{audit, rollout},
     admin_gate::{Gate, Right, authenticated, authorized},
+    admin_jobs,
+    admin_knowledge::{knowledge_base, knowledge_bases, remove_document},
     admin_openapi::admin_openapi,
     admin_plan::plan,
     admin_reload::reload,
@@ -21,6 +23,7 @@ use super::{
     public_api::probes,
     readiness,
     reload::Reloading,
+    uploads::upload,
 };
 use axum::{
     Router,
@@ -96,6 +99,15 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<Arc<Admin>> {
         Call::Shadow => on(method, shadow),
         Call::Disagreements => on(method, disagreements),
         Call::Metrics => on(method, metrics),
+        Call::KnowledgeBases => on(method, knowledge_bases),
+        Call::KnowledgeBase => on(method, knowledge_base),
+        Call::Upload => on(method, upload),
+        Call::RemoveDocument => on(method, remove_document),
+        Call::Jobs => on(method, admin_jobs::jobs),
+        Call::Job => on(method, admin_jobs::job),
+        Call::JobCommand(word) => on(method, move |admin: Shared, path: Path<String>, asked| {
+            admin_jobs::command(admin, path, word, asked)
+        }),
     }
 }
 

@@ -8,11 +8,14 @@ use crate::{
         StartRequest, UnfreezeRequest, WeightRequest,
     },
     admin_follow::AuditPage,
+    admin_jobs::{Accepted, JobList, JobRequest},
+    admin_knowledge::{KnowledgeList, KnowledgeStatus},
     admin_plan::{PlanAnswer, PlanRequest},
     admin_reload::ReloadRequest,
     admin_shadow::ShadowRequest,
     authorization::{Call, ENDPOINTS},
     canary::Restored,
+    job_command::JobCommand,
     log_event::LogEvent,
     openapi::{
         self, Api, Described, Operation, Schemas, document, either, header, json, number,
@@ -20,6 +23,7 @@ use crate::{
     },
 };
 use axum::http::StatusCode;
+use botops_jobs::Job;
 use botops_rollout::{Decision, Transition};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -194,6 +198,59 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
             StatusCode::OK,
             openapi::text_of("OpenMetrics text.", "application/openmetrics-text").build(),
         ),
+        Call::KnowledgeBases => {
+            let schema = schemas.of::<KnowledgeList>();
+            Described::new(
+                "listKnowledge",
+                "List the knowledge bases, each with its newest version",
+            )
+            .answer(StatusCode::OK, json("The knowledge bases.", schema).build())
+        }
+        Call::KnowledgeBase => {
+            let schema = schemas.of::<KnowledgeStatus>();
+            Described::new("getKnowledge", "Show the newest version of a knowledge base")
+                .parameter(knowledge())
+                .answer(StatusCode::OK, json("The version, with its files.", schema).build())
+                .problems(&[StatusCode::NOT_FOUND])
+        }
+        Call::Upload => upload(schemas),
+        Call::RemoveDocument => {
+            let file = parameter(
+                (ParameterIn::Path, "id"),
+                string(),
+                "The name of the file.",
+                "returns.md",
+            );
+            let summary = "Make a version without a file; the servers answer as before";
+            accepted(Described::new("removeDocument", summary), schemas)
+                .parameter(knowledge())
+                .parameter(file)
+                .body(Required::False, schemas.of::<JobRequest>(), json!({"reason": "out of date"}))
+        }
+        Call::Jobs => {
+            let boolean = RefOr::T(Schema::from(ObjectBuilder::new().schema_type(Type::Boolean)));
+            let all = "Whether to list jobs that are over, too.";
+            let limit = "The most jobs: 1 to 500.";
+            Described::new("listJobs", "List background jobs, the newest first")
+                .parameter(parameter((ParameterIn::Query, "all"), boolean, all, true))
+                .parameter(parameter((ParameterIn::Query, "limit"), number(), limit, 50))
+                .answer(StatusCode::OK, json("The jobs.", schemas.of::<JobList>()).build())
+        }
+        Call::Job => Described::new("getJob", "Show a background job")
+            .parameter(job_id())
+            .answer(StatusCode::OK, json("The job.", schemas.of::<Job>()).build())
+            .problems(&[StatusCode::NOT_FOUND]),
+        Call::JobCommand(command) => {
+            let (id, summary) = match command {
+                JobCommand::Cancel => ("cancelJob", "Cancel a background job"),
+                JobCommand::Retry => ("retryJob", "Try a job again that failed or was cancelled"),
+            };
+            changing(Described::new(id, summary))
+                .parameter(job_id())
+                .body(Required::False, schemas.of::<JobRequest>(), json!({"reason": "look closer"}))
+                .answer(StatusCode::OK, json("The job afterwards.", schemas.of::<Job>()).build())
+                .problems(&[StatusCode::NOT_FOUND])
+        }
         Call::Plan => {
             let body = schemas.of::<PlanRequest>();
             let example = json!({
@@ -219,6 +276,49 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
             )
         }
     }
+}
+
+fn upload(schemas: &mut Schemas) -> Described {
+    let text = || RefOr::T(Schema::from(ObjectBuilder::new().schema_type(Type::String)));
+    let form = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("file", ArrayBuilder::new().items(text()))
+        .property("language", text())
+        .property("url", text())
+        .property("access", ArrayBuilder::new().items(text()))
+        .property("actor", text())
+        .property("reason", text());
+    let summary = "Make a version with more files, or other ones; the servers answer as before";
+    accepted(Described::new("uploadDocuments", summary), schemas)
+        .parameter(knowledge())
+        .form(RefOr::T(Schema::from(form)))
+        .problems(&[StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE])
+}
+
+/// Adds what the requests share that make a job.
+fn accepted(described: Described, schemas: &mut Schemas) -> Described {
+    let schema = schemas.of::<Accepted>();
+    let location = header(text("^/admin/v1/jobs/[0-9A-HJKMNP-TV-Z]{26}$"), "The path of the job.");
+    let taken = json("The job, which any server of the store works on.", schema.clone());
+    changing(described)
+        .answer(StatusCode::OK, json("Dry run: nothing was stored.", schema).build())
+        .answer(StatusCode::ACCEPTED, taken.header("Location", location).build())
+        .problems(&[StatusCode::NOT_FOUND])
+}
+
+fn string() -> RefOr<Schema> {
+    RefOr::T(Schema::from(ObjectBuilder::new().schema_type(Type::String)))
+}
+
+fn knowledge() -> Parameter {
+    let description = "The name of the knowledge base.";
+    parameter((ParameterIn::Path, "name"), string(), description, "help")
+}
+
+fn job_id() -> Parameter {
+    let description = "The id of the job.";
+    let example = "01JD4Z6X7Y8V9W0K1M2N3P4Q5R";
+    parameter((ParameterIn::Path, "id"), string(), description, example)
 }
 
 fn start(schemas: &mut Schemas) -> Described {
@@ -431,7 +531,8 @@ mod tests {
                 let of_path = path.split('/').filter_map(|part| part.strip_prefix('{'));
                 assert_eq!(in_path, of_path.map(|part| part.trim_end_matches('}')).collect());
                 let body = &operation["requestBody"]["content"]["application/json"];
-                assert_eq!(body.is_null(), method == "get", "{name}");
+                let is_form = name == "uploadDocuments";
+                assert_eq!(body.is_null(), method == "get" || is_form, "{name}");
                 assert!(body.is_null() || body["example"].is_object(), "{name}");
                 let has = |named: &str| parameters.iter().any(|one| one["name"] == named);
                 let changes = method != "get" && name != "forecastPlan";

@@ -31,10 +31,10 @@ const LONGEST_KEY: usize = 255;
 /// The query of a request that changes something.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Options {
+pub(super) struct Options {
     /// Whether to check only, and change nothing.
     #[serde(default)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// A request that changes something, as it came.
@@ -58,7 +58,7 @@ pub(super) struct Asking {
     /// The revision that `If-Match` names.
     pub(super) if_match: Option<u64>,
     /// The mark of its `Idempotency-Key`.
-    mark: Option<RequestMark>,
+    pub(super) mark: Option<RequestMark>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Asked {
@@ -93,6 +93,31 @@ impl Asked {
     }
 }
 
+/// The author of a request, before anything acts on it.
+pub(super) struct Requesting<'a> {
+    /// The authenticated one.
+    pub(super) by: &'a Identity,
+    /// The one on whose behalf it acts, as it was sent.
+    pub(super) actor: Option<&'a str>,
+}
+
+impl Requesting<'_> {
+    /// Returns the author and the reason.
+    ///
+    /// # Errors
+    /// Those of [`botops_registry::check_author`].
+    pub(super) fn checked(&self, reason: &str) -> Result<Requester> {
+        // As they were sent: spaces around them may be control characters.
+        botops_registry::check_author(self.actor.unwrap_or_default(), reason)?;
+        let actor = self.actor.map(str::trim);
+        let actor = actor.filter(|actor| !actor.is_empty() && *actor != self.by.name);
+        let by = self.by.clone().on_behalf_of(actor.map(str::to_owned));
+        let requester = Requester::new(by, reason.trim());
+        botops_registry::check_author(&requester.by.label(), &requester.reason)?;
+        Ok(requester)
+    }
+}
+
 impl Asking {
     /// Returns the author and the reason, checked before anything acts on them.
     ///
@@ -101,14 +126,8 @@ impl Asking {
     /// # Errors
     /// Those of [`botops_registry::check_author`].
     pub(super) fn requester(&self, actor: Option<&str>, reason: &str) -> Result<Requester> {
-        // As they were sent: spaces around them may be control characters.
-        botops_registry::check_author(actor.unwrap_or_default(), reason)?;
-        let actor =
-            actor.map(str::trim).filter(|actor| !actor.is_empty() && *actor != self.by.name);
-        let by = self.by.clone().on_behalf_of(actor.map(str::to_owned));
-        let mut requester = Requester::new(by, reason.trim());
+        let mut requester = Requesting { by: &self.by, actor }.checked(reason)?;
         requester.request.clone_from(&self.mark);
-        botops_registry::check_author(&requester.by.label(), &requester.reason)?;
         Ok(requester)
     }
 }
@@ -117,7 +136,7 @@ impl Asking {
 ///
 /// # Errors
 /// `BOT-6041` the query has another key than `dry_run`, or a value other than `true` and `false`.
-fn read_mode(query: Result<Query<Options>, QueryRejection>) -> Result<Mode> {
+pub(super) fn read_mode(query: Result<Query<Options>, QueryRejection>) -> Result<Mode> {
     match query {
         Ok(Query(Options { dry_run: true })) => Ok(Mode::Dry),
         Ok(Query(Options { dry_run: false })) => Ok(Mode::Real),
@@ -158,7 +177,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>> {
 ///
 /// # Errors
 /// `BOT-6048` it is empty, too long, has other than visible characters of ASCII, or is there twice.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.to_str().unwrap_or_default();

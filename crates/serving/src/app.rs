@@ -7,6 +7,7 @@ use crate::{
     cors::Cors,
     disagreements::KeptDisagreements,
     feedback_caps::FeedbackCaps,
+    job_service::JobService,
     knowledge_settings::AnswerRules,
     metrics::Metrics,
     outgoing::Outgoing,
@@ -22,12 +23,13 @@ use crate::{
     turn_order::TurnOrder,
 };
 use botops_access::FeedbackTokens;
+use botops_channels::ChannelSet;
 use botops_observation::{Observer, TrafficMeter, UnitKey};
 use botops_telemetry::Tracer;
 use chrono::TimeDelta;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -106,6 +108,12 @@ pub(super) struct App {
     pub(super) chat_page: Option<PagePolicy>,
     /// The prediction log; `None` for a server that keeps none.
     pub(super) predictions: Option<Predictions>,
+    /// Whether the public listener has the path of channels.
+    pub(super) has_channels: bool,
+    /// The messaging channels; empty before the server is ready.
+    pub(super) channels: OnceLock<Arc<ChannelSet>>,
+    /// The background jobs; empty for a server without a store, and before it is ready.
+    pub(super) jobs: OnceLock<Arc<JobService>>,
     /// The traces; `None` for a server without them.
     pub(super) traces: Option<Arc<Tracer>>,
 }

@@ -2,6 +2,7 @@
 //!
 //! The router is built from [`ENDPOINTS`], so a route without a row cannot exist.
 
+use crate::job_command::JobCommand;
 use axum::http::Method;
 use botops_access::{Authenticated, Scope};
 use botops_findings::Fault;
@@ -51,6 +52,20 @@ pub(super) enum Call {
     Disagreements,
     /// Shows the metrics.
     Metrics,
+    /// Lists the knowledge bases.
+    KnowledgeBases,
+    /// Shows a knowledge base with its files.
+    KnowledgeBase,
+    /// Puts files into a knowledge base.
+    Upload,
+    /// Removes a file of a knowledge base.
+    RemoveDocument,
+    /// Lists background jobs.
+    Jobs,
+    /// Shows a background job.
+    Job,
+    /// Cancels or retries a background job.
+    JobCommand(JobCommand),
 }
 
 /// An endpoint: a method, a path, and who may call it.
@@ -86,6 +101,10 @@ const fn approve(path: &'static str, call: Call) -> Endpoint {
     Endpoint { method: Method::POST, path, call, any_of, with_old_keys: false }
 }
 
+const fn inform(method: Method, path: &'static str, call: Call) -> Endpoint {
+    Endpoint { method, path, call, any_of: &[Scope::Knowledge], with_old_keys: false }
+}
+
 const fn administer(method: Method, path: &'static str, call: Call) -> Endpoint {
     Endpoint { method, path, call, any_of: &[Scope::Admin], with_old_keys: false }
 }
@@ -93,7 +112,7 @@ const fn administer(method: Method, path: &'static str, call: Call) -> Endpoint 
 /// Every endpoint of the admin API.
 ///
 /// Whoever may start a rollout may end it. To roll back the model is more: it replaces a champion that others promoted.
-pub(super) const ENDPOINTS: [Endpoint; 27] = [
+pub(super) const ENDPOINTS: [Endpoint; 35] = [
     read("/admin/v1/models", Call::Models),
     read("/admin/v1/models/{model}", Call::Model),
     operate("/admin/v1/models/{model}/rollouts", Call::Start),
@@ -156,6 +175,14 @@ pub(super) const ENDPOINTS: [Endpoint; 27] = [
         with_old_keys: true,
     },
     read("/metrics", Call::Metrics),
+    read("/admin/v1/knowledge", Call::KnowledgeBases),
+    read("/admin/v1/knowledge/{name}", Call::KnowledgeBase),
+    inform(Method::POST, "/admin/v1/knowledge/{name}/documents", Call::Upload),
+    inform(Method::DELETE, "/admin/v1/knowledge/{name}/documents/{id}", Call::RemoveDocument),
+    read("/admin/v1/jobs", Call::Jobs),
+    read("/admin/v1/jobs/{id}", Call::Job),
+    inform(Method::POST, "/admin/v1/jobs/{id}/cancel", Call::JobCommand(JobCommand::Cancel)),
+    inform(Method::POST, "/admin/v1/jobs/{id}/retry", Call::JobCommand(JobCommand::Retry)),
 ];
 
 /// Who a request is from, as the login found out.
@@ -248,9 +275,10 @@ mod tests {
     fn an_operator_can_do_all_that_belongs_to_a_rollout_and_rollback_needs_no_fresh_keys() {
         let scopes: Vec<Scope> = Role::Operator.scopes().into_iter().collect();
         for endpoint in &ENDPOINTS {
-            // To read the audit trail, to approve and to freeze are not the rights of whoever runs a rollout.
+            // To read the audit trail, to approve, to freeze and to change documents are not the rights of whoever runs a rollout.
             if endpoint.any_of == [Scope::Audit]
                 || endpoint.any_of == [Scope::Approve]
+                || endpoint.any_of == [Scope::Knowledge]
                 || endpoint.any_of == [Scope::Admin]
             {
                 assert_eq!(endpoint.check(&caller(&scopes)).unwrap_err().code(), "BOT-1046");

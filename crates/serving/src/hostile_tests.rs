@@ -54,6 +54,8 @@ fn settings(admin: bool) -> ServerSettings {
         disks: std::collections::BTreeMap::new(),
         knowledge: Default::default(),
         telemetry: Default::default(),
+        uploads: Default::default(),
+        channels: Default::default(),
     }
 }
 

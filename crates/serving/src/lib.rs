@@ -27,6 +27,8 @@ mod admin_changes;
 mod admin_events;
 mod admin_follow;
 mod admin_gate;
+mod admin_jobs;
+mod admin_knowledge;
 mod admin_listeners;
 mod admin_openapi;
 mod admin_plan;
@@ -44,10 +46,14 @@ mod body_length;
 mod canary;
 #[cfg(test)]
 mod champion_tests;
+mod channel_metrics;
+mod channel_turns;
+mod channels;
 mod chat;
 mod chat_client;
 mod chat_page;
 mod client;
+mod client_jobs;
 mod client_orders;
 mod clock;
 mod content_encoding;
@@ -66,6 +72,10 @@ mod handoffs;
 mod hostile_tests;
 #[cfg(test)]
 mod interface_tests;
+mod job_command;
+mod job_metrics;
+mod job_service;
+mod job_worker;
 mod keeper;
 mod kept_turns;
 mod key_ring;
@@ -73,6 +83,7 @@ mod knowledge_filter;
 mod knowledge_metrics;
 mod knowledge_settings;
 mod knowledge_turn;
+mod knowledge_work;
 mod limit_metrics;
 mod listener_settings;
 mod log_event;
@@ -140,6 +151,10 @@ mod turn_metrics;
 mod turn_order;
 #[cfg(test)]
 mod turn_tests;
+mod upload_settings;
+#[cfg(test)]
+mod upload_tests;
+mod uploads;
 mod webhook_metrics;
 mod webhooks;
 mod websocket;
@@ -148,6 +163,7 @@ mod websocket_metrics;
 mod websocket_tests;
 #[cfg(test)]
 mod wire_tests;
+mod work;
 
 pub use admin_openapi::admin_openapi;
 pub use admin_plan::PlanAnswer;
@@ -178,6 +194,7 @@ pub use server::{Running, check_access, start};
 pub use settings_checks::{check_admin_token, check_webhooks};
 pub use sizes::Sizes;
 pub use telemetry_settings::TelemetrySettings;
+pub use upload_settings::UploadSettings;
 
 /// The settings of a server.
 #[derive(Debug, Clone)]
@@ -220,6 +237,10 @@ pub struct ServerSettings {
     pub disks: BTreeMap<&'static str, PathBuf>,
     /// The traces and the log file.
     pub telemetry: TelemetrySettings,
+    /// The limits of uploaded documents, and the reader of PDF files.
+    pub uploads: UploadSettings,
+    /// The messaging channels, on the public listener of a server with a registry.
+    pub channels: botops_channels::ChannelSettings,
 }
 
 /// The source of settings that a running server reads again.

@@ -8,6 +8,8 @@ use crate::limit_metrics::LimitMetrics;
 use crate::machine_metrics::MachineMetrics;
 use crate::monitoring_metrics::MonitoringMetrics;
 
+use crate::channel_metrics::ChannelMetrics;
+use crate::job_metrics::JobMetrics;
 use crate::prediction_metrics::PredictionMetrics;
 use crate::turn_metrics::TurnMetrics;
 use crate::webhook_metrics::WebhookMetrics;
@@ -189,6 +191,10 @@ pub(super) struct Metrics {
     pub(super) swaps: Counter,
     /// The deliveries of webhooks.
     pub(super) webhooks: WebhookMetrics,
+    /// The messaging channels.
+    pub(super) channels: ChannelMetrics,
+    /// The background jobs.
+    pub(super) jobs: JobMetrics,
     /// Connections and certificates.
     pub(super) connections: ConnectionMetrics,
     /// The metrics of limits.
@@ -302,6 +308,8 @@ impl Metrics {
             first.clone(),
         );
         let webhooks = WebhookMetrics::register(&mut registry);
+        let channels = ChannelMetrics::register(&mut registry);
+        let jobs = JobMetrics::register(&mut registry);
         let connections = ConnectionMetrics::new(&mut registry);
         let limits = Arc::new(LimitMetrics::register(&mut registry));
         let turns = TurnMetrics::register(&mut registry);
@@ -356,6 +364,8 @@ impl Metrics {
             dropped,
             swaps,
             webhooks,
+            channels,
+            jobs,
             connections,
             limits,
             turns,

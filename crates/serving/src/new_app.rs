@@ -124,6 +124,9 @@ pub(super) fn new_app(
         feedback_caps: FeedbackCaps::default(),
         me,
         predictions,
+        has_channels: !settings.channels.channels.is_empty(),
+        channels: std::sync::OnceLock::new(),
+        jobs: std::sync::OnceLock::new(),
         traces,
     }))
 }

@@ -168,6 +168,15 @@ impl Described {
         self
     }
 
+    /// Adds a body of the media type `multipart/form-data`.
+    pub(crate) fn form(mut self, schema: RefOr<Schema>) -> Self {
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let body = RequestBodyBuilder::new().required(Some(Required::True));
+        self.body = Some(body.content("multipart/form-data", content).build());
+        self.problems.extend(WITH_BODY);
+        self
+    }
+
     /// Lets a body be of the media type `kind`, too. It has no example: programs that send the examples of a document write
     /// them as JSON.
     pub(crate) fn or_body(mut self, kind: &str, schema: RefOr<Schema>) -> Self {

@@ -136,7 +136,10 @@ impl Problem {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let status = match fault.code() {
-            "BOT-5011" | "BOT-5012" | "BOT-6016" | "BOT-6034" | "BOT-6036" => StatusCode::NOT_FOUND,
+            "BOT-7411" => StatusCode::PAYLOAD_TOO_LARGE,
+            "BOT-7414" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "BOT-7232" | "BOT-7233" | "BOT-7400" | "BOT-5011" | "BOT-5012" | "BOT-6016"
+            | "BOT-6034" | "BOT-6036" => StatusCode::NOT_FOUND,
             "BOT-6022" => StatusCode::PRECONDITION_FAILED,
             // The body is well formed and holds a value that cannot be used, or a key that belongs to another request.
             "BOT-1034" | "BOT-5010" | "BOT-6001" | "BOT-6003" | "BOT-6009" | "BOT-6046"
@@ -218,7 +221,7 @@ pub(super) fn no_such_path(listener: Listener, path: &str) -> Problem {
             .hint("the paths are `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health` and `/readiness`; `/docs` shows all")
             .hint("`/metrics` is on the admin listener, unless the server has `metrics: open`"),
         Listener::Admin => fault
-            .hint("the paths are `/admin/v1/models`, `/admin/v1/models/{model}`, `/admin/v1/models/{model}/rollouts`, `/admin/v1/models/{model}/rollback`, `/admin/v1/rollouts/{id}`, `/admin/v1/rollouts/{id}/decision`, `/admin/v1/rollouts/{id}/events`, `/admin/v1/rollouts/{id}/weight`, `/admin/v1/rollouts/{id}/approvals`, `/admin/v1/rollouts/{id}/{command}`, `/admin/v1/freeze`, `/admin/v1/audit`, `/admin/v1/selftest`, `/admin/v1/plan`, `/admin/v1/openapi.json` and `/metrics`")
+            .hint("the paths are `/admin/v1/models`, `/admin/v1/models/{model}`, `/admin/v1/models/{model}/rollouts`, `/admin/v1/models/{model}/rollback`, `/admin/v1/rollouts/{id}`, `/admin/v1/rollouts/{id}/decision`, `/admin/v1/rollouts/{id}/events`, `/admin/v1/rollouts/{id}/weight`, `/admin/v1/rollouts/{id}/approvals`, `/admin/v1/rollouts/{id}/{command}`, `/admin/v1/freeze`, `/admin/v1/audit`, `/admin/v1/selftest`, `/admin/v1/plan`, `/admin/v1/openapi.json`, `/admin/v1/knowledge`, `/admin/v1/knowledge/{name}`, `/admin/v1/knowledge/{name}/documents`, `/admin/v1/knowledge/{name}/documents/{id}`, `/admin/v1/jobs`, `/admin/v1/jobs/{id}`, `/admin/v1/jobs/{id}/cancel`, `/admin/v1/jobs/{id}/retry` and `/metrics`")
             .hint("predictions are served at the other address"),
     };
     Problem::new(StatusCode::NOT_FOUND, fault)

@@ -3,6 +3,7 @@
 use super::{
     app::App,
     body_length::{LongestBody, check_length},
+    channels::receive,
     chat::chat,
     chat_page::{chat_page, widget},
     exchange::Exchange,
@@ -60,6 +61,7 @@ fn is_served(endpoint: &PublicEndpoint, app: &App) -> bool {
         PublicCall::Metrics => app.open_metrics,
         PublicCall::ChatPage => app.chat_page.is_some(),
         PublicCall::Widget => app.chat_page.as_ref().is_some_and(|page| page.has_widget),
+        PublicCall::ChannelChallenge | PublicCall::Channel => app.has_channels,
         _ => true,
     }
 }
@@ -102,6 +104,7 @@ fn handler(endpoint: &PublicEndpoint) -> MethodRouter<Arc<App>> {
         PublicCall::RasaWebhook => on(method, webhook),
         PublicCall::OpenApi => on(method, openapi),
         PublicCall::Docs => on(method, docs),
+        PublicCall::ChannelChallenge | PublicCall::Channel => on(method, receive),
     }
 }
 

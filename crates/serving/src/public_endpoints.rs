@@ -47,6 +47,10 @@ pub(super) enum PublicCall {
     OpenApi,
     /// Shows the documentation page.
     Docs,
+    /// Answers the challenge of a messaging platform.
+    ChannelChallenge,
+    /// Takes signed messages of a messaging platform.
+    Channel,
 }
 
 /// An endpoint: a method, a path, and who may call it.
@@ -85,7 +89,7 @@ const fn look(path: &'static str, (call, name): (PublicCall, &'static str)) -> P
 }
 
 /// Every endpoint of the public API.
-pub(super) const ENDPOINTS: [PublicEndpoint; 24] = [
+pub(super) const ENDPOINTS: [PublicEndpoint; 26] = [
     send("/v1/predict", (PublicCall::Predict, "predict"), &[Scope::Predict]),
     send("/v1/chat", (PublicCall::Chat, "chat"), &[Scope::Chat]),
     send("/v1/feedback", (PublicCall::Feedback, "feedback"), &[Scope::Feedback, Scope::Review]),
@@ -114,7 +118,18 @@ pub(super) const ENDPOINTS: [PublicEndpoint; 24] = [
     look("/openapi.json", (PublicCall::OpenApi, "docs")),
     look("/docs", (PublicCall::Docs, "docs")),
     connect("/v1/ws", (PublicCall::WebSocket, "chat"), &[Scope::Chat]),
+    look("/channels/{name}", (PublicCall::ChannelChallenge, "channels")),
+    // The channel checks the signature of each request.
+    send("/channels/{name}", (PublicCall::Channel, "channels"), &[]),
 ];
+
+impl PublicCall {
+    /// Returns whether its requests are signed, so that they need no scope: the handler checks the signature over the body.
+    #[cfg(test)]
+    pub(super) fn is_signed(self) -> bool {
+        matches!(self, Self::Channel)
+    }
+}
 
 impl PublicEndpoint {
     /// The fault of a caller with `held`, which has no scope of this endpoint.
@@ -141,12 +156,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_endpoint_is_listed_once_and_what_is_sent_needs_a_scope_of_clients() {
+    fn every_endpoint_is_listed_once_and_what_is_sent_needs_a_scope_of_clients_or_a_signature() {
         let mut seen = BTreeSet::new();
         for endpoint in &ENDPOINTS {
             assert!(seen.insert((endpoint.method.as_str(), endpoint.path)), "{}", endpoint.path);
             let is_look = endpoint.method == Method::GET && endpoint.call != PublicCall::WebSocket;
-            assert_eq!(endpoint.any_of.is_empty(), is_look);
+            assert_eq!(endpoint.any_of.is_empty(), is_look || endpoint.call.is_signed());
             assert!(endpoint.any_of.iter().all(|scope| scope.is_of_clients()), "{}", endpoint.path);
         }
     }

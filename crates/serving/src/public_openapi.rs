@@ -92,6 +92,23 @@ fn described(endpoint: &PublicEndpoint, schemas: &mut Schemas) -> Described {
                 .body(Required::True, body, json!({"conversation_id": "7f1c", "intent": "refund"}))
                 .answer(StatusCode::ACCEPTED, answer.build())
         }
+        PublicCall::ChannelChallenge => {
+            let summary = "Answer the challenge of a messaging platform";
+            Described::new("answerChallenge", summary)
+                .parameter(channel())
+                .answer(StatusCode::OK, text_of("The challenge.", "text/plain").build())
+                .problems(&[StatusCode::NOT_FOUND])
+        }
+        PublicCall::Channel => {
+            let schema = || RefOr::T(Schema::from(ObjectBuilder::new().schema_type(Type::Object)));
+            let summary =
+                "Take messages of a platform, signed as it signs; 200 once they are stored";
+            Described::new("receiveMessages", summary)
+                .parameter(channel())
+                .body(Required::True, schema(), json!({"object": "whatsapp_business_account"}))
+                .answer(StatusCode::OK, json("Stored.", schema()).build())
+                .problems(&[StatusCode::NOT_FOUND])
+        }
         PublicCall::Health => {
             let answer = json("It lives.", schemas.of::<Health>());
             Described::new(of_path(endpoint, "health", "livez"), "Whether the process is alive")
@@ -248,6 +265,12 @@ fn of_path(endpoint: &PublicEndpoint, first: &'static str, second: &'static str)
 fn object(description: &str) -> RefOr<Schema> {
     let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
     RefOr::T(Schema::from(object))
+}
+
+fn channel() -> utoipa::openapi::path::Parameter {
+    let schema = RefOr::T(Schema::from(ObjectBuilder::new().schema_type(Type::String)));
+    let description = "The name of the channel in botops.yaml.";
+    parameter((ParameterIn::Path, "name"), schema, description, "whatsapp")
 }
 
 #[cfg(test)]

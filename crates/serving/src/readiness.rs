@@ -71,6 +71,9 @@ pub(super) async fn readiness(
 
 /// Answers with the metrics, for Prometheus.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    if let Some(channels) = app.channels.get() {
+        app.metrics.channels.show(channels);
+    }
     let kind =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], app.metrics.text()).into_response()

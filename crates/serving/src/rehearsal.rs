@@ -89,6 +89,8 @@ pub async fn rehearse(
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
         telemetry: Default::default(),
+        uploads: Default::default(),
+        channels: Default::default(),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     // Nobody else can reach the server, so its feedback is trusted.

@@ -6,9 +6,11 @@ use super::{
     admin_socket::SocketFile,
     app::App,
     canary::{Canary, Journal, Opened, Pace, Parts, RegistryVersions, Versions, load_version},
+    channel_turns::{ChannelClock, ChannelTurns},
     clock::WallClock,
     control_threads::ControlThreads,
     deployment_rules::first_broken_rule,
+    job_service::JobService,
     kept_turns::erase_old_turns,
     key_ring::KeyRing,
     machine_metrics::measure,
@@ -25,12 +27,15 @@ use crate::{
 };
 use axum::middleware::from_fn_with_state;
 use botops_access::Identity;
+use botops_channels::{ChannelContext, ChannelPace, ChannelSet};
 use botops_connections::{Certificates, Places, address, bind, bound, serve};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
+use botops_knowledge::store::KnowledgeStore;
 use botops_models::IntentModel;
 use botops_registry::{Deployed, Registry};
 use botops_rollout::Phase;
+use botops_store::Store;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
@@ -38,6 +43,8 @@ pub(super) use super::new_app::new_app;
 
 /// The longest time a shutdown waits for requests in flight, well within the 30 s that Kubernetes grants.
 const DRAIN: Duration = Duration::from_secs(20);
+/// The part of it in which messages of channels are answered.
+const CHANNEL_DRAIN: Duration = Duration::from_secs(15);
 
 /// A running server. Dropping it stops it at once; [`Running::shutdown`] finishes the requests in flight first.
 pub struct Running {
@@ -175,6 +182,21 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
         let (canary, stop) = (Arc::clone(canary), running.stop.subscribe());
         running.tasks.push(control_handle.spawn(async move { canary.keep_fresh(stop).await }));
     }
+    if let Some(store) = &store
+        && let Some(channels) = start_channels(&app, store, &settings)?
+    {
+        let (stopped, stop) = (Arc::clone(&channels), running.stop.subscribe());
+        running.tasks.push(tokio::spawn(end_channels(stopped, stop)));
+        drop(app.channels.set(channels));
+    }
+    if let (Some(store), Some(indexer)) = (&store, &settings.uploads.indexer) {
+        let knowledge = KnowledgeStore::indexed_by(store.clone(), Arc::clone(indexer));
+        let service = JobService::new(knowledge, settings.uploads.clone());
+        let worker = Arc::clone(&service).run(Arc::clone(&app), running.stop.subscribe());
+        // Nobody else sets it.
+        drop(app.jobs.set(service));
+        running.tasks.push(control_handle.spawn(worker));
+    }
     let reloading = Arc::new(Reloading::new(Arc::clone(&app), settings.clone()));
     if let (Some(canary), Some(store)) = (&canary, store) {
         let events = Arc::clone(canary) as Arc<dyn EventSource>;
@@ -198,6 +220,43 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     (running.admin_address, running.admin_socket) = (admin, socket);
     running.reloading = Some(reloading);
     Ok(running)
+}
+
+/// Starts the messaging channels of the settings; `None` without any.
+///
+/// # Errors
+/// `BOT-7418` (exit 2) there is no identity key, under which messages are named in the store; those of [`ChannelSet::new`].
+fn start_channels(
+    app: &Arc<App>,
+    store: &Store,
+    settings: &ServerSettings,
+) -> Result<Option<Arc<ChannelSet>>> {
+    if settings.channels.channels.is_empty() {
+        return Ok(None);
+    }
+    let Some(key) = &settings.replication.identity_key else {
+        let message =
+            "`channels` needs an identity key, under which messages are named in the store";
+        return Err(Fault::usage("BOT-7418", message)
+            .hint("set `secrets.identity_key` in botops.yaml, or BOTOPS_IDENTITY_KEY, the same for all servers"));
+    };
+    let context = ChannelContext {
+        store: store.clone(),
+        turns: Arc::new(ChannelTurns(Arc::downgrade(app))),
+        clock: Arc::new(ChannelClock(Arc::clone(&app.clock))),
+        identity_key: key.expose().as_bytes().to_vec(),
+        pace: ChannelPace::default(),
+    };
+    let channels = Arc::new(ChannelSet::new(settings.channels.clone(), &context)?);
+    channels.start();
+    Ok(Some(channels))
+}
+
+/// Ends the channels when the server stops, after the messages that it stored are answered, as long as it drains.
+async fn end_channels(channels: Arc<ChannelSet>, mut stop: watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+    channels.stop(CHANNEL_DRAIN).await;
 }
 
 /// Serves the champion of a model in an environment, and follows its deployment log.

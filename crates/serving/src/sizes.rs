@@ -2,6 +2,7 @@
 
 use crate::{pointer::Field, problem::Problem};
 use axum::http::StatusCode;
+use botops_channels::MOST_BODY_BYTES;
 use botops_findings::Fault;
 use botops_text::{LARGEST_GROWTH, length_within};
 use std::collections::BTreeMap;
@@ -42,7 +43,8 @@ impl Default for Sizes {
 impl Sizes {
     /// Returns the largest body of a route, in bytes.
     pub(super) fn body(&self, route: &str) -> usize {
-        self.body_bytes.get(route).copied().unwrap_or(MAX_BODY_BYTES)
+        let usual = if route == "channels" { MOST_BODY_BYTES } else { MAX_BODY_BYTES };
+        self.body_bytes.get(route).copied().unwrap_or(usual)
     }
 
     /// Checks the text at `field` as it was sent.

@@ -48,6 +48,8 @@ pub(super) fn settings() -> ServerSettings {
         disks: std::collections::BTreeMap::new(),
         knowledge: Default::default(),
         telemetry: Default::default(),
+        uploads: Default::default(),
+        channels: Default::default(),
     }
 }
 

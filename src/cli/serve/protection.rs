@@ -11,7 +11,7 @@ use botops_workspace::{RequestLimits, RouteLimitsSpec, Setting, Workspace};
 use std::{net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
 /// The routes that can have limits of their own.
-const ROUTES: [&str; 3] = ["predict", "chat", "feedback"];
+const ROUTES: [&str; 4] = ["predict", "chat", "feedback", "channels"];
 /// The largest body, number of texts and length of a text that a setting may allow: what one request may cost.
 const LARGEST_BODY: usize = 16 << 20;
 const MOST_TEXTS: usize = 65_536;

@@ -2,6 +2,7 @@
 
 use super::{
     access, flags::Args, identity_key, knowledge, listeners, protection, telemetry, token_key,
+    uploads,
 };
 use botops_access::Policy;
 use botops_findings::Result;
@@ -39,6 +40,8 @@ pub(super) fn server_settings(args: &Args, workspace: &Workspace) -> Result<Serv
         disks: BTreeMap::new(),
         telemetry: telemetry::settings(workspace)?,
         knowledge: knowledge::settings(args, workspace)?,
+        uploads: uploads::settings()?,
+        channels: botops_channels::ChannelSettings::read(workspace)?,
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs};
 type Route = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The public listener.
-const PUBLIC: [Route; 24] = [
+const PUBLIC: [Route; 26] = [
     (
         "POST",
         "/v1/predict",
@@ -113,10 +113,18 @@ const PUBLIC: [Route; 24] = [
         "WebSocket frames",
         "The messages and answers of `/v1/chat` over a WebSocket",
     ),
+    ("GET", "/channels/{name}", "", "", "Answer the challenge of a messaging platform"),
+    (
+        "POST",
+        "/channels/{name}",
+        "",
+        "",
+        "Take messages of a platform, signed as it signs; 200 once they are stored",
+    ),
 ];
 
 /// The admin listener, with a token or key as `Authorization: Bearer`.
-const ADMIN: [Route; 27] = [
+const ADMIN: [Route; 35] = [
     (
         "GET",
         "/admin/v1/models",
@@ -287,6 +295,56 @@ const ADMIN: [Route; 27] = [
         "",
         "disagreements.rs:Disagreements",
         "The last messages on which the challenger disagreed, redacted, of this server",
+    ),
+    (
+        "GET",
+        "/admin/v1/knowledge",
+        "",
+        "admin_knowledge.rs:KnowledgeList",
+        "The knowledge bases, each with its newest version",
+    ),
+    (
+        "GET",
+        "/admin/v1/knowledge/{name}",
+        "",
+        "admin_knowledge.rs:KnowledgeStatus",
+        "The newest version of a knowledge base, with its files",
+    ),
+    (
+        "POST",
+        "/admin/v1/knowledge/{name}/documents",
+        "",
+        "admin_jobs.rs:Accepted",
+        "Upload files as `multipart/form-data`; a job makes a version, which is not served before a rollout",
+    ),
+    (
+        "DELETE",
+        "/admin/v1/knowledge/{name}/documents/{id}",
+        "admin_jobs.rs:JobRequest",
+        "admin_jobs.rs:Accepted",
+        "Make a version without a file",
+    ),
+    (
+        "GET",
+        "/admin/v1/jobs",
+        "",
+        "admin_jobs.rs:JobList",
+        "Open background jobs, or with `all=true` the newest ones",
+    ),
+    ("GET", "/admin/v1/jobs/{id}", "", "", "A background job"),
+    (
+        "POST",
+        "/admin/v1/jobs/{id}/cancel",
+        "admin_jobs.rs:JobRequest",
+        "",
+        "Cancel a background job",
+    ),
+    (
+        "POST",
+        "/admin/v1/jobs/{id}/retry",
+        "admin_jobs.rs:JobRequest",
+        "",
+        "Try a job again that failed or was cancelled",
     ),
 ];
 

@@ -94,4 +94,28 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the kind of file is not supported",
         explanation: "The kind is decided by the content of a file, not by its name. Documents are Markdown, HTML, plain text, PDF, DOCX, and CSV or JSON Lines with questions and answers. Nothing was stored that a job names.",
     },
+    Entry {
+        code: "BOT-7415",
+        kind: Some(FaultKind::Policy),
+        title: "a job of a newer format",
+        explanation: "A newer server wrote the order of the job. Nothing was changed. Update all servers of the store to that version, then run `botops jobs retry`.",
+    },
+    Entry {
+        code: "BOT-7416",
+        kind: Some(FaultKind::Gate),
+        title: "an uploaded file is no longer stored",
+        explanation: "The job names a file whose bytes were erased or lost before they were indexed. Nothing was changed. Upload the file again.",
+    },
+    Entry {
+        code: "BOT-7417",
+        kind: Some(FaultKind::Usage),
+        title: "no such document",
+        explanation: "The newest version of the knowledge base has no file of this name. Names are paths with `/`, written as `%2F` in a URL.",
+    },
+    Entry {
+        code: "BOT-7418",
+        kind: Some(FaultKind::Usage),
+        title: "channels without an identity key",
+        explanation: "Messages, persons and conversations of channels are named in the store by a keyed digest, so that the store does not show who wrote. The key is `secrets.identity_key` of botops.yaml or BOTOPS_IDENTITY_KEY, the same for all servers of the environment.",
+    },
 ];

@@ -197,8 +197,9 @@ impl KnowledgeStore {
     }
 
     async fn put(&self, blobs: &[Bytes]) -> Result<()> {
-        futures::stream::iter(blobs)
-            .map(|blob| async move { self.store.put_blob(blob.clone()).await.map(|_| ()) })
+        // Owned, so that the future can be sent to another thread.
+        futures::stream::iter(blobs.to_vec())
+            .map(|blob| async move { self.store.put_blob(blob).await.map(|_| ()) })
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await

@@ -200,6 +200,8 @@ impl Server {
             disks: std::collections::BTreeMap::new(),
             knowledge: Default::default(),
             telemetry: Default::default(),
+            uploads: Default::default(),
+            channels: Default::default(),
         };
         let app = new_app("m", &settings, clock, shadow::CAPACITY).unwrap();
         let versions = Arc::new(TwoVersions {
