@@ -94,6 +94,8 @@ async fn serve(folder: &Path) -> Outcome<()> {
             monitoring: None,
             disks: std::collections::BTreeMap::new(),
             knowledge: Default::default(),
+            uploads: Default::default(),
+            channels: Default::default(),
             telemetry: Default::default(),
             listeners: ListenerSettings { limits, tls, ..ListenerSettings::default() },
         };

@@ -74,6 +74,8 @@ fn run() -> Outcome<u64> {
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
         knowledge: Default::default(),
+        uploads: Default::default(),
+        channels: Default::default(),
         telemetry: Default::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -207,6 +207,8 @@ pub(crate) fn serve(has_log: bool) -> Outcome<bool> {
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
         knowledge: Default::default(),
+        uploads: Default::default(),
+        channels: Default::default(),
         telemetry: Default::default(),
     };
     let runtime =

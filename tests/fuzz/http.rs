@@ -45,6 +45,8 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             monitoring: None,
             disks: std::collections::BTreeMap::new(),
             knowledge: Default::default(),
+            uploads: Default::default(),
+            channels: Default::default(),
             telemetry: Default::default(),
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await

@@ -31,6 +31,7 @@ pub(super) fn limited_route(path: &str) -> Option<&'static str> {
         path if path == "/v2" || path.starts_with("/v2/models/") => Some("predict"),
         "/v1/chat" | "/v1/ws" | "/webhooks/rest/webhook" => Some("chat"),
         "/v1/feedback" => Some("feedback"),
+        "/v1/search" => Some("search"),
         path if path.starts_with("/channels/") => Some("channels"),
         "/openapi.json" | "/docs" => Some("docs"),
         "/" | "/widget.js" => Some("chat_page"),

@@ -134,6 +134,7 @@ mod request_log;
 mod request_traces;
 mod response_headers;
 mod routing;
+mod search;
 mod served_knowledge;
 mod server;
 mod settings_checks;

@@ -16,6 +16,7 @@ use super::{
     public_openapi::{docs, openapi},
     rasa::{parse_message, webhook},
     readiness::{health, metrics, readiness},
+    search::search,
     websocket::websocket,
 };
 use axum::{
@@ -88,6 +89,7 @@ fn handler(endpoint: &PublicEndpoint) -> MethodRouter<Arc<App>> {
         PublicCall::Predict => on(method, predict_all),
         PublicCall::Chat => on(method, chat),
         PublicCall::Feedback => on(method, feedback),
+        PublicCall::Search => on(method, search),
         PublicCall::Health => on(method, health),
         PublicCall::Readiness => on(method, readiness),
         PublicCall::Metrics => on(method, metrics),

@@ -15,6 +15,8 @@ pub(super) enum PublicCall {
     Chat,
     /// Takes the true intent of a message.
     Feedback,
+    /// Searches the documents of the version.
+    Search,
     /// Shows that the process lives.
     Health,
     /// Shows whether the server can answer.
@@ -89,9 +91,10 @@ const fn look(path: &'static str, (call, name): (PublicCall, &'static str)) -> P
 }
 
 /// Every endpoint of the public API.
-pub(super) const ENDPOINTS: [PublicEndpoint; 26] = [
+pub(super) const ENDPOINTS: [PublicEndpoint; 27] = [
     send("/v1/predict", (PublicCall::Predict, "predict"), &[Scope::Predict]),
     send("/v1/chat", (PublicCall::Chat, "chat"), &[Scope::Chat]),
+    send("/v1/search", (PublicCall::Search, "search"), &[Scope::Search]),
     send("/v1/feedback", (PublicCall::Feedback, "feedback"), &[Scope::Feedback, Scope::Review]),
     look("/health", (PublicCall::Health, "health")),
     look("/livez", (PublicCall::Health, "health")),

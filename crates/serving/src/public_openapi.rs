@@ -13,6 +13,7 @@ use crate::{
     public_endpoints::{ENDPOINTS, PublicCall, PublicEndpoint},
     rasa::{BotMessage, ParseAnswer, ParseRequest, WebhookRequest},
     readiness::{Health, Ready},
+    search,
     turn_answer::Answer as ChatAnswer,
 };
 use axum::{
@@ -91,6 +92,14 @@ fn described(endpoint: &PublicEndpoint, schemas: &mut Schemas) -> Described {
             Described::new("giveFeedback", summary)
                 .body(Required::True, body, json!({"conversation_id": "7f1c", "intent": "refund"}))
                 .answer(StatusCode::ACCEPTED, answer.build())
+        }
+        PublicCall::Search => {
+            let body = schemas.of::<search::Request<'static>>();
+            let answer = json("The passages.", schemas.of::<search::Answer<'static>>());
+            Described::new("search", "Find the passages of documents that fit a question")
+                .body(Required::True, body, json!({"query": "how long does a refund take", "k": 3}))
+                .answer(StatusCode::OK, answer.build())
+                .problems(&[StatusCode::NOT_FOUND])
         }
         PublicCall::ChannelChallenge => {
             let summary = "Answer the challenge of a messaging platform";

@@ -11,7 +11,7 @@ use botops_workspace::{RequestLimits, RouteLimitsSpec, Setting, Workspace};
 use std::{net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
 /// The routes that can have limits of their own.
-const ROUTES: [&str; 4] = ["predict", "chat", "feedback", "channels"];
+const ROUTES: [&str; 5] = ["predict", "chat", "feedback", "search", "channels"];
 /// The largest body, number of texts and length of a text that a setting may allow: what one request may cost.
 const LARGEST_BODY: usize = 16 << 20;
 const MOST_TEXTS: usize = 65_536;
@@ -140,7 +140,7 @@ fn rates(workspace: &Workspace, default: RateSpec) -> Result<RateSpec> {
         if !ROUTES.contains(&name.as_str()) {
             let shown = botops_text::display(name, 40);
             let fault = Fault::usage("BOT-1093", format!("there is no route `{shown}`"))
-                .hint("the routes are `predict`, `chat` and `feedback`");
+                .hint("the routes are `predict`, `chat`, `feedback`, `search` and `channels`");
             return Err(in_words(&fault));
         }
         let of = |text: &Option<String>| match text {

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs};
 type Route = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The public listener.
-const PUBLIC: [Route; 26] = [
+const PUBLIC: [Route; 27] = [
     (
         "POST",
         "/v1/predict",
@@ -24,6 +24,13 @@ const PUBLIC: [Route; 26] = [
         "chat.rs:Request",
         "chat.rs:Answer",
         "Answer one message: intent, entities, and a response in the user's language",
+    ),
+    (
+        "POST",
+        "/v1/search",
+        "search.rs:Request",
+        "search.rs:Answer",
+        "Find the passages of documents that fit a question",
     ),
     (
         "POST",

@@ -143,6 +143,8 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
         knowledge: Default::default(),
+        uploads: Default::default(),
+        channels: Default::default(),
         telemetry: Default::default(),
     }
 }
