@@ -25,6 +25,7 @@ mod gate;
 mod init;
 mod jobs;
 mod keys;
+mod knowledge;
 mod man;
 mod monitor;
 mod pdf_text;
@@ -120,6 +121,8 @@ enum Verb {
     Monitor(monitor::Args),
     /// Manage data sets
     Data(data::Args),
+    /// Manage knowledge bases: the documents that a bot answers from
+    Knowledge(knowledge::Args),
     /// Inspect recorded runs
     Runs(runs::Args),
     /// Inspect versions, and move aliases
@@ -299,6 +302,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Run(args) => run::run(&args, context),
         Verb::Monitor(args) => monitor::run(&args, context),
         Verb::Data(args) => data::run(&args, context),
+        Verb::Knowledge(args) => knowledge::run(&args, context),
         Verb::Runs(args) => runs::run(&args, context),
         Verb::Registry(args) => registry::run(&args, context),
         Verb::Rollout(args) => rollout::run(&args, context),

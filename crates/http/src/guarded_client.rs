@@ -29,6 +29,9 @@ use std::{
 /// The most time to find and reach a server, within the time of the whole call.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The reason for which a name is refused by the rules.
+pub(crate) const NOT_ALLOWED: &str = "its name has an address that is not allowed";
+
 /// The places to which outgoing calls may go.
 #[derive(Debug, Clone, Default)]
 pub struct CallRules {
@@ -161,6 +164,14 @@ impl GuardedClient {
             .pool_max_idle_per_host(0)
             .dns_resolver(Arc::new(resolver));
         Ok(Self { client: crate::build(built)?, origins, networks, most_bytes: rules.most_bytes })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.most_bytes
     }
 
     /// Reads the address of a call, and checks that its origin is allowed.
@@ -299,7 +310,7 @@ fn is_plain_json(headers: &HeaderMap) -> std::result::Result<(), &'static str> {
 }
 
 /// Reads the failure of a request that was not answered.
-fn failure(error: &reqwest::Error) -> CallFailure {
+pub(crate) fn failure(error: &reqwest::Error) -> CallFailure {
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(inner) = cause {
         if let Some(refused) = inner.downcast_ref::<RefusedName>() {
@@ -345,7 +356,7 @@ impl Resolve for GuardedResolver {
                 return Err(refused("its name has no address"));
             }
             if !found.iter().all(|address| allows(&networks, *address)) {
-                return Err(refused("its name has an address that is not allowed"));
+                return Err(refused(NOT_ALLOWED));
             }
             let addresses: Addrs = Box::new(found.into_iter().map(|ip| SocketAddr::new(ip, 0)));
             Ok(addresses)

@@ -19,6 +19,7 @@ mod connector;
 mod guarded_client;
 #[cfg(test)]
 mod guarded_client_tests;
+mod guarded_fetch;
 mod objects_only;
 mod public_address;
 mod signed_call;
@@ -27,6 +28,7 @@ mod strict_http1;
 pub use certificate_dates::{Validity, certificate_validity};
 pub use connector::{Connection, Connector};
 pub use guarded_client::{CallAnswer, CallFailure, CallRules, GuardedClient, Lookup, OutgoingCall};
+pub use guarded_fetch::{FetchFailure, FetchedPage};
 pub use objects_only::{ObjectsOnly, read_objects};
 pub use public_address::{Network, is_public};
 pub use signed_call::{SigningKey, UnfitSecret, signed};

@@ -54,7 +54,7 @@ impl KnowledgeStore {
     /// is stored before every file was read.
     ///
     /// # Errors
-    /// `BOT-7231`, `BOT-7235`, `BOT-7239` (exit 2) a name or a setting is invalid; `BOT-7234` (exit 3) a file cannot be read;
+    /// `BOT-7231`, `BOT-7235`, `BOT-7204`, `BOT-7239` (exit 2) a name or a setting is invalid; `BOT-7234` (exit 3) a file cannot be read;
     /// `BOT-7237` (exit 3) there are too many files, or none; `BOT-7236` (exit 5) somebody else imported in the meantime, and the
     /// mode is [`ImportMode::Replace`]; those of the index and of the store.
     pub async fn import(&self, request: &ImportRequest) -> Result<Imported> {
@@ -240,7 +240,8 @@ fn names(entry: &Entry<KnowledgeEvent>, draft: &Draft) -> bool {
 /// Returns the settings of the next version, and the encoder to index with.
 ///
 /// # Errors
-/// `BOT-7239` (exit 2) the sizes of passages contradict each other, or the encoder of the version before is lost with its index.
+/// `BOT-7204` (exit 2) the sizes of passages do not fit; `BOT-7239` (exit 2) the encoder of the version before is lost with its
+/// index.
 fn settings(
     request: &ImportRequest,
     before: Option<&Before>,
@@ -251,7 +252,7 @@ fn settings(
         tokens: change.chunk_tokens.unwrap_or(old.chunks.tokens),
         overlap: change.overlap.unwrap_or(old.chunks.overlap),
     };
-    let refused = |message: String| Fault::usage("BOT-7239", message);
+    let refused = |message: String| Fault::usage("BOT-7204", message);
     if !(FEWEST_TOKENS..=MOST_TOKENS).contains(&chunks.tokens) {
         let message = format!(
             "passages of {} tokens: expected {FEWEST_TOKENS} to {MOST_TOKENS}",
@@ -282,7 +283,7 @@ fn settings(
                     "the index of the newest version of `{}` is gone, and its encoder with it",
                     request.name
                 );
-                return Err(refused(message).hint(format!(
+                return Err(Fault::usage("BOT-7239", message).hint(format!(
                     "name the encoder again: `--encoder {}`; or leave it out: `--encoder none`",
                     used.source
                 )));
