@@ -2,6 +2,7 @@
 
 use botops_documents::{ChildPdfReader, Limits};
 use botops_findings::{Fault, Result};
+use botops_knowledge::store::KnowledgeIndexer;
 use botops_serving::UploadSettings;
 use std::{sync::Arc, time::Duration};
 
@@ -18,5 +19,9 @@ pub(super) fn settings() -> Result<UploadSettings> {
     })?;
     let pdf =
         ChildPdfReader { program, patience: PATIENCE, text_bytes: Limits::default().text_bytes };
-    Ok(UploadSettings { pdf: Some(Arc::new(pdf)), ..UploadSettings::default() })
+    Ok(UploadSettings {
+        indexer: Some(Arc::new(KnowledgeIndexer)),
+        pdf: Some(Arc::new(pdf)),
+        ..UploadSettings::default()
+    })
 }

@@ -13,6 +13,7 @@ mod change;
 mod comparing;
 mod importing;
 mod indexer;
+mod knowledge_indexer;
 mod log;
 mod manifest;
 mod planning;
@@ -30,6 +31,7 @@ pub use comparing::{ChangedFile, KnowledgeDiff};
 pub use indexer::{
     IndexFile, IndexRequest, Indexer, OutlinedDocument, OutlinedPassage, RequestedEncoder,
 };
+pub use knowledge_indexer::KnowledgeIndexer;
 pub use log::{KnowledgeAction, KnowledgeEvent, KnowledgeStore, KnowledgeVersion};
 pub use manifest::{KnowledgeFile, KnowledgeManifest, KnowledgeSettings, UsedEncoder};
 pub use reference::{KnowledgeReference, KnowledgeSelector, check_name};
