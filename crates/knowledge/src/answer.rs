@@ -23,4 +23,5 @@ mod words;
 pub use candidate::Candidate;
 pub use extraction::{AnswerSpec, Answered, Extract, extract};
 pub use from_index::answer;
+pub use words::is_stop_word;
 pub(crate) use words::{Word, sentences, stemmer, words};

@@ -1,6 +1,7 @@
 //! Groups of questions that got no right answer: a list of what the documents lack.
 
 use super::{outcome::QuestionOutcome, question::QuestionSet};
+use botops_knowledge::answer::is_stop_word;
 use botops_text::{fold, words_of};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,14 +29,19 @@ pub struct Gap {
 /// Returns the groups of the questions that got no right answer, the largest first.
 ///
 /// A question is in the list if no answer was given, or its passage was not among the first 10. Two questions are similar if the
-/// cosine of their TF-IDF vectors of words is at least 0.3; idf = ln((1 + n) / (1 + df)) + 1 over all questions of the set. A group
+/// cosine of their TF-IDF vectors of content words is at least 0.3; idf = ln((1 + n) / (1 + df)) + 1 over all questions of the set. A group
 /// is joined by chains of similar questions. Only the first 5,000 are grouped.
 #[must_use]
 pub fn gaps(set: &QuestionSet, outcomes: &[QuestionOutcome]) -> Vec<Gap> {
     let words: Vec<BTreeSet<String>> = set
         .questions
         .iter()
-        .map(|question| words_of(&fold(&question.text)).map(str::to_owned).collect())
+        .map(|question| {
+            words_of(&fold(&question.text))
+                .filter(|word| !is_stop_word(word))
+                .map(str::to_owned)
+                .collect()
+        })
         .collect();
     let mut frequency: BTreeMap<&str, usize> = BTreeMap::new();
     for word in words.iter().flatten() {

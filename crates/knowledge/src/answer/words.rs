@@ -83,8 +83,9 @@ const STOP_WORDS: &[&str] = &[
     "el", "los", "las", "una", "y", "es", "son", "fue",
 ];
 
-/// Returns whether `folded` carries no content.
-fn is_stop_word(folded: &str) -> bool {
+/// Returns whether `folded`, a word in lower case and without accents, carries no content in English, French, German or Spanish.
+#[must_use]
+pub fn is_stop_word(folded: &str) -> bool {
     static SET: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP_WORDS.iter().copied().collect());
     SET.contains(folded)
 }
