@@ -160,7 +160,14 @@ fn answer(
         ("made by", Some(old.creator.clone()), Some(new.creator.clone())),
         ("botops", Some(old.botops.clone()), Some(new.botops.clone())),
     ];
-    let origin = origin.into_iter().filter(|(_, a, b)| a != b);
+    let origin = origin.into_iter().map(|(name, a, b)| (name.to_owned(), a, b));
+    let [was, is] = [old.knowledge(), new.knowledge()];
+    let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    let knowledge = names.into_iter().map(|name| {
+        let of = |all: &BTreeMap<String, Digest>| digest(all.get(name).copied());
+        (format!("knowledge {name}"), of(&was), of(&is))
+    });
+    let origin = origin.chain(knowledge).filter(|(_, a, b)| a != b);
     let param_names: BTreeSet<&String> = old.params.keys().chain(new.params.keys()).collect();
     let params = param_names.into_iter().map(|name| Difference {
         name: name.clone(),
@@ -178,7 +185,7 @@ fn answer(
         a: a.reference(),
         b: b.reference(),
         same_model: a.model_digest().is_some() && a.model_digest() == b.model_digest(),
-        origin: origin.map(|(name, a, b)| Difference { name: name.to_owned(), a, b }).collect(),
+        origin: origin.map(|(name, a, b)| Difference { name, a, b }).collect(),
         params: params.filter(|param| param.a != param.b).collect(),
         metrics: metrics.collect(),
         size_bytes: [size(a), size(b)],
