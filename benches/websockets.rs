@@ -79,6 +79,8 @@ async fn serve() -> Outcome<()> {
         monitoring: None,
         disks: std::collections::BTreeMap::new(),
         knowledge: Default::default(),
+        uploads: Default::default(),
+        channels: Default::default(),
         telemetry: Default::default(),
         listeners: ListenerSettings { limits, ..ListenerSettings::default() },
     };

@@ -1,6 +1,7 @@
 //! `botops knowledge`.
 
 mod diff;
+mod evaluate;
 mod fetching;
 mod gathering;
 mod import;
@@ -29,6 +30,8 @@ enum Verb {
     Log(log::Args),
     /// Write the index of a version, and its documents, byte for byte
     Pull(pull::Args),
+    /// Measure a knowledge base on questions: retrieval, answers, and abstention
+    Evaluate(evaluate::Args),
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
@@ -37,5 +40,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Diff(args) => diff::run(args, context),
         Verb::Log(args) => log::run(args, context),
         Verb::Pull(args) => pull::run(args, context),
+        Verb::Evaluate(args) => evaluate::run(args, context),
     }
 }

@@ -34,28 +34,36 @@ impl Encoders {
     /// Those of [`ModelSpec::check`], [`EncoderFiles::read`], [`Hub::fetch`] and [`Encoder::new`].
     pub async fn prepare(&self, spec: &ModelSpec, progress: &dyn Progress) -> Result<Equipment> {
         spec.check_ranges()?;
-        let Some(encoder_spec) = &spec.features.encoder else { return Ok(Equipment::default()) };
-        let (files, folder) = match HubSource::is_hub_source(&encoder_spec.source) {
+        let Some(encoder) = &spec.features.encoder else { return Ok(Equipment::default()) };
+        Ok(Equipment {
+            encoder: Some(Arc::new(self.encoder(encoder, progress).await?)),
+            embeddings: Some(EmbeddingCache::new(&self.embeddings)),
+            checkpoints: None,
+        })
+    }
+
+    /// Reads the encoder of `spec`. Relative paths start at the root. `progress` reports a download.
+    ///
+    /// # Errors
+    /// Those of [`EncoderFiles::read`], [`Hub::fetch`] and [`Encoder::new`].
+    pub async fn encoder(&self, spec: &EncoderSpec, progress: &dyn Progress) -> Result<Encoder> {
+        spec.check_ranges()?;
+        let (files, folder) = match HubSource::is_hub_source(&spec.source) {
             true => {
-                let source = encoder_spec.source.parse()?;
+                let source = spec.source.parse()?;
                 (self.fetch(&source, progress).await?, self.hub.folder(&source))
             }
             false => {
-                let folder = self.root.join(&encoder_spec.source);
+                let folder = self.root.join(&spec.source);
                 (EncoderFiles::read(&folder)?, folder)
             }
         };
         // A fault of `Encoder::new` names the file relative to the folder of the encoder.
-        let encoder = Encoder::new(&files, encoder_spec).map_err(|fault| {
+        Encoder::new(&files, spec).map_err(|fault| {
             match fault.place().file.as_ref().map(|file| folder.join(file)) {
                 Some(path) => fault.file(path),
                 None => fault,
             }
-        })?;
-        Ok(Equipment {
-            encoder: Some(Arc::new(encoder)),
-            embeddings: Some(EmbeddingCache::new(&self.embeddings)),
-            checkpoints: None,
         })
     }
 

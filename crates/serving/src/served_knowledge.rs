@@ -4,7 +4,6 @@
 
 use crate::routing::{Panicked, Speed};
 use botops_dialogue::{DialogueSpec, Lookup};
-use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_knowledge::{
     Filters, Hit, KnowledgeIndex, Mode, Query, SearchScratch, Source,
@@ -166,11 +165,6 @@ impl ServedKnowledge {
     /// Returns the names of the bases, in order.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.bases.iter().map(|base| base.name())
-    }
-
-    /// Returns the names and the digests of the bases.
-    pub(super) fn digests(&self) -> impl Iterator<Item = (&str, Digest)> {
-        self.bases.iter().map(|base| (base.name(), base.digest()))
     }
 
     /// Returns how long one search takes: one with an encoder embeds the question.

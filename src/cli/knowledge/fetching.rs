@@ -67,7 +67,9 @@ pub(super) fn addresses(file: &Path) -> Result<Vec<Url>> {
     }
     let number = match urls.len() {
         0 => "the list has no address".to_owned(),
-        n if n > MOST_ADDRESSES => format!("the list has {n} addresses, more than {MOST_ADDRESSES}"),
+        n if n > MOST_ADDRESSES => {
+            format!("the list has {n} addresses, more than {MOST_ADDRESSES}")
+        }
         _ => return Ok(urls),
     };
     Err(Fault::usage("BOT-7240", number)
@@ -156,9 +158,7 @@ fn fits(media_type: &str, format: Option<DocumentFormat>) -> bool {
         "" | "application/octet-stream" => true,
         "text/html" | "application/xhtml+xml" => format == Html,
         "application/pdf" => format == Pdf,
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => {
-            format == Docx
-        }
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => format == Docx,
         "text/csv" | "application/jsonl" | "application/x-ndjson" | "application/json" => {
             matches!(format, Questions | Text)
         }

@@ -94,14 +94,14 @@ impl Gathered {
         if depth > DEEPEST {
             return self.refuse(folder, "it is too deep", "name a folder that is nearer to it");
         }
-        let mut entries = match fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        {
-            Ok(entries) => entries,
-            Err(error) => {
-                let why = format!("it cannot be read: {error}");
-                return self.refuse(folder, &why, "check its permissions");
-            }
-        };
+        let mut entries =
+            match fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    let why = format!("it cannot be read: {error}");
+                    return self.refuse(folder, &why, "check its permissions");
+                }
+            };
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let (path, name) = (entry.path(), entry.file_name());

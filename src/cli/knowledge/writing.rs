@@ -21,9 +21,8 @@ pub(super) fn paths(files: &[KnowledgeFile]) -> Result<Vec<PathBuf>> {
     for file in files {
         let path = relative(&file.id);
         let shown = text::display(&file.id, 120);
-        let is_inside = Path::new(&path)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
+        let is_inside =
+            Path::new(&path).components().all(|part| matches!(part, Component::Normal(_)));
         if path.is_empty() || !is_inside {
             let message = format!("`{shown}` would be written outside of the folder");
             return Err(Fault::usage("BOT-7244", message)
@@ -46,7 +45,8 @@ fn relative(id: &str) -> String {
     let address = id.strip_prefix("https://").or_else(|| id.strip_prefix("http://"));
     let Some(address) = address else { return id.to_owned() };
     // Some systems refuse these characters in names.
-    let plain = |c: char| if matches!(c, '?' | '*' | ':' | '<' | '>' | '|' | '"') { '_' } else { c };
+    let plain =
+        |c: char| if matches!(c, '?' | '*' | ':' | '<' | '>' | '|' | '"') { '_' } else { c };
     let path: String = address.chars().map(plain).collect();
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match address.ends_with('/') || parts.len() == 1 {

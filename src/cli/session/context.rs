@@ -10,6 +10,7 @@ use botops_experiments::Experiments;
 use botops_features::Hub;
 use botops_findings::{Fault, Finding, Result};
 use botops_http::PlainHttp;
+use botops_knowledge::store::KnowledgeStore;
 use botops_models::ModelSpec;
 use botops_monitoring::heartbeats;
 use botops_pipelines::{Encoders, Equipment};
@@ -193,6 +194,11 @@ impl Context {
     /// Opens the data sets of the registry in force.
     pub(crate) fn snapshots(&self) -> Result<Snapshots> {
         Ok(Snapshots::open(self.registry()?.store().clone()))
+    }
+
+    /// Opens the knowledge bases in the store of the registry.
+    pub(crate) fn knowledge(&self) -> Result<KnowledgeStore> {
+        Ok(KnowledgeStore::open(self.registry()?.store().clone()))
     }
 
     /// Runs `future` to its end.

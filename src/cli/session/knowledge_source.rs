@@ -7,13 +7,11 @@ use botops_evaluation::knowledge::{
 use botops_findings::{Fault, Finding, Result};
 use botops_knowledge::{
     KnowledgeIndex, Mode,
-    store::{
-        IndexRequest, Indexer, KnowledgeReference, KnowledgeStore, OutlinedDocument, check_name,
-    },
+    store::{KnowledgeReference, check_name},
 };
 use botops_registry::{Registry, Version, knowledge_path};
 use bytes::Bytes;
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 /// The extension of a knowledge file.
 const EXTENSION: &str = ".knowledge";
@@ -32,19 +30,6 @@ pub(crate) struct LoadedKnowledge {
     pub(crate) index: KnowledgeIndex,
 }
 
-/// An indexer for stores that are only read.
-struct NoIndexer;
-
-impl Indexer for NoIndexer {
-    fn build(&self, _: &IndexRequest<'_>) -> Result<Bytes> {
-        Err(Fault::internal("BOT-9001", "a store that is only read makes no index"))
-    }
-
-    fn outline(&self, _: &[u8]) -> Result<Vec<OutlinedDocument>> {
-        Err(Fault::internal("BOT-9001", "a store that is only read outlines no index"))
-    }
-}
-
 /// Loads the knowledge that `text` names: a file that ends in `.knowledge`, or a reference such as `help` or `help@3`.
 ///
 /// # Errors
@@ -54,8 +39,7 @@ pub(crate) fn load(context: &Context, text: &str) -> Result<LoadedKnowledge> {
         true => Bytes::from(read_file(Path::new(text))?),
         false => {
             let reference: KnowledgeReference = text.parse()?;
-            let store = context.registry()?.store().clone();
-            let store = KnowledgeStore::indexed_by(store, Arc::new(NoIndexer));
+            let store = context.knowledge()?;
             context.wait(async {
                 let version = store.resolve(&reference).await?;
                 store.index(&version).await
