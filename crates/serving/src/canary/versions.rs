@@ -1,12 +1,14 @@
 //! The source of versions: a registry, or the two sides of a rehearsal.
 
-use crate::{Side, outgoing::Outgoing, routing::Served};
+use crate::{KnowledgeFile, Side, outgoing::Outgoing, routing::Served};
 use async_trait::async_trait;
 use botops_access::Policy;
 use botops_digest::Digest;
 use botops_findings::{Fault, Finding, Result};
 use botops_models::IntentModel;
-use botops_registry::{ChampionMove, Environment, FormerChampion, Reference, Registry, Version};
+use botops_registry::{
+    ChampionMove, Environment, FormerChampion, Reference, Registry, Version, knowledge_path,
+};
 use botops_rollout::RolloutPolicy;
 use botops_text::shell_line;
 use chrono::{DateTime, Utc};
@@ -69,10 +71,10 @@ async fn within<T>(limit: Duration, call: impl Future<Output = Result<T>>) -> Re
     })
 }
 
-/// Reads, verifies and tests the model file of `version`.
+/// Reads, verifies and tests the model file and the knowledge of `version`.
 ///
 /// # Errors
-/// Those of the registry and of the model file; `BOT-6011`; `BOT-6151` its dialogue calls an address that is not allowed.
+/// Those of the registry, of the model file and of the knowledge files; `BOT-6011`; `BOT-6176`; `BOT-6151` its dialogue calls an address that is not allowed.
 pub(crate) async fn load_version(
     registry: &Registry,
     version: Version,
@@ -82,11 +84,18 @@ pub(crate) async fn load_version(
     let bytes = registry.file(&version, "model.botops").await?;
     let digest = Digest::of(&bytes);
     let (reference, manifest) = (version.reference(), version.manifest_digest);
+    let mut files = Vec::new();
+    for (name, _) in version.knowledge() {
+        let path = knowledge_path(&name);
+        let bytes = registry.file(&version, &path).await?;
+        files.push(KnowledgeFile { name: path, bytes });
+    }
     // Parsing and testing take milliseconds of CPU, so they do not run on a thread that answers requests.
     tokio::task::spawn_blocking(move || {
         let model = Arc::new(IntentModel::from_bytes(&bytes)?);
         outgoing.check(model.dialogue())?;
-        Served::prepare(model, digest, reference, Some(manifest), Some(version))
+        Served::prepare(model, digest, reference, Some(manifest), Some(version))?
+            .with_knowledge(&files)
     })
     .await
     .map_err(|_| Fault::internal("BOT-6018", "the model could not be loaded: loading panicked"))?
