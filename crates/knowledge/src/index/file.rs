@@ -219,8 +219,8 @@ fn read_vectors(parts: &FileParts<'_>, n: usize) -> Result<Option<(Vectors, Arc<
         .chunks_exact(4)
         .map(|four| f32::from_le_bytes(four.try_into().expect("a chunk of 4 has 4 bytes")));
     let scales: Vec<f32> = scales.collect();
-    // A coordinate of an embedding of length 1 is at most 1; an embedding that is not scaled is larger, and finite.
-    if !scales.iter().all(|scale| scale.is_finite() && (0.0..=1e6).contains(scale)) {
+    // A coordinate of a vector of length 1 is at most 1.
+    if !scales.iter().all(|scale| scale.is_finite() && (0.0..=1.0).contains(scale)) {
         return Err(malformed("has a vector with a scale that is not a small positive number"));
     }
     let [metadata, tokenizer, weights] = ENCODER_PARTS.map(|name| parts.get(name));

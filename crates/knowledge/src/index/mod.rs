@@ -19,7 +19,7 @@ mod term_counts;
 mod tests;
 mod vectors;
 
-pub(crate) use analysis::{each_word, stem};
+pub(crate) use analysis::{Group, each_word, stem};
 pub use build::IndexedDocument;
 pub use document_entry::DocumentEntry;
 pub use knowledge_index::{KnowledgeIndex, Passage};

@@ -170,7 +170,7 @@ proptest! {
         kept in prop::collection::btree_set(0_u8..12, 0..12),
     ) {
         let documents = |texts: &std::collections::BTreeMap<u8, String>| -> Vec<Document> {
-            let language = |id: &u8| if id % 3 == 0 { "fr" } else { "en" };
+            let language = |id: &u8| if id.is_multiple_of(3) { "fr" } else { "en" };
             texts.iter().map(|(id, text)| in_language(&id.to_string(), language(id), text)).collect()
         };
         let mut after = after;

@@ -4,7 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// The vectors of all chunks.
 ///
-/// - `values` is [n_chunks, dim], and value times scale is a coordinate of the embedding
+/// - `values` is [n_chunks, dim], and value times scale is a coordinate of the embedding scaled to length 1
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Vectors {
     pub(crate) dim: usize,
@@ -29,28 +29,38 @@ pub(crate) struct QueryVector {
 }
 
 impl QueryVector {
-    /// Makes the vector of an embedding of finite values.
+    /// Makes the vector of an embedding of finite values; its length does not matter.
     pub(crate) fn new(embedding: &[f32]) -> Self {
-        let largest = embedding.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let scale = if largest > 0.0 { largest / QUERY_RANGE } else { 1.0 };
+        let (step, scale) = steps(embedding, QUERY_RANGE);
         Self {
-            values: embedding.iter().map(|value| (value / scale).round() as i16).collect(),
+            values: embedding.iter().map(|value| (value / step).round() as i16).collect(),
             scale,
         }
     }
 }
 
+/// Returns the step of the integers up to `range` that the coordinates of `embedding` are rounded to, and the step that makes
+/// the length of the vector 1.
+fn steps(embedding: &[f32], range: f32) -> (f32, f32) {
+    let largest = embedding.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    if largest == 0.0 {
+        return (1.0, 1.0);
+    }
+    let step = largest / range;
+    let square: f64 = embedding.iter().map(|value| f64::from(*value).powi(2)).sum();
+    (step, (f64::from(step) / square.sqrt()) as f32)
+}
+
 impl Vectors {
-    /// Appends an embedding.
+    /// Appends an embedding of finite values; its length does not matter.
     pub(crate) fn push(&mut self, embedding: &[f32]) {
         debug_assert_eq!(
             embedding.len(),
             self.dim,
             "an embedding has the dimensions of the encoder"
         );
-        let largest = embedding.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
-        self.values.extend(embedding.iter().map(|value| (value / scale).round() as i8));
+        let (step, scale) = steps(embedding, 127.0);
+        self.values.extend(embedding.iter().map(|value| (value / step).round() as i8));
         self.scales.push(scale);
     }
 
@@ -60,7 +70,7 @@ impl Vectors {
         self.scales.push(other.scales[at]);
     }
 
-    /// Writes the dot product of each vector with `query` to `out`, which is cleared first.
+    /// Writes the cosine of the angle between each vector and `query` to `out`, which is cleared first.
     ///
     /// Sums of integers are exact, so that the result is the same on every processor.
     pub(crate) fn products(&self, query: &QueryVector, out: &mut Vec<f32>) {
@@ -89,17 +99,15 @@ impl WithSimd for Products<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { vectors, query, out } = self;
-        let rows = vectors.values.chunks_exact(vectors.dim);
-        // The compiler turns the inner loop into multiplications of 16-bit pairs.
-        out.extend(rows.zip(&vectors.scales).map(
-            #[inline(always)]
-            |(row, scale)| {
-                let mut sum = 0_i32;
-                for (a, b) in row.iter().zip(&query.values) {
-                    sum += i32::from(i16::from(*a)) * i32::from(*b);
-                }
-                sum as f32 * scale * query.scale
-            },
-        ));
+        out.resize(vectors.scales.len(), 0.0);
+        let rows = vectors.values.chunks_exact(vectors.dim).zip(&vectors.scales);
+        for (slot, (row, scale)) in out.iter_mut().zip(rows) {
+            // The compiler turns this loop into multiplications of pairs of 16-bit integers.
+            let mut sum = 0_i32;
+            for (a, b) in row.iter().zip(&query.values) {
+                sum += i32::from(i16::from(*a)) * i32::from(*b);
+            }
+            *slot = sum as f32 * scale * query.scale;
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! Tests of the ranking by vectors and of fusion, with a tiny encoder.
 
-use super::{Mode, Query, SearchScratch};
+use super::{Mode, Query, SearchScratch, coverage::Coverage};
 use crate::{
     Filters, KnowledgeIndex,
-    index::fixtures::{document, indexed, spec},
+    index::{
+        Group, QueryVector, Vectors,
+        fixtures::{document, indexed, spec},
+    },
 };
 use botops_documents::Document;
 use botops_features::{Encoder, EncoderFiles, EncoderSpec};
@@ -103,4 +106,28 @@ fn an_encoder_that_does_not_fit_is_refused() {
     let mut words = crate::index::fixtures::build(&documents());
     let fault = words.adopt_encoder(encoder(7)).expect_err("the index has no vectors");
     assert_eq!(fault.code(), "BOT-7204");
+}
+
+#[test]
+fn the_best_sentence_is_the_one_with_most_of_the_question() {
+    let english = Group::of(Some("en"));
+    let terms: [(&[u8], f32); 3] = [(b"refund", 3.0), (b"card", 1.0), (b"the", 0.5)];
+    let mut coverage = Coverage::default();
+    let mut share = |text: &str| coverage.best_sentence(text, english, &terms);
+    assert_eq!(share("The card is here. Refunds, refunded. Nothing."), 3.0 / 4.5);
+    assert_eq!(share("The cards were refunded!"), 1.0);
+    assert_eq!(share("Nothing of it. At all."), 0.0);
+    assert_eq!(coverage.best_sentence("The card", english, &[]), 0.0);
+}
+
+#[test]
+fn a_similarity_is_a_cosine() {
+    // A vector of zeros, which an encoder makes of no text, is at right angles to every other.
+    let mut vectors = Vectors { dim: 2, ..Vectors::default() };
+    vectors.push(&[0.0, 0.0]);
+    vectors.push(&[3.0, -4.0]);
+    let mut products = Vec::new();
+    vectors.products(&QueryVector::new(&[30.0, -40.0]), &mut products);
+    assert_eq!(products[0], 0.0);
+    assert!((products[1] - 1.0).abs() < 5e-3, "{products:?}");
 }

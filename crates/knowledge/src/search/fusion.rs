@@ -2,16 +2,25 @@
 
 use super::{
     allowed::Allowed,
+    coverage::WeightedTerm,
     query::{Hit, Mode, Query},
     scratch::SearchScratch,
 };
-use crate::index::{KnowledgeIndex, QueryVector, Vectors};
+use crate::index::{Group, KnowledgeIndex, QueryVector, Vectors};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The number of chunks of each ranking that are fused, at least.
 const DEPTH: usize = 100;
 
-/// The share of the similarity of embeddings in a fused score.
-const DENSE_SHARE: f64 = 0.5;
+/// The number of chunks, the best by words, whose sentences are compared with the question.
+const SENTENCE_DEPTH: usize = 20;
+
+/// The weights of a fused score: BM25 relative to the best chunk, the best sentence, the similarity of embeddings.
+///
+/// Chosen on the 623 questions of XQuAD English whose passage has a digest with an even first digit (0.4, 0.4 and 0.6, of 144
+/// combinations, by recall@1 plus MRR@10), and divided by their sum. On the other 567 questions: recall@1 0.965, MRR@10 0.981.
+/// Reciprocal rank fusion (k = 60) and scores scaled from the smallest to the largest were worse on the half that chose.
+const WEIGHTS: [f64; 3] = [0.4 / 1.4, 0.4 / 1.4, 0.6 / 1.4];
 
 impl KnowledgeIndex {
     /// Returns the mode in which a question that asks for `mode` is ranked: by words if the index has no vectors.
@@ -95,26 +104,32 @@ impl KnowledgeIndex {
         scratch.ranked.drain_into(&mut scratch.by_vectors);
     }
 
-    /// Fuses both rankings: a weighted mean of the two scores, each scaled to [0, 1] over the fused chunks.
-    fn fuse(&self, k: usize, scratch: &SearchScratch) -> Vec<Hit> {
-        let chunks = scratch.by_words.iter().chain(&scratch.by_vectors).map(|(chunk, _)| *chunk);
-        let mut chunks: Vec<u32> = chunks.collect();
-        chunks.sort_unstable();
-        chunks.dedup();
-        let score = |chunk: u32| f64::from(scratch.lexical.score(&self.lexicon, chunk));
-        let words: Vec<f64> = chunks.iter().map(|chunk| score(*chunk)).collect();
-        let dense: Vec<f64> =
-            chunks.iter().map(|chunk| f64::from(scratch.products[*chunk as usize])).collect();
-        let most = words.iter().copied().fold(0.0, f64::max);
-        let range = dense
-            .iter()
-            .fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(*value), high.max(*value)));
-        let hits = chunks.iter().zip(words).zip(dense).map(|((chunk, words), dense)| {
-            let by_words = if most > 0.0 { words / most } else { 0.0 };
-            let width = range.1 - range.0;
-            let by_vectors = if width > 0.0 { (dense - range.0) / width } else { 0.0 };
-            let score = (1.0 - DENSE_SHARE) * by_words + DENSE_SHARE * by_vectors;
-            Hit { chunk: *chunk, score, lexical: Some(words), dense: Some(dense) }
+    /// Fuses both rankings: a weighted mean of what words, the best sentence and vectors say, each in [0, 1].
+    ///
+    /// A chunk of one ranking has its score of the other, too. Similarities below 0 count as 0.
+    fn fuse(&self, k: usize, scratch: &mut SearchScratch) -> Vec<Hit> {
+        let SearchScratch { lexical, coverage, by_words, by_vectors, products, .. } = scratch;
+        let most = by_words.first().map_or(1.0, |(_, score)| f64::from(*score));
+        let mut sentences: BTreeMap<u32, f64> = BTreeMap::new();
+        let mut terms: Option<(Group, Vec<WeightedTerm<'_>>)> = None;
+        for (chunk, _) in by_words.iter().take(SENTENCE_DEPTH) {
+            let group = self.lexicon.groups[*chunk as usize];
+            let (_, terms) = match terms.take().filter(|(known, _)| *known == group) {
+                Some(known) => terms.insert(known),
+                None => terms.insert((group, lexical.terms_of(&self.lexicon, group))),
+            };
+            sentences
+                .insert(*chunk, coverage.best_sentence(self.chunks.text(*chunk), group, terms));
+        }
+        let chunks = by_words.iter().chain(by_vectors.iter()).map(|(chunk, _)| *chunk);
+        let chunks: BTreeSet<u32> = chunks.collect();
+        let hits = chunks.into_iter().map(|chunk| {
+            let words = f64::from(lexical.score(&self.lexicon, chunk));
+            let dense = f64::from(products[chunk as usize]);
+            let sentence = sentences.get(&chunk).copied().unwrap_or(0.0);
+            let parts = [words / most, sentence, dense.clamp(0.0, 1.0)];
+            let score = parts.iter().zip(WEIGHTS).map(|(part, weight)| part * weight).sum();
+            Hit { chunk, score, lexical: Some(words), dense: Some(dense) }
         });
         let mut hits: Vec<Hit> = hits.collect();
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));

@@ -1,7 +1,7 @@
 //! Ranking by words: BM25 over the inverted index.
 
-use super::{allowed::Allowed, ranked::Ranked};
-use crate::index::{KnowledgeIndex, Lexicon, each_word, saturation, stem};
+use super::{allowed::Allowed, coverage::WeightedTerm, ranked::Ranked};
+use crate::index::{Group, KnowledgeIndex, Lexicon, each_word, saturation, stem};
 
 /// The most different terms of a question that are looked up: the first of them. A pasted page is no question.
 const MOST_TERMS: usize = 512;
@@ -131,6 +131,13 @@ impl LexicalScratch {
             }
         }
         candidates.iter().for_each(|chunk| ranked.push(*chunk, scores[*chunk as usize]));
+    }
+
+    /// Returns the terms of the question that documents of `group` have.
+    pub(crate) fn terms_of<'a>(&self, lexicon: &'a Lexicon, group: Group) -> Vec<WeightedTerm<'a>> {
+        let terms = self.terms.iter().map(|QueryTerm { term, .. }| (lexicon.term(*term), *term));
+        let mine = terms.filter(|(bytes, _)| bytes[0] == group.byte());
+        mine.map(|(bytes, term)| (&bytes[1..], lexicon.idf(term))).collect()
     }
 
     /// Returns the score of one chunk, the same bits as [`Self::rank`] computes.

@@ -4,6 +4,7 @@
 //! the number of the chunk, so that the same question gives the same hits on any machine.
 
 mod allowed;
+mod coverage;
 #[cfg(test)]
 mod dense_tests;
 mod fusion;

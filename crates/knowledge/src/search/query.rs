@@ -40,11 +40,10 @@ pub struct Query<'a> {
 pub struct Hit {
     /// The number of the chunk; see [`crate::KnowledgeIndex::passage`].
     pub chunk: u32,
-    /// The value by which hits are ranked: BM25, the cosine similarity, or for both a value in [0, 1].
+    /// The value by which hits are ranked: BM25, the cosine similarity, or in hybrid mode a value in [0, 1].
     pub score: f64,
     /// BM25, 0 without a common word; `None` if words were not compared.
     pub lexical: Option<f64>,
-    /// The similarity of the embeddings, from -1 to 1 if the encoder scales them to length 1; `None` if embeddings were not
-    /// compared.
+    /// The cosine similarity of the embeddings, from -1 to 1; `None` if embeddings were not compared.
     pub dense: Option<f64>,
 }

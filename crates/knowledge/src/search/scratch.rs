@@ -1,6 +1,6 @@
 //! Memory that questions use again.
 
-use super::{allowed::AllowedCache, lexical::LexicalScratch, ranked::Ranked};
+use super::{allowed::AllowedCache, coverage::Coverage, lexical::LexicalScratch, ranked::Ranked};
 use botops_features::EncoderScratch;
 
 /// Memory that one question after another uses, so that a question allocates little. One per thread.
@@ -9,6 +9,7 @@ pub struct SearchScratch {
     pub(crate) allowed: AllowedCache,
     pub(crate) lexical: LexicalScratch,
     pub(crate) ranked: Ranked,
+    pub(crate) coverage: Coverage,
     pub(crate) products: Vec<f32>,
     pub(crate) by_words: Vec<(u32, f32)>,
     pub(crate) by_vectors: Vec<(u32, f32)>,
