@@ -15,6 +15,8 @@
 pub enum OutputKind {
     /// A model file.
     Model,
+    /// The index of a knowledge base.
+    Knowledge,
     /// A report page in HTML.
     Page,
     /// A JSON document whose `schema` is `botops.<name>/<version>`, with this name.
@@ -42,6 +44,7 @@ impl OutputKind {
     pub(crate) fn noun(self) -> Option<&'static str> {
         Some(match self {
             Self::Model => "a model of botops",
+            Self::Knowledge => "an index of botops",
             Self::Page => "a report page of botops",
             Self::Json(_) => "such a JSON document of botops",
             Self::Sarif | Self::Junit | Self::Annotations | Self::Markdown => "a report of botops",
@@ -62,6 +65,7 @@ impl OutputKind {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match self {
             Self::Model => content.starts_with(b"\x89BOTOPS\n"),
+            Self::Knowledge => content.starts_with(b"\x89BOTKNW\n"),
             // Pages of version 0.1 have no generator, but a title such as `train.csv · botops validation`.
             Self::Page => {
                 head.starts_with(b"<!doctype html>")

@@ -1,95 +1,93 @@
 //! `botops knowledge import`.
 
 use super::{
-    fetching::{PrivateAddresses, addresses, fetch},
+    fetching::{self, Fetched, PrivateAddresses},
     gathering::Gathered,
 };
 use crate::cli::{
     Outcome,
-    session::context::Context,
-    terminal::{
-        progress::{self, Training},
-        tables,
-    },
+    arguments::{out_path::OutPath, output_args::ForceArg},
+    session::{context::Context, outputs, pdf_reader},
+    terminal::{progress, tables},
 };
-use botops_documents::{ChildPdfReader, Declared, Limits};
-use botops_features::EncoderSpec;
-use botops_findings::{Fault, Result};
+use botops_documents::{Declared, Limits};
+use botops_files::{Output, OutputKind};
+use botops_findings::{Finding, Result};
 use botops_knowledge::store::{
     Change, EncoderChoice, ImportAct, ImportMode, ImportRequest, Imported, PutFile, SettingsChange,
-    Unreadable,
+    Unreadable, check_name,
 };
-use botops_spec::bytes_within;
+use botops_spec as spec;
 use botops_text::{self as text, shell_line};
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
 };
 
-/// The longest time for the text of one PDF file.
-const PDF_PATIENCE: Duration = Duration::from_secs(60);
-/// The most word pieces of a passage that an encoder reads; the rest is cut off.
-const MOST_PIECES: usize = 256;
+/// The value of `--encoder` for an index without one.
+const NO_ENCODER: &str = "none";
+/// The most hidden files that the answer names; the others are counted.
+const MOST_HIDDEN: usize = 10;
 
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("source").required(true).multiple(true))]
 pub(super) struct Args {
-    /// Files and folders with documents: Markdown, HTML, text, PDF, DOCX, questions as CSV or JSON lines
-    #[arg(value_name = "PATH", required_unless_present_any = ["urls", "remove"])]
+    /// Folders and files: Markdown, HTML, plain text, PDF, DOCX, or a table of questions and answers in CSV or JSONL
+    #[arg(group = "source", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// File with addresses to fetch, one a line
+    #[arg(long, value_name = "FILE", group = "source")]
+    urls: Option<PathBuf>,
     /// Name of the knowledge base
     #[arg(long, value_name = "NAME")]
     into: String,
-    /// File with addresses to fetch, one a line
-    #[arg(long, value_name = "FILE")]
-    urls: Option<PathBuf>,
-    /// Fetch addresses of private networks, too
-    #[arg(long, requires = "urls")]
-    allow_private: bool,
-    /// Keep the documents of the version before that are not named; default for single files and addresses
+    /// Keep the documents that are not imported now; the default, unless every PATH is a folder
     #[arg(long, conflicts_with = "replace")]
     merge: bool,
-    /// Hold these documents only; default for a folder
+    /// Remove the documents that are not imported now; the default if every PATH is a folder
     #[arg(long)]
     replace: bool,
     /// Remove the document of this name; repeatable
-    #[arg(long, value_name = "ID", conflicts_with = "replace")]
+    #[arg(long, value_name = "ID", group = "source", conflicts_with = "replace")]
     remove: Vec<String>,
-    /// Folder of an encoder or `hf://owner/name`, for search by meaning; `none` for words only; default: as before
+    /// Encoder for dense search: a folder in the Hugging Face layout, hf://owner/name, or none; default: that of the version
+    /// before
     #[arg(long, value_name = "SOURCE")]
     encoder: Option<String>,
-    /// Most tokens of a passage; default: 200
+    /// Most tokens of a passage; default: as in the version before, at first 200
     #[arg(long, value_name = "N")]
     chunk_tokens: Option<u32>,
-    /// Tokens that a passage repeats of the one before; default: 40
+    /// Tokens that a passage repeats of the one before; default: as in the version before, at first 40
     #[arg(long, value_name = "N")]
     overlap: Option<u32>,
-    /// Language of the documents, such as en; default: guessed for each
+    /// Language of the documents, such as en; default: as each document says, or guessed
     #[arg(long, value_name = "LANGUAGE")]
     language: Option<String>,
-    /// Access tag: only callers with one of its tags see a document; repeatable
+    /// Access tag of the documents: only callers with one of their tags see them; repeatable
     #[arg(long, value_name = "TAG")]
     access: Vec<String>,
     /// Metadata of the documents, for filters; repeatable
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     metadata: Vec<(String, String)>,
     /// Leave out files that cannot be read, and list them
     #[arg(long)]
     skip_unreadable: bool,
+    /// Allow addresses of private networks in the list of addresses
+    #[arg(long, requires = "urls")]
+    allow_private: bool,
+    /// Also write the index to this file, such as help.knowledge
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<OutPath>,
+    #[command(flatten)]
+    force: ForceArg,
     /// Reason, for the audit trail
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
-    /// Read and index the documents, but store nothing
+    /// Read and index the documents and show the version, but store and write nothing
     #[arg(long)]
     dry_run: bool,
-}
-
-fn pair(text: &str) -> std::result::Result<(String, String), String> {
-    let found = text.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty());
-    let (key, value) = found.ok_or("write KEY=VALUE, such as `team=care`")?;
-    Ok((key.to_owned(), value.to_owned()))
 }
 
 #[derive(Serialize)]
@@ -100,133 +98,219 @@ struct Answer<'a> {
     dry_run: bool,
     #[serde(flatten)]
     imported: &'a Imported,
+    /// Hidden files and folders, which were skipped.
     hidden: &'a [String],
+    /// The file that the index was written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out: Option<String>,
+}
+
+fn key_value(argument: &str) -> std::result::Result<(String, String), String> {
+    match argument.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        _ => Err("expected KEY=VALUE, such as product=router".to_owned()),
+    }
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let limits = Limits::default();
-    let gathered = Gathered::of(&args.paths)?;
-    let declared = Declared {
-        language: args.language.clone(),
-        access: args.access.iter().cloned().collect::<BTreeSet<_>>(),
-        metadata: args.metadata.iter().cloned().collect::<BTreeMap<_, _>>(),
-        ..Declared::default()
-    };
-    let mut changes = Vec::with_capacity(gathered.files.len());
-    for (id, path) in &gathered.files {
-        let bytes = bytes_within(path, limits.file_bytes as u64)?.into();
-        changes.push(Change::Put(PutFile { id: id.clone(), bytes, declared: declared.clone() }));
+    check_name(&args.into)?;
+    let inputs: Vec<Option<&Path>> =
+        args.paths.iter().chain(&args.urls).map(|path| Some(path.as_path())).collect();
+    outputs::distinct(args.out.as_deref(), &inputs)?;
+    if let Some(out) = &args.out {
+        output(out, args).check()?;
     }
-    changes.extend(fetched(args, context, &limits, &declared)?);
-    changes.extend(args.remove.iter().cloned().map(Change::Remove));
-    let has_folder = args.paths.iter().any(|path| path.is_dir());
-    let mode = match (args.merge, args.replace) {
-        (true, _) => ImportMode::Merge,
-        (false, true) => ImportMode::Replace,
-        (false, false) if has_folder && args.remove.is_empty() => ImportMode::Replace,
-        (false, false) => ImportMode::Merge,
-    };
+    let limits = Limits::default();
+    let addresses = args.urls.as_deref().map(fetching::addresses).transpose()?;
+    let gathered = Gathered::of(&args.paths)?;
+    let store = context.knowledge()?;
     let act = context.act(args.reason.clone())?;
-    let program = std::env::current_exe().map_err(|error| {
-        Fault::internal("BOT-7107", "the path of this program is not known").caused_by(error)
-    })?;
+    let mut changes = read_files(&gathered, args, &limits, context)?;
+    if let Some(urls) = addresses {
+        let bar = progress::bar(&context.printer, "fetching", urls.len() as u64);
+        let private = match args.allow_private {
+            true => PrivateAddresses::Allowed,
+            false => PrivateAddresses::Refused,
+        };
+        let advance = || bar.inc(1);
+        let fetched = context.wait(fetching::fetch(&urls, private, &limits, &advance))?;
+        bar.finish_and_clear();
+        changes.extend(fetched?.into_iter().map(|page| put_page(page, args)));
+    }
+    changes.extend(args.remove.iter().cloned().map(Change::Remove));
     let request = ImportRequest {
         name: args.into.clone(),
         changes,
-        mode,
+        mode: mode(args),
         settings: SettingsChange {
             chunk_tokens: args.chunk_tokens,
             overlap: args.overlap,
             encoder: encoder(args, context)?,
         },
-        unreadable: if args.skip_unreadable { Unreadable::Skip } else { Unreadable::Stop },
+        unreadable: match args.skip_unreadable {
+            true => Unreadable::Skip,
+            false => Unreadable::Stop,
+        },
         limits,
-        pdf: Arc::new(ChildPdfReader {
-            program,
-            patience: PDF_PATIENCE,
-            text_bytes: limits.text_bytes,
-        }),
+        pdf: pdf_reader::of_this_program()?,
         act: ImportAct { at: act.at, actor: act.actor, reason: act.reason },
         dry_run: args.dry_run,
     };
-    let store = context.knowledge()?;
-    let imported = context.wait(store.import(&request))??;
+    let bar = progress::bar(&context.printer, "indexing", 0);
+    let imported = context.wait(store.import(&request))?;
+    bar.finish_and_clear();
+    let imported = imported?;
+    let reference = imported.reference(&args.into);
+    let out = match &args.out {
+        Some(out) if !args.dry_run => {
+            let wanted = reference.parse()?;
+            let index = context.wait(async {
+                let version = store.resolve(&wanted).await?;
+                store.index(&version).await
+            })??;
+            output(out, args).write(&index)?;
+            Some(out.shown())
+        }
+        _ => None,
+    };
     let answer = Answer {
         registry: store.store().url(),
         name: &args.into,
-        reference: imported.reference(&args.into),
+        reference,
         dry_run: args.dry_run,
         imported: &imported,
         hidden: &gathered.hidden,
+        out,
     };
-    let mut out = tables::findings(&imported.findings, 20);
-    out.push_str(&show(&answer));
-    let outcome = Outcome::done(&answer, out).findings(imported.findings.clone());
-    Ok(match args.dry_run {
-        true => outcome,
-        false => outcome.next(shell_line([
+    Ok(outcome(&answer, imported.findings.clone()))
+}
+
+fn output<'a>(out: &'a OutPath, args: &Args) -> Output<'a> {
+    Output::new(out, OutputKind::Knowledge, args.force.force)
+}
+
+/// Returns whether the import replaces all documents: if every source is a folder, unless a flag says otherwise.
+fn mode(args: &Args) -> ImportMode {
+    let are_folders = args.urls.is_none()
+        && args.remove.is_empty()
+        && args.paths.iter().all(|path| path.is_dir());
+    match args.replace || (are_folders && !args.merge) {
+        true => ImportMode::Replace,
+        false => ImportMode::Merge,
+    }
+}
+
+/// Reads the encoder that `--encoder` names.
+fn encoder(args: &Args, context: &Context) -> Result<EncoderChoice> {
+    match args.encoder.as_deref() {
+        None => Ok(EncoderChoice::Kept),
+        Some(NO_ENCODER) => Ok(EncoderChoice::None),
+        Some(source) => {
+            let (source, encoder) = context.passage_encoder(source)?;
+            Ok(EncoderChoice::Used { source, encoder })
+        }
+    }
+}
+
+fn declared(args: &Args, url: Option<String>) -> Declared {
+    Declared {
+        url,
+        language: args.language.clone(),
+        updated_at: None,
+        access: args.access.iter().cloned().collect(),
+        metadata: args.metadata.iter().cloned().collect(),
+    }
+}
+
+fn put_page(page: Fetched, args: &Args) -> Change {
+    let declared = declared(args, Some(page.url.clone()));
+    Change::Put(PutFile { id: page.url, bytes: page.bytes, declared })
+}
+
+/// Reads the files, each up to one byte more than a document may have: a longer one is refused as such.
+fn read_files(
+    gathered: &Gathered,
+    args: &Args,
+    limits: &Limits,
+    context: &Context,
+) -> Result<Vec<Change>> {
+    let bar = progress::bar(&context.printer, "reading", gathered.files.len() as u64);
+    let mut changes = Vec::with_capacity(gathered.files.len());
+    for (name, path) in &gathered.files {
+        let unreadable = |error: std::io::Error| spec::unreadable(path, &error);
+        let mut bytes = Vec::new();
+        let most = limits.file_bytes as u64 + 1;
+        File::open(path)
+            .and_then(|file| file.take(most).read_to_end(&mut bytes))
+            .map_err(unreadable)?;
+        let declared = declared(args, None);
+        changes.push(Change::Put(PutFile { id: name.clone(), bytes: bytes.into(), declared }));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(changes)
+}
+
+fn outcome(answer: &Answer<'_>, findings: Vec<Finding>) -> Outcome {
+    let outcome = Outcome::done(answer, show(answer, &findings)).findings(findings);
+    if answer.dry_run {
+        return outcome;
+    }
+    let Answer { name, reference, imported: Imported { number, is_new, .. }, .. } = answer;
+    outcome.next(match *number {
+        number if *is_new && number > 1 => shell_line([
             "botops",
             "knowledge",
-            "evaluate",
-            answer.reference.as_str(),
-            "QUESTIONS",
-        ])),
+            "diff",
+            &format!("{name}@{}", number - 1),
+            reference,
+        ]),
+        _ => shell_line(["botops", "knowledge", "log", name]),
     })
 }
 
-/// Returns the documents of `--urls`.
-fn fetched(
-    args: &Args,
-    context: &Context,
-    limits: &Limits,
-    declared: &Declared,
-) -> Result<Vec<Change>> {
-    let Some(file) = &args.urls else { return Ok(Vec::new()) };
-    let urls = addresses(file)?;
-    let private = match args.allow_private {
-        true => PrivateAddresses::Allowed,
-        false => PrivateAddresses::Refused,
-    };
-    let bar = progress::bar(&context.printer, "fetching", urls.len() as u64);
-    let fetched = context.wait(fetch(&urls, private, limits, &|| bar.inc(1)))?;
-    bar.finish_and_clear();
-    let put = |page: super::fetching::Fetched| {
-        let declared = Declared { url: Some(page.url.clone()), ..declared.clone() };
-        Change::Put(PutFile { id: page.url, bytes: page.bytes, declared })
-    };
-    Ok(fetched?.into_iter().map(put).collect())
-}
-
-fn encoder(args: &Args, context: &Context) -> Result<EncoderChoice> {
-    let Some(source) = &args.encoder else { return Ok(EncoderChoice::Kept) };
-    if source == "none" {
-        return Ok(EncoderChoice::None);
-    }
-    let spec = EncoderSpec { max_tokens: MOST_PIECES, ..EncoderSpec::new(source.clone()) };
-    let encoders = context.encoders()?;
-    let encoder = context.wait(encoders.encoder(&spec, &Training::new(&context.printer)))??;
-    Ok(EncoderChoice::Used { source: source.clone(), encoder: Arc::new(encoder) })
-}
-
-fn show(answer: &Answer<'_>) -> String {
-    let Answer { reference, imported, dry_run, hidden, .. } = answer;
-    let files = |names: &[String]| tables::counted(names.len() as u64, "file", "files");
-    let state = match (imported.is_new, dry_run) {
-        (false, _) => "nothing changed".to_owned(),
-        (true, true) => "would be new".to_owned(),
-        (true, false) => format!("{} stored", tables::bytes(imported.stored_bytes)),
-    };
-    let mut out = format!(
-        "{reference}: {} added, {} changed, {} removed, {} unchanged; {state}\n",
-        files(&imported.added),
-        imported.changed.len(),
-        imported.removed.len(),
-        tables::count(imported.unchanged),
+fn show(answer: &Answer<'_>, findings: &[Finding]) -> String {
+    let Imported { digest, is_new, added, changed, removed, unchanged, .. } = answer.imported;
+    let n_documents = added.len() as u64 + changed.len() as u64 + unchanged;
+    let documents = tables::counted(n_documents, "document", "documents");
+    let (reference, short) = (&answer.reference, digest.short());
+    let index = tables::bytes(answer.imported.index_bytes);
+    let changes = format!(
+        "{} added, {} changed, {} removed, {} unchanged",
+        added.len(),
+        changed.len(),
+        removed.len(),
+        unchanged
     );
-    if !hidden.is_empty() {
-        let first = text::display(&hidden[0], 80);
-        let n = tables::counted(hidden.len() as u64, "hidden file", "hidden files");
-        out.push_str(&format!("{n} skipped, such as `{first}`\n"));
+    let mut out = match (is_new, answer.dry_run) {
+        (false, _) => {
+            format!(
+                "{reference} has this content already ({short}): {documents}; nothing was stored\n"
+            )
+        }
+        (true, true) => format!(
+            "{reference} would be {documents}, an index of {index} ({short}); nothing was stored (dry run)\n  {changes}\n"
+        ),
+        (true, false) => format!(
+            "{reference} is in {} ({short}): {documents}, an index of {index}; stored {}\n  {changes}\n",
+            answer.registry,
+            tables::bytes(answer.imported.stored_bytes)
+        ),
+    };
+    if let Some(file) = &answer.out {
+        out.push_str(&format!("wrote {file}\n"));
     }
+    if !answer.hidden.is_empty() {
+        let names: Vec<String> =
+            answer.hidden.iter().take(MOST_HIDDEN).map(|name| text::display(name, 80)).collect();
+        let more = match answer.hidden.len().saturating_sub(MOST_HIDDEN) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        out.push_str(&format!("hidden files skipped: {}{more}\n", names.join(", ")));
+    }
+    out.push_str(&tables::findings(findings, 20));
     out
 }

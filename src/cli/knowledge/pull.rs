@@ -2,12 +2,19 @@
 
 use super::writing;
 use crate::cli::{
-    Outcome, arguments::out_path::named_path, session::context::Context, terminal::tables,
+    Outcome,
+    arguments::{
+        out_path::{OutPath, named_path},
+        output_args::ForceArg,
+    },
+    session::context::Context,
+    terminal::{progress, tables},
 };
 use botops_digest::Digest;
 use botops_files::{Output, OutputKind};
-use botops_findings::{Fault, Result};
-use botops_knowledge::store::KnowledgeReference;
+use botops_findings::Result;
+use botops_knowledge::store::{KnowledgeReference, KnowledgeVersion};
+use botops_text::shell_line;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -15,16 +22,15 @@ use std::path::PathBuf;
 pub(super) struct Args {
     /// Version, such as help, help@3 or help@latest
     reference: String,
-    /// File to write the index to; default: such as help.knowledge
-    #[arg(long, short, value_name = "FILE", value_parser = named_path())]
-    out: Option<PathBuf>,
-    /// Folder to write the documents to, byte for byte
+    /// Write the index to this file; default: such as help.knowledge
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<OutPath>,
+    /// Also write the documents into this folder, as they were imported
     #[arg(long, value_name = "FOLDER", value_parser = named_path())]
     documents: Option<PathBuf>,
-    /// Replace existing files that botops did not write
-    #[arg(long)]
-    force: bool,
-    /// Show the version, but write nothing
+    #[command(flatten)]
+    force: ForceArg,
+    /// Check, and show what would be written, but write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -36,67 +42,97 @@ struct Answer {
     index: Digest,
     index_bytes: u64,
     out: String,
-    /// The number of documents that were written.
-    documents: u64,
-    documents_bytes: u64,
+    /// The folder of the documents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documents: Option<String>,
+    files: u64,
+    size_bytes: u64,
     dry_run: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let reference: KnowledgeReference = args.reference.parse()?;
+    let force = args.force.force;
+    let default = || OutPath::new(format!("{}.knowledge", reference.name));
+    let out = args.out.clone().unwrap_or_else(default);
+    let output = Output::new(&out, OutputKind::Knowledge, force);
+    output.check()?;
     let store = context.knowledge()?;
     let version = context.wait(store.resolve(&reference))??;
-    let out =
-        args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.knowledge", version.name)));
+    let files = &version.manifest.files;
+    let paths = match &args.documents {
+        Some(_) => writing::paths(files)?,
+        None => Vec::new(),
+    };
+    // Everything is read and checked before the first file is written.
     let index = context.wait(store.index(&version))??;
-    let mut documents = Vec::new();
-    if args.documents.is_some() {
-        let paths = writing::paths(&version.manifest.files)?;
-        for (file, path) in version.manifest.files.iter().zip(paths) {
-            documents.push((path, context.wait(store.original(file))??));
+    if let Some(folder) = &args.documents {
+        let bar = progress::bar(&context.printer, "checking", files.len() as u64);
+        for (file, path) in files.iter().zip(&paths) {
+            let bytes = context.wait(store.original(file))??;
+            writing::check(folder, path, &bytes, force)?;
+            bar.inc(1);
         }
-    }
-    // Every check comes before the first byte.
-    let output = Output::new(&out, OutputKind::Other, args.force);
-    output.check_content(&index)?;
-    let folder = args.documents.as_deref();
-    for (path, bytes) in &documents {
-        let folder =
-            folder.ok_or_else(|| Fault::internal("BOT-9001", "documents without a folder"))?;
-        writing::check(folder, path, bytes, args.force)?;
+        bar.finish_and_clear();
     }
     if !args.dry_run {
-        if let Some(folder) = folder {
-            for (path, bytes) in &documents {
-                writing::write(folder, path, bytes, args.force)?;
+        if let Some(folder) = &args.documents {
+            let bar = progress::bar(&context.printer, "pulling", files.len() as u64);
+            for (file, path) in files.iter().zip(&paths) {
+                let bytes = context.wait(store.original(file))??;
+                writing::write(folder, path, &bytes, force)?;
+                bar.inc(1);
             }
+            bar.finish_and_clear();
         }
         output.write(&index)?;
     }
-    let answer = Answer {
+    let answer = answer(args, &out, &version);
+    let text = show(&answer);
+    let outcome = Outcome::done(&answer, text);
+    Ok(match args.dry_run {
+        true => outcome,
+        false => outcome.next(shell_line(["botops", "serve", "MODEL", "--knowledge", &answer.out])),
+    })
+}
+
+fn answer(args: &Args, out: &OutPath, version: &KnowledgeVersion) -> Answer {
+    let manifest = &version.manifest;
+    Answer {
         reference: version.reference(),
         version: version.digest,
-        index: version.manifest.index,
-        index_bytes: index.len() as u64,
-        out: out.display().to_string(),
-        documents: documents.len() as u64,
-        documents_bytes: documents.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+        index: manifest.index,
+        index_bytes: manifest.index_bytes,
+        out: out.shown(),
+        documents: args.documents.as_ref().map(|folder| folder.display().to_string()),
+        files: manifest.files.len() as u64,
+        size_bytes: manifest.size_bytes(),
         dry_run: args.dry_run,
+    }
+}
+
+fn show(answer: &Answer) -> String {
+    let (is, dry) = match answer.dry_run {
+        true => ("would be", "; nothing was written (dry run)"),
+        false => ("is", ", verified"),
     };
-    let verb = if args.dry_run { "would be written" } else { "written" };
-    let mut text = format!(
-        "{}: {} ({}) {verb}\n",
-        answer.reference,
+    let mut out = format!(
+        "{} {is} the index of {} ({}): {}{dry}\n",
         answer.out,
+        answer.reference,
+        answer.version.short(),
         tables::bytes(answer.index_bytes)
     );
-    if let Some(folder) = folder {
-        text.push_str(&format!(
-            "{} ({}) {verb} to {}\n",
-            tables::counted(answer.documents, "document", "documents"),
-            tables::bytes(answer.documents_bytes),
-            folder.display()
+    if let Some(folder) = &answer.documents {
+        let files = tables::counted(answer.files, "document", "documents");
+        let (have, dry) = match answer.dry_run {
+            true => ("would have", ""),
+            false => ("has", ", verified"),
+        };
+        out.push_str(&format!(
+            "{folder} {have} its {files}, {}{dry}\n",
+            tables::bytes(answer.size_bytes)
         ));
     }
-    Ok(Outcome::done(&answer, text))
+    out
 }

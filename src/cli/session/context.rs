@@ -7,7 +7,7 @@ use crate::cli::{
 };
 use botops_access::Identity;
 use botops_experiments::Experiments;
-use botops_features::Hub;
+use botops_features::{Encoder, EncoderSpec, Hub, HubSource};
 use botops_findings::{Fault, Finding, Result};
 use botops_http::PlainHttp;
 use botops_knowledge::store::KnowledgeStore;
@@ -25,6 +25,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -32,6 +33,9 @@ use std::{
 const END: Duration = Duration::from_secs(1);
 /// The longest time that a verb spends on looking for overdue runs.
 const OVERDUE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The most word pieces of a passage that an encoder reads; the rest is cut off.
+const PASSAGE_PIECES: usize = 256;
 
 /// Everything that a verb needs besides its own arguments; each part is made on first use.
 pub(crate) struct Context {
@@ -196,9 +200,31 @@ impl Context {
         Ok(Snapshots::open(self.registry()?.store().clone()))
     }
 
-    /// Opens the knowledge bases in the store of the registry.
+    /// Opens the knowledge bases of the registry in force.
     pub(crate) fn knowledge(&self) -> Result<KnowledgeStore> {
         Ok(KnowledgeStore::open(self.registry()?.store().clone()))
+    }
+
+    /// Reads the encoder of passages at `source`, a folder relative to the current one or `hf://owner/name`. Returns it with its source
+    /// as settings write it: relative to the root of the workspace.
+    pub(crate) fn passage_encoder(&self, source: &str) -> Result<(String, Arc<Encoder>)> {
+        let source = self.encoder_source(source)?;
+        let spec = EncoderSpec { max_tokens: PASSAGE_PIECES, ..EncoderSpec::new(&source) };
+        let encoders = self.encoders()?;
+        let encoder = self.wait(encoders.encoder(&spec, &Training::new(&self.printer)))??;
+        Ok((source, Arc::new(encoder)))
+    }
+
+    /// Returns the source of an encoder relative to the root of the workspace, as a spec has it; the command line gives it
+    /// relative to the current folder.
+    pub(crate) fn encoder_source(&self, source: &str) -> Result<String> {
+        let path = Path::new(source);
+        if HubSource::is_hub_source(source) || path.is_absolute() {
+            return Ok(source.to_owned());
+        }
+        let full = current_folder()?.join(path);
+        let path = full.strip_prefix(&self.workspace()?.root).unwrap_or(&full);
+        Ok(path.display().to_string())
     }
 
     /// Runs `future` to its end.

@@ -9,6 +9,7 @@ pub(crate) mod interruption;
 pub(crate) mod judging;
 pub(crate) mod knowledge_source;
 pub(crate) mod outputs;
+pub(crate) mod pdf_reader;
 pub(crate) mod promoter;
 pub(crate) mod provenance;
 pub(crate) mod recording;

@@ -1,8 +1,8 @@
 //! The configurations to train: the files of `--config`, else the default, each with the flags applied.
 
 use super::arguments::{Args, Head};
-use crate::cli::session::context::{self, Context};
-use botops_features::{EncoderSpec, FeatureKind, HubSource};
+use crate::cli::session::context::Context;
+use botops_features::{EncoderSpec, FeatureKind};
 use botops_findings::{Finding, Result};
 use botops_models::{HeadKind, ModelSpec};
 use botops_spec::{self as spec, Checked, Outline, Spec as _};
@@ -52,7 +52,7 @@ fn overridden(args: &Args, mut spec: ModelSpec, context: &Context) -> Result<Mod
         };
     }
     if let Some(source) = &args.encoder {
-        let source = &from_root(source, context)?;
+        let source = &context.encoder_source(source)?;
         let features = &mut spec.features;
         match &mut features.encoder {
             Some(encoder) => encoder.source.clone_from(source),
@@ -66,16 +66,4 @@ fn overridden(args: &Args, mut spec: ModelSpec, context: &Context) -> Result<Mod
         spec.seed = seed;
     }
     Ok(spec)
-}
-
-/// Returns the source of an encoder relative to the root of the workspace, as a spec has it; the command line gives it
-/// relative to the current folder.
-fn from_root(source: &str, context: &Context) -> Result<String> {
-    let path = Path::new(source);
-    if HubSource::is_hub_source(source) || path.is_absolute() {
-        return Ok(source.to_owned());
-    }
-    let full = context::current_folder()?.join(path);
-    let path = full.strip_prefix(&context.workspace()?.root).unwrap_or(&full);
-    Ok(path.display().to_string())
 }

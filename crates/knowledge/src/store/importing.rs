@@ -144,9 +144,9 @@ impl KnowledgeStore {
         self.fetch(&mut files, &known).await?;
         let previous = before.and_then(|before| before.index.clone());
         let (indexer, task) = (Arc::clone(&self.indexer), request.clone());
-        let chunks = settings.chunks;
+        let applied = settings.clone();
         let built = tokio::task::spawn_blocking(move || {
-            build(&*indexer, &task, files, &known, (chunks, encoder), previous)
+            build(&*indexer, &task, files, &known, (&applied, encoder), previous)
         });
         let Built { index, findings: found, files, files_read } =
             built.await.map_err(|error| {
@@ -308,7 +308,7 @@ fn build(
     request: &ImportRequest,
     files: Vec<PlannedFile>,
     known: &BTreeSet<Digest>,
-    (chunks, encoder): (ChunkSpec, RequestedEncoder),
+    (settings, encoder): (&KnowledgeSettings, RequestedEncoder),
     previous: Option<Bytes>,
 ) -> Result<Built> {
     let read_one = |planned: &PlannedFile| -> Option<Result<ReadFile>> {
@@ -360,8 +360,9 @@ fn build(
     let index = indexer.build(&IndexRequest {
         name: &request.name,
         files: &index_files,
-        chunks,
+        chunks: settings.chunks,
         encoder,
+        encoder_source: settings.encoder.as_ref().map(|used| used.source.as_str()),
         previous: previous.as_deref(),
     })?;
     Ok(Built { index, findings, files: kept, files_read })

@@ -32,6 +32,8 @@ pub struct IndexRequest<'a> {
     pub chunks: ChunkSpec,
     /// The encoder.
     pub encoder: RequestedEncoder,
+    /// Where the encoder was read from.
+    pub encoder_source: Option<&'a str>,
     /// The index of the version before.
     pub previous: Option<&'a [u8]>,
 }

@@ -2,6 +2,7 @@
 
 use super::{
     indexer::Indexer,
+    knowledge_indexer::KnowledgeIndexer,
     manifest::{self, KnowledgeFile, KnowledgeManifest},
     reference::{self, KnowledgeReference, KnowledgeSelector},
 };
@@ -97,6 +98,12 @@ pub(super) fn log_path(name: &str) -> String {
 }
 
 impl KnowledgeStore {
+    /// Opens the knowledge bases of `store`.
+    #[must_use]
+    pub fn open(store: Store) -> Self {
+        Self::indexed_by(store, Arc::new(KnowledgeIndexer))
+    }
+
     /// Opens the knowledge bases of `store`, whose indexes `indexer` makes.
     #[must_use]
     pub fn indexed_by(store: Store, indexer: Arc<dyn Indexer>) -> Self {
