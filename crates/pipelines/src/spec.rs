@@ -49,6 +49,7 @@ pub struct PipelineSpec {
 /// One stage, by its kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a pipeline has about a dozen of them")]
 pub enum StageSpec {
     /// Validates data.
     Validate(ValidateStage),

@@ -262,7 +262,7 @@ fn source_of(passage: &FoundPassage, answer: &KnowledgeAnswer) -> Source {
     let chosen = answer.sources.iter().find(|source| source.chunk == passage.source.chunk);
     let quote = match chosen {
         Some(source) => source.quote.clone(),
-        None => passage.text[..passage.text.floor_char_boundary(QUOTE_BYTES)].to_owned(),
+        None => beginning(&passage.text).to_owned(),
     };
     Source { quote, ..passage.source.clone() }
 }
@@ -301,4 +301,10 @@ fn citations_are_numbered_by_the_sources_that_are_shown() {
     assert_eq!(renumbered("It is so. [3] [1, 3]", &[3, 1]), "It is so. [1] [2, 1]");
     assert_eq!(renumbered("See [above] and [", &[3]), "See [above] and [");
     assert_eq!(renumbered("A [7].", &[3]), "A [7].");
+}
+/// Returns the beginning of a text, of at most [`QUOTE_BYTES`].
+fn beginning(text: &str) -> &str {
+    let fits = |(at, c): (usize, char)| Some(at + c.len_utf8()).filter(|end| *end <= QUOTE_BYTES);
+    let end = text.char_indices().map_while(fits).last();
+    &text[..end.unwrap_or(0)]
 }

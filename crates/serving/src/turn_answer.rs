@@ -105,7 +105,7 @@ impl Answer {
     }
 
     /// Adds where the response comes from.
-    pub(super) fn from_knowledge(&mut self, said: Said) {
+    pub(super) fn take_knowledge(&mut self, said: Said) {
         (self.sources, self.answered_by) = (said.sources, Some(said.by));
     }
 

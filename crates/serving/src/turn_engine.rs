@@ -508,7 +508,7 @@ fn decide(
             answer.fallback = false;
             let mut state = before;
             state.remember(&said.question);
-            answer.from_knowledge(said);
+            answer.take_knowledge(said);
             let slots = head.is_some().then(|| state.stored());
             return Ok(Decided { answer, slots, state, effect: None });
         }
@@ -541,7 +541,7 @@ fn decide(
     let Step { state, reply, effect, .. } = step;
     answer.reply(reply, head.is_some().then_some(&state));
     if let Some(said) = said {
-        answer.from_knowledge(said);
+        answer.take_knowledge(said);
     }
     answer.message_number = head.map(|(_, head)| head.next());
     Ok(Decided { answer, slots: Some(state.stored()), state, effect })

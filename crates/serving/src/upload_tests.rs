@@ -13,6 +13,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
+/// A status, a code, and a file with its name.
+type Case = (u16, &'static str, (&'static str, Vec<u8>));
+
 const TOKEN: &str = "the shared token of these tests, long enough";
 
 /// An indexer that writes how many files an index has.
@@ -157,7 +160,7 @@ async fn an_upload_that_cannot_be_used_is_refused_and_makes_no_job() {
     let long = vec![b'a'; 2_001];
     let most = vec![b'a'; 1_600];
     let file = |name: &'static str, content: &'static [u8]| form(&[("file", Some(name), content)]);
-    let cases: Vec<(u16, &str, (&str, Vec<u8>))> = vec![
+    let cases: Vec<Case> = vec![
         (413, "BOT-7411", form(&[("file", Some("long.md"), &long)])),
         (413, "BOT-7411", form(&[("file", Some("a.md"), &most), ("file", Some("b.md"), &most)])),
         (413, "BOT-7411", ("multipart/form-data; boundary=xyz", vec![b'a'; 40_000])),

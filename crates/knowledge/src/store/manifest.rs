@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn the_source_of_a_file_changes_with_its_name_content_and_metadata() {
         let file = manifest().files.remove(0);
-        let mut others = vec![file.clone(), file.clone(), file.clone()];
+        let mut others = [file.clone(), file.clone(), file.clone()];
         others[0].id = "b.md".to_owned();
         others[1].digest = Digest::of(b"y");
         others[2].declared.language = Some("fr".to_owned());
