@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             "`--knowledge` goes beside a model file, and `{named}` is a version of the registry"
         );
         return Err(Fault::usage("BOT-1003", message).hint(
-            "push the model with it: `botops push MODEL --knowledge FILE --questions FILE`",
+            "push the model with it: `botops push MODEL --knowledge FILE --questions FILE --test FILE --rules FILE`",
         ));
     }
     let source = if is_file {

@@ -3,8 +3,9 @@
 use crate::{
     document::{Block, BlockKind, Document},
     file::FileSource,
+    format::DocumentFormat,
     limits::Limits,
-    read::{DocumentFormat, finish},
+    metadata::finish,
 };
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use std::collections::BTreeMap;

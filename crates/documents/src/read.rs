@@ -1,77 +1,19 @@
 //! A file in any format to its documents.
 
 use crate::{
-    builder::{Builder, one_line},
-    document::{Block, BlockKind, Document},
+    builder::Builder,
+    document::{BlockKind, Document},
     docx,
     file::{FileSource, ReadFile},
+    format::DocumentFormat,
     front_matter, html,
     limits::Limits,
     markdown,
+    metadata::{apply, finish, time},
     pdf::{self, PdfReader},
     plain_text, questions,
 };
 use botops_findings::{Fault, Finding, Result};
-use botops_text::LanguageGuesser;
-use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use url::Url;
-
-/// The format of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DocumentFormat {
-    /// Markdown.
-    Markdown,
-    /// HTML.
-    Html,
-    /// Plain text.
-    Text,
-    /// PDF.
-    Pdf,
-    /// A document of a word processor (Office Open XML).
-    Docx,
-    /// A table of questions and answers, in CSV or JSON lines.
-    Questions,
-}
-
-impl DocumentFormat {
-    /// Returns the format of a file: by its first bytes, else by the extension of its name; `None` for a binary file of a
-    /// format that is not read.
-    #[must_use]
-    pub fn of(name: &str, bytes: &[u8]) -> Option<Self> {
-        if bytes
-            .iter()
-            .take(1_024)
-            .position(|byte| *byte == b'%')
-            .is_some_and(|at| bytes[at..].starts_with(b"%PDF-"))
-        {
-            return Some(Self::Pdf);
-        }
-        if bytes.starts_with(b"PK\x03\x04") {
-            return Some(Self::Docx);
-        }
-        let begin = &bytes[..bytes.len().min(8_192)];
-        if begin.contains(&0) {
-            return None;
-        }
-        let text = String::from_utf8_lossy(begin)
-            .trim_start_matches('\u{feff}')
-            .trim_start()
-            .to_lowercase();
-        if ["<!doctype html", "<html", "<head", "<body"].iter().any(|tag| text.starts_with(tag)) {
-            return Some(Self::Html);
-        }
-        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
-        Some(match extension.as_deref() {
-            Some("html" | "htm" | "xhtml") => Self::Html,
-            Some("csv" | "tsv" | "jsonl" | "ndjson") => Self::Questions,
-            Some("md" | "markdown" | "mdx") => Self::Markdown,
-            _ => Self::Text,
-        })
-    }
-}
 
 /// Reads the documents of `source`.
 ///
@@ -188,76 +130,4 @@ fn of_pdf(source: &FileSource<'_>, limits: &Limits, reader: &dyn PdfReader) -> R
     }
     let blocks = out.finish(BlockKind::Paragraph)?;
     Ok(Document { id: source.name.to_owned(), blocks, ..Document::default() })
-}
-
-/// Takes the metadata of a file over.
-fn apply(document: &mut Document, values: BTreeMap<String, Vec<String>>) {
-    for (key, list) in values {
-        let first = list.first().cloned();
-        match key.to_lowercase().as_str() {
-            "title" => document.title = first.unwrap_or_default(),
-            "url" | "link" => document.url = first,
-            "language" | "lang" => document.language = first,
-            "updated_at" | "updated" | "date" | "lastmod" => {
-                document.updated_at = first.as_deref().and_then(time);
-            }
-            "access" => document.access.extend(list),
-            _ => {
-                document.metadata.insert(key, list.join(", "));
-            }
-        }
-    }
-}
-
-fn time(text: &str) -> Option<DateTime<Utc>> {
-    let day = || Some(text.get(..10)?.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc());
-    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()).or_else(day)
-}
-
-/// Fills the metadata that the file left out, and lets the declared metadata win.
-pub(crate) fn finish(document: &mut Document, source: &FileSource<'_>, format: DocumentFormat) {
-    let declared = source.declared;
-    if declared.url.is_some() {
-        document.url.clone_from(&declared.url);
-    }
-    // A link is shown to people: only an address of the web is one.
-    document.url = document.url.take().filter(|url| {
-        Url::parse(url)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty())
-    });
-    if declared.updated_at.is_some() {
-        document.updated_at = declared.updated_at;
-    }
-    document.access.extend(declared.access.iter().cloned());
-    document.metadata.extend(declared.metadata.clone());
-    if declared.language.is_some() {
-        document.language.clone_from(&declared.language);
-    }
-    let tag = document.language.take().map(|tag| tag.trim().to_lowercase().replace('_', "-"));
-    document.language =
-        tag.filter(|tag| !tag.is_empty() && tag.len() <= 16).or_else(|| guess(&document.blocks));
-    if document.title.trim().is_empty() {
-        let is_heading = |block: &&Block| matches!(block.kind, BlockKind::Heading { .. });
-        let heading = document.blocks.iter().find(is_heading).map(|block| block.text.clone());
-        let name = source.name.rsplit('/').next().unwrap_or(source.name);
-        let stem = match format {
-            DocumentFormat::Questions => name,
-            _ => name.rsplit_once('.').map_or(name, |(stem, _)| stem),
-        };
-        document.title = heading.unwrap_or_else(|| stem.replace(['-', '_'], " "));
-    }
-    document.title = one_line(&document.title).chars().take(300).collect();
-}
-
-/// Guesses the language from the beginning of the text.
-fn guess(blocks: &[Block]) -> Option<String> {
-    let mut text = String::new();
-    for block in blocks {
-        if text.len() > 1_000 {
-            break;
-        }
-        text.push_str(&block.text);
-        text.push(' ');
-    }
-    LanguageGuesser::any().guess(&text).map(|guess| guess.code().to_owned())
 }

@@ -25,15 +25,17 @@ mod jobs;
 mod pruning;
 mod refusal;
 mod request;
+mod state;
 
 pub use action::{JobAction, JobFailure, Progress};
 pub use claim::Claim;
 pub use event::JobEvent;
-pub use job::{Job, JobState};
+pub use job::Job;
 pub use jobs::{Jobs, Listed};
 pub use pruning::{Pruned, PrunedJob};
 pub use refusal::Refusal;
 pub use request::{JobRequest, RequestKey, Submitted};
+pub use state::JobState;
 
 /// The time for which a claim and each heartbeat hold a job.
 pub const LEASE: chrono::TimeDelta = chrono::TimeDelta::seconds(60);

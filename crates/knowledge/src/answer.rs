@@ -7,8 +7,8 @@
 
 mod candidate;
 mod extraction;
-#[cfg(test)]
 #[expect(clippy::print_stdout, reason = "the constants and figures are copied from its output")]
+#[cfg(test)]
 mod fitting;
 mod from_index;
 mod passages;

@@ -54,7 +54,7 @@ pub(super) struct Accepted {
     /// The files that were read, in a dry run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<String>,
-    /// What to do next.
+    /// The next step.
     next: String,
 }
 

@@ -7,8 +7,9 @@ use crate::{
     problem::Problem,
     request_id::RequestId,
     request_log::{AnswerLine, Line},
-    routing::{Choice, Routing, Speed},
+    routing::{Choice, Routing},
     sizes::{MAX_DEPTH, check_depth},
+    speed::Speed,
 };
 use axum::{
     body::{Body, Bytes},

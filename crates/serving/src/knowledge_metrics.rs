@@ -1,6 +1,6 @@
 //! The metrics of answers from documents.
 
-use crate::metrics::Histogram;
+use crate::histogram::Histogram;
 use botops_generation::{FailureKind, Generator, Usage};
 use prometheus_client::{
     encoding::EncodeLabelSet,

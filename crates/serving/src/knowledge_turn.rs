@@ -3,10 +3,10 @@
 use crate::{
     app::App,
     attempt::Attempt,
+    knowledge_answer::{AnsweredBy, KnowledgeRecord, Said},
     knowledge_filter::KnowledgeUse,
     problem::{Problem, internal},
     served_knowledge::{FoundPassage, KnowledgeAnswer, LookedUp, Question},
-    turn_answer::AnsweredBy,
 };
 use botops_dialogue::Lookup;
 use botops_generation::{Finish, GenerationFailure, NO_ANSWER, Passage, Request, Usage};
@@ -38,25 +38,6 @@ pub(super) struct TurnKnowledge<'m> {
 struct Written {
     text: String,
     sources: Vec<Source>,
-}
-
-/// The answer of knowledge to a message.
-pub(super) struct Said {
-    pub(super) text: String,
-    pub(super) language: Option<String>,
-    pub(super) question: String,
-    pub(super) sources: Vec<Source>,
-    pub(super) by: AnsweredBy,
-}
-
-/// The facts for the prediction log.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KnowledgeRecord {
-    pub(super) answered_from: Option<String>,
-    pub(super) chunks: Vec<String>,
-    pub(super) confidence: Option<f64>,
-    pub(super) tokens: Option<u64>,
-    pub(super) cost: Option<f64>,
 }
 
 impl<'m> TurnKnowledge<'m> {

@@ -68,6 +68,7 @@ mod exchange;
 mod feedback;
 mod feedback_caps;
 mod handoffs;
+mod histogram;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
@@ -79,6 +80,7 @@ mod job_worker;
 mod keeper;
 mod kept_turns;
 mod key_ring;
+mod knowledge_answer;
 mod knowledge_filter;
 mod knowledge_metrics;
 mod knowledge_settings;
@@ -141,6 +143,7 @@ mod settings_checks;
 mod shadow;
 mod shedding;
 mod sizes;
+mod speed;
 mod telemetry_settings;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The prediction log of a server: a record for each message that a model classified, and every verdict on one.
 
-use crate::{knowledge_turn::KnowledgeRecord, routing::Served};
+use crate::{knowledge_answer::KnowledgeRecord, routing::Served};
 use botops_findings::{Fault, Result};
 use botops_models::Prediction;
 use botops_predictions::{

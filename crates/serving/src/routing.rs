@@ -3,6 +3,7 @@
 use crate::{
     canary::Freshness,
     served_knowledge::{KnowledgeFile, ServedKnowledge},
+    speed::{Panicked, Speed},
 };
 use axum::http::HeaderValue;
 use botops_dialogue::{Dialogue, Entity};
@@ -48,19 +49,6 @@ pub(super) struct Served {
     #[cfg(test)]
     pause: std::time::Duration,
 }
-
-/// How long one prediction takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Speed {
-    /// Microseconds: sparse features only.
-    Fast,
-    /// Milliseconds: the model runs an encoder, so predictions take turns.
-    Slow,
-}
-
-/// A prediction panicked.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Panicked;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());

@@ -2,7 +2,7 @@
 //!
 //! Everything here is pure: the same version, question and filters give the same answer on every server.
 
-use crate::routing::{Panicked, Speed};
+use crate::speed::{Panicked, Speed};
 use botops_dialogue::{DialogueSpec, Lookup};
 use botops_findings::{Fault, Result};
 use botops_knowledge::{

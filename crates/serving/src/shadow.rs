@@ -11,7 +11,8 @@
 
 use crate::{
     disagreements::{Disagreement, KeptDisagreements, ShadowPrediction},
-    routing::{Served, Speed},
+    routing::Served,
+    speed::Speed,
 };
 use botops_observation::Observer;
 use botops_telemetry::{Kind, Link};

@@ -1,6 +1,6 @@
 //! The answer to a message, as JSON.
 
-use crate::knowledge_turn::Said;
+use crate::knowledge_answer::{AnsweredBy, Said};
 use botops_dialogue::{Button, DialogueState, Entity, Reply};
 use botops_knowledge::Source;
 use serde::{Deserialize, Serialize};
@@ -58,16 +58,6 @@ pub(super) struct Answer {
     /// The number of the turn in its conversation, from 0; only in a dialogue of several turns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) message_number: Option<i64>,
-}
-
-/// Who answered from the documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum AnsweredBy {
-    /// The documents: `response` is a quote.
-    Knowledge,
-    /// A language model, whose sentences the documents support. `[1]` in `response` is the first of `sources`.
-    Generated,
 }
 
 /// The bytes of an answer.

@@ -13,15 +13,16 @@ use crate::{
     exchange::{Exchange, MAX_ID_BYTES, ShownVersion, check_conversation, unfit},
     handoffs::{self, HandOff},
     kept_turns::{Appended, Begun, Ids, NewTurn},
+    knowledge_answer::Said,
     knowledge_filter::KnowledgeUse,
-    knowledge_turn::{Said, TurnKnowledge},
+    knowledge_turn::TurnKnowledge,
     metrics::arm_name,
     open_turns::{self, Ended, OpenTurn},
     pointer::Field,
     prediction_log::{Details, details_of},
     problem::{Problem, internal},
     repeated_turn::{Repeated, name_of_caller},
-    routing::Panicked,
+    speed::Panicked,
     turn_answer::Answer,
 };
 use botops_conversations::{Head, Id, Named, StoredTurn, Turn};

@@ -36,7 +36,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 const MAX_FIELD_BYTES: u64 = 4 << 10;
 /// The longest name of a file, in bytes.
 const MAX_NAME_BYTES: usize = 400;
-/// What the boundaries and the headers of a part may add to its bytes.
+/// The bytes that the boundaries and the headers of a part may add.
 const PART_OVERHEAD: u64 = 1 << 10;
 /// The time after which a client may try again while other uploads run.
 const PAUSE: Duration = Duration::from_secs(5);

@@ -89,7 +89,7 @@ pub struct KnowledgeReport {
     pub risk_coverage: Vec<CoveragePoint>,
     /// The questions whose first passage does not answer, or whose answer is wrong; at most 1,000.
     pub missed: Vec<MissedQuestion>,
-    /// What the documents lack.
+    /// The subjects that the documents lack.
     pub gaps: Vec<Gap>,
 }
 

@@ -1,4 +1,4 @@
-//! What an import is given, and what it returns.
+//! The request of an import, and its result.
 
 use botops_digest::Digest;
 use botops_documents::{Declared, Limits, PdfReader};
