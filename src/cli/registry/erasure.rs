@@ -41,6 +41,8 @@ struct Found {
     plan: ErasurePlan,
     /// The snapshots that lose a pack.
     snapshots: BTreeSet<String>,
+    /// The versions of knowledge bases that lose documents, an index or both.
+    knowledge: BTreeSet<String>,
     /// The blobs in the store of runs, if it is another one.
     of_runs: BTreeSet<Digest>,
     /// The names of the subject in the log of erasures.
@@ -55,6 +57,8 @@ struct Answer<'a> {
     plan: &'a ErasurePlan,
     /// The snapshots of data sets that can no longer be read as a whole.
     snapshots: &'a BTreeSet<String>,
+    /// The versions of knowledge bases that lose documents, an index or both.
+    knowledge: &'a BTreeSet<String>,
     /// The blobs in the store of runs, if it is another one.
     blobs_of_runs: &'a BTreeSet<Digest>,
     /// The erasure in the log of erasures; `None` in a dry run, or if nothing was found.
@@ -93,6 +97,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         dry_run: args.dry_run,
         plan: &found.plan,
         snapshots: &found.snapshots,
+        knowledge: &found.knowledge,
         blobs_of_runs: &found.of_runs,
         erasure,
     };
@@ -142,10 +147,17 @@ async fn search(
         false => registry.blobs_of(&versions).await?,
     };
     let (mut of_runs, mut packs) = (BTreeSet::new(), BTreeMap::new());
+    let mut knowledge = BTreeSet::new();
     if let Some(needles) = needles {
         blobs.extend(blobs_holding(registry.store(), needles).await?);
         packs = context.snapshots()?.packs_where(&|bytes: &[u8]| needles.are_in(bytes)).await?;
         blobs.extend(packs.keys());
+        // An index holds the text of its documents, in another form.
+        let holds = |bytes: &[u8]| needles.are_in(bytes);
+        for (blob, versions) in context.knowledge()?.blobs_where(&holds, &blobs).await? {
+            blobs.insert(blob);
+            knowledge.extend(versions);
+        }
     }
     // An erasure that was interrupted is continued.
     let erased = registry.store().erased_blobs().await?;
@@ -167,7 +179,7 @@ async fn search(
         }
     }
     let snapshots = packs.into_values().flatten().collect();
-    Ok(Found { plan: registry.plan_erasure(rest).await?, snapshots, of_runs, names })
+    Ok(Found { plan: registry.plan_erasure(rest).await?, snapshots, knowledge, of_runs, names })
 }
 
 /// Returns the names of utterances: HMACs under the identity key, which nobody can read.
@@ -237,6 +249,9 @@ fn text(answer: &Answer<'_>) -> String {
     }
     for snapshot in answer.snapshots {
         out.push_str(&format!("snapshot {snapshot} loses files\n"));
+    }
+    for version in answer.knowledge {
+        out.push_str(&format!("knowledge {version} loses documents\n"));
     }
     if let Some(erasure) = &answer.erasure {
         out.push_str(&format!("erasure {erasure} is in the log; it cannot be taken back\n"));

@@ -91,7 +91,7 @@ fn fresh(registry: &Registry) -> Result<Registry> {
     Registry::open(registry.store().clone()).in_environment(registry.environment_name())
 }
 
-/// Verifies the models, the deployment logs, and for a repair the data sets, too.
+/// Verifies the models, the deployment logs, the knowledge bases, and for a repair the data sets, too.
 async fn verified(
     registry: &Registry,
     model: Option<&str>,
@@ -100,6 +100,16 @@ async fn verified(
 ) -> Result<Verification> {
     let mut verification = registry.verify(model).await?;
     verification.problems.extend(botops_serving::verify_deployments(registry).await?);
+    if model.is_none() {
+        let found = context.knowledge()?.verify(None).await?;
+        // The entries of the logs were checked with those of other kinds.
+        let known = |finding: &Finding| verification.problems.contains(finding);
+        let new: Vec<Finding> =
+            found.problems.into_iter().filter(|finding| !known(finding)).collect();
+        verification.problems.extend(new);
+        verification.erased.extend(found.erased);
+        verification.blobs += found.blobs;
+    }
     if repairs && model.is_none() {
         let found = context.snapshots()?.verify(None).await?.problems;
         let known = |finding: &Finding| verification.problems.contains(finding);

@@ -3,7 +3,7 @@
 use super::{
     change::{EncoderChoice, ImportMode, ImportRequest, Imported, Unreadable},
     indexer::{IndexFile, IndexRequest, Indexer, RequestedEncoder},
-    log::{KnowledgeAction, KnowledgeEvent, KnowledgeStore, KnowledgeVersion, log_path},
+    log::{KnowledgeAction, KnowledgeEvent, KnowledgeStore, KnowledgeVersion, is_gone, log_path},
     manifest::{KnowledgeManifest, KnowledgeSettings, SCHEMA, UsedEncoder},
     planning::{self, Differences, PlannedFile},
     reference,
@@ -44,6 +44,8 @@ struct Draft {
     files_read: u64,
     /// The blobs that the version before does not name.
     blobs: Vec<Bytes>,
+    /// Files of the version before whose bytes are at hand: the store may have lost them.
+    known: Vec<Bytes>,
 }
 
 impl KnowledgeStore {
@@ -54,7 +56,7 @@ impl KnowledgeStore {
     /// is stored before every file was read.
     ///
     /// # Errors
-    /// `BOT-7231`, `BOT-7235`, `BOT-7204`, `BOT-7239` (exit 2) a name or a setting is invalid; `BOT-7234` (exit 3) a file cannot be read;
+    /// `BOT-7231`, `BOT-7235`, `BOT-7207`, `BOT-7239` (exit 2) a name or a setting is invalid; `BOT-7234` (exit 3) a file cannot be read;
     /// `BOT-7237` (exit 3) there are too many files, or none; `BOT-7236` (exit 5) somebody else imported in the meantime, and the
     /// mode is [`ImportMode::Replace`]; those of the index and of the store.
     pub async fn import(&self, request: &ImportRequest) -> Result<Imported> {
@@ -67,12 +69,17 @@ impl KnowledgeStore {
             let before = self.before(&request.name, &entries).await?;
             let draft = self.draft(request, before.as_ref()).await?;
             if let Some(same) = unchanged(before.as_ref(), &draft) {
+                if !request.dry_run {
+                    // Nothing, unless the store has lost the index.
+                    self.put(&draft.blobs).await?;
+                }
                 return Ok(same);
             }
             let number = entries.len() as u64 + 1;
             if request.dry_run {
                 return Ok(imported(draft, number, true));
             }
+            self.put(&draft.known).await?;
             self.put(&draft.blobs).await?;
             let event = event(request, &draft);
             match self.logs.append(&path, entries.last(), event).await? {
@@ -138,8 +145,15 @@ impl KnowledgeStore {
             let bytes: Bytes = canonical_json(&same.manifest).into();
             let differences = Differences::of(old, &files);
             let manifest = same.manifest.clone();
-            let blobs = Vec::new();
-            return Ok(Draft { manifest, bytes, differences, findings, files_read: 0, blobs });
+            return Ok(Draft {
+                manifest,
+                bytes,
+                differences,
+                findings,
+                files_read: 0,
+                blobs: Vec::new(),
+                known: Vec::new(),
+            });
         }
         self.fetch(&mut files, &known).await?;
         let previous = before.and_then(|before| before.index.clone());
@@ -166,13 +180,12 @@ impl KnowledgeStore {
         let stored: BTreeSet<Digest> = old.iter().map(|file| file.digest).collect();
         let differences = Differences::of(old, &files);
         let is_new = |planned: &PlannedFile| !stored.contains(&planned.file.digest);
-        let mut blobs: Vec<Bytes> = files
-            .iter()
-            .filter(|planned| is_new(planned))
-            .filter_map(|planned| planned.bytes.clone())
-            .collect();
+        let (new, old): (Vec<PlannedFile>, Vec<PlannedFile>) = files.into_iter().partition(is_new);
+        let bytes_of = |files: Vec<PlannedFile>| files.into_iter().filter_map(|it| it.bytes);
+        let mut blobs: Vec<Bytes> = bytes_of(new).collect();
         blobs.extend([index, bytes.clone()]);
-        Ok(Draft { manifest, bytes, differences, findings, files_read, blobs })
+        let known = bytes_of(old).collect();
+        Ok(Draft { manifest, bytes, differences, findings, files_read, blobs, known })
     }
 
     /// Reads the originals that must be read again and that no change has.
@@ -226,11 +239,6 @@ impl KnowledgeStore {
     }
 }
 
-/// Returns whether a blob is lost or was erased.
-fn is_gone(fault: &Fault) -> bool {
-    matches!(fault.code(), "BOT-5004" | "BOT-5130")
-}
-
 /// Returns whether `entry` logs the drafted version.
 fn names(entry: &Entry<KnowledgeEvent>, draft: &Draft) -> bool {
     let KnowledgeAction::Imported { manifest, .. } = entry.payload.action;
@@ -240,7 +248,7 @@ fn names(entry: &Entry<KnowledgeEvent>, draft: &Draft) -> bool {
 /// Returns the settings of the next version, and the encoder to index with.
 ///
 /// # Errors
-/// `BOT-7204` (exit 2) the sizes of passages do not fit; `BOT-7239` (exit 2) the encoder of the version before is lost with its
+/// `BOT-7207` (exit 2) the sizes of passages do not fit; `BOT-7239` (exit 2) the encoder of the version before is lost with its
 /// index.
 fn settings(
     request: &ImportRequest,
@@ -252,7 +260,7 @@ fn settings(
         tokens: change.chunk_tokens.unwrap_or(old.chunks.tokens),
         overlap: change.overlap.unwrap_or(old.chunks.overlap),
     };
-    let refused = |message: String| Fault::usage("BOT-7204", message);
+    let refused = |message: String| Fault::usage("BOT-7207", message);
     if !(FEWEST_TOKENS..=MOST_TOKENS).contains(&chunks.tokens) {
         let message = format!(
             "passages of {} tokens: expected {FEWEST_TOKENS} to {MOST_TOKENS}",
@@ -406,10 +414,9 @@ fn check_names(files: &[IndexFile]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the newest version if the draft has the same content, and the store has all of it.
+/// Returns the newest version if the draft has the same content.
 fn unchanged(before: Option<&Before>, draft: &Draft) -> Option<Imported> {
-    let Before { version, index } = before?;
-    index.as_ref()?;
+    let Before { version, .. } = before?;
     let is_same = version.digest == Digest::of(&draft.bytes);
     is_same.then(|| Imported {
         number: version.number,
@@ -422,7 +429,7 @@ fn unchanged(before: Option<&Before>, draft: &Draft) -> Option<Imported> {
         files_read: draft.files_read,
         index: version.manifest.index,
         index_bytes: version.manifest.index_bytes,
-        stored_bytes: 0,
+        stored_bytes: draft.blobs.iter().map(|blob| blob.len() as u64).sum(),
         findings: draft.findings.clone(),
     })
 }

@@ -217,6 +217,11 @@ impl KnowledgeStore {
     }
 }
 
+/// Returns whether a blob is lost or was erased.
+pub(super) fn is_gone(fault: &Fault) -> bool {
+    matches!(fault.code(), "BOT-5004" | "BOT-5130")
+}
+
 /// Returns the number of the version that `reference` names.
 fn select(entries: &[Entry<KnowledgeEvent>], reference: &KnowledgeReference) -> Result<u64> {
     let name = &reference.name;

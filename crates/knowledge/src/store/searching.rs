@@ -1,8 +1,11 @@
 //! The blobs of knowledge bases that hold a text, for erasure: an original may be compressed, and so may an index.
 
-use super::log::{AT_ONCE, KnowledgeAction, KnowledgeStore, KnowledgeVersion};
+use super::log::{
+    AT_ONCE, KnowledgeAction, KnowledgeEvent, KnowledgeStore, KnowledgeVersion, is_gone,
+};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
+use botops_store::Entry;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +77,7 @@ impl KnowledgeStore {
     async fn loaded_unless_gone(
         &self,
         name: &str,
-        entry: &botops_store::Entry<super::log::KnowledgeEvent>,
+        entry: &Entry<KnowledgeEvent>,
     ) -> Result<Option<KnowledgeVersion>> {
         match self.load(name, entry).await {
             Err(fault) if is_gone(&fault) => Ok(None),
@@ -88,8 +91,4 @@ impl KnowledgeStore {
             blob => blob.map(Some),
         }
     }
-}
-
-fn is_gone(fault: &Fault) -> bool {
-    matches!(fault.code(), "BOT-5004" | "BOT-5130")
 }
