@@ -14,6 +14,8 @@ mod comparing;
 mod importing;
 mod indexer;
 mod knowledge_indexer;
+#[cfg(test)]
+mod knowledge_indexer_tests;
 mod log;
 mod manifest;
 mod planning;

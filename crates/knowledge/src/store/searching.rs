@@ -4,7 +4,7 @@ use super::log::{
     AT_ONCE, KnowledgeAction, KnowledgeEvent, KnowledgeStore, KnowledgeVersion, is_gone,
 };
 use botops_digest::Digest;
-use botops_findings::{Fault, Result};
+use botops_findings::Result;
 use botops_store::Entry;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
