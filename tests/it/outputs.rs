@@ -19,7 +19,7 @@ const fn writer(output: &'static str, line: &'static str) -> Writer {
     Writer { output, line, is_run: true }
 }
 
-const WRITERS: [Writer; 35] = [
+const WRITERS: [Writer; 38] = [
     writer("validate --quarantine", "validate broken.csv --quarantine OUT"),
     writer("validate --baseline", "validate broken.csv --baseline OUT --write-baseline"),
     writer("validate --html", "validate broken.csv --html OUT"),
@@ -57,6 +57,9 @@ const WRITERS: [Writer; 35] = [
     writer("registry gc --plan", "registry gc --plan OUT"),
     writer("conversations export --out", "conversations export c1 --out OUT"),
     writer("predictions export --out", "predictions export --out OUT"),
+    writer("knowledge import --out", "knowledge import doc.md --into help --out OUT"),
+    writer("knowledge pull --out", "knowledge pull help --out OUT"),
+    writer("knowledge evaluate --html", "knowledge evaluate help questions.jsonl --html OUT"),
     // It needs a server.
     Writer {
         output: "bench serve --out",
@@ -66,8 +69,9 @@ const WRITERS: [Writer; 35] = [
 ];
 
 /// Outputs with rules of their own, which other tests check.
-const OTHERS: [&str; 4] = [
+const OTHERS: [&str; 5] = [
     // Folders: one that exists is refused, or each file in it is checked.
+    "knowledge pull --documents",
     "data pull --out",
     "data split --out",
     // A file that is no lock is refused, because it is read first.
@@ -130,6 +134,11 @@ fn terminal() -> Terminal {
     terminal.stdout("train data.csv --out model.botops --record");
     terminal.stdout("push model.botops --name bot");
     terminal.run("validate broken.csv --quarantine q.csv");
+    terminal.write("doc.md", "# Returns\n\nSend it back within 30 days.\n");
+    let question = r#"{"id": "ID", "question": "when may i return it ID", "answers": ["30 days"], "documents": ["doc.md"]}"#;
+    let questions = (0..40).map(|n| question.replace("ID", &format!("q{n}")) + "\n");
+    terminal.write("questions.jsonl", &questions.collect::<String>());
+    terminal.stdout("knowledge import doc.md --into help");
     terminal.write(".botops/keys/identity_key", IDENTITY_KEY);
     stored_with(&terminal, None);
     logged(&terminal, 2);
@@ -227,6 +236,7 @@ fn names(terminal: &Terminal) -> BTreeSet<String> {
 fn beginning(output: &str) -> &'static [u8] {
     match output {
         "train --out" | "runs reproduce --out" | "registry pull --out" => b"\x89BOTOPS\n",
+        "knowledge import --out" | "knowledge pull --out" => b"\x89BOTKNW\n",
         "validate --quarantine" | "data repair --left" | "data merge --refused" => {
             b"file,record,line,"
         }
