@@ -284,8 +284,8 @@ fn altered_or_foreign_evidence_is_refused() {
         sealed(&botops_digest::canonical_json(&unmarked)).contains("does not say that it passed")
     );
     let mut newer = passing();
-    newer.schema = "botops.gate/3".to_owned();
-    assert!(sealed(&botops_digest::canonical_json(&newer)).contains("`botops.gate/3`"));
+    newer.schema = "botops.gate/9".to_owned();
+    assert!(sealed(&botops_digest::canonical_json(&newer)).contains("`botops.gate/9`"));
     let spaced = serde_json::to_vec_pretty(&report).unwrap();
     assert!(sealed(&spaced).ends_with("it is not in canonical form"));
 }

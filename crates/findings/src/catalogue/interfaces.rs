@@ -55,12 +55,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-6177",
         kind: Some(FaultKind::Usage),
-        title: "no such knowledge",
-        explanation: "A search names a knowledge base that the version that answers does not have, or the version has none. `botops registry show` lists the knowledge of a version.",
-    },
-    Entry {
-        code: "BOT-6177",
-        kind: Some(FaultKind::Usage),
         title: "the server has no such knowledge",
         explanation: "`POST /v1/search` searches the knowledge bases of the version that serves. This version has none, or none of that name. Push a version with knowledge (`botops push MODEL --knowledge NAME`), start a server of a file with `--knowledge FILE`, or name another base. HTTP status 404.",
     },

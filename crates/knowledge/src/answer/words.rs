@@ -162,63 +162,11 @@ fn word(text: &str, range: Range<usize>, stemmer: Option<&Stemmer>) -> Word {
     }
 }
 
-/// Abbreviations whose point does not end a sentence.
-const ABBREVIATIONS: &[&str] = &[
-    "mr", "mrs", "ms", "dr", "prof", "st", "no", "vs", "e.g", "i.e", "etc", "jr", "sr", "inc",
-    "ltd", "co", "corp", "approx", "fig", "dept", "gen", "gov", "sen", "rep", "mme", "mlle", "env",
-    "av",
-];
-
-/// Returns the places of the sentences of `text`, without blanks around them. A line feed ends a sentence.
+/// Returns the places of the sentences of `text` that have a letter or a digit.
 pub(crate) fn sentences(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut start = 0;
-    let mut characters = text.char_indices().peekable();
-    while let Some((at, c)) = characters.next() {
-        let mut end = at + c.len_utf8();
-        let is_end = match c {
-            '\n' | '。' | '！' | '？' => true,
-            '.' | '!' | '?' | '…' => {
-                // Marks and closing quotes belong to the sentence that they end.
-                while let Some((at, closing)) = characters.next_if(|(_, next)| {
-                    matches!(next, '.' | '!' | '?' | '"' | '\'' | ')' | ']' | '”' | '’' | '»')
-                }) {
-                    end = at + closing.len_utf8();
-                }
-                let rest = &text[end..];
-                let begins = rest.trim_start().chars().next();
-                rest.starts_with(char::is_whitespace)
-                    && begins.is_none_or(|next| !next.is_lowercase())
-                    && !(c == '.' && is_abbreviation(&text[start..at]))
-            }
-            _ => false,
-        };
-        if is_end {
-            push(text, start..end, &mut found);
-            start = end;
-        }
-    }
-    push(text, start..text.len(), &mut found);
+    let mut found = botops_documents::sentences(text);
+    found.retain(|range| text[range.clone()].chars().any(char::is_alphanumeric));
     found
-}
-
-/// Returns whether the point behind `text` belongs to an abbreviation or to an initial.
-fn is_abbreviation(text: &str) -> bool {
-    let last = text.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
-    let mut letters = last.chars();
-    let is_initial = letters.next().is_some_and(char::is_uppercase)
-        && letters.next().is_none()
-        && text.len() > 1;
-    is_initial || ABBREVIATIONS.contains(&last.to_lowercase().as_str())
-}
-
-fn push(text: &str, range: Range<usize>, found: &mut Vec<Range<usize>>) {
-    let written = &text[range.clone()];
-    let trimmed = written.trim();
-    if trimmed.chars().any(char::is_alphanumeric) {
-        let start = range.start + (written.len() - written.trim_start().len());
-        found.push(start..start + trimmed.len());
-    }
 }
 
 #[cfg(test)]
@@ -238,15 +186,10 @@ mod tests {
     }
 
     #[test]
-    fn sentences_end_at_marks_and_lines_and_not_at_abbreviations() {
-        let of = |text: &'static str| -> Vec<&str> {
-            sentences(text).into_iter().map(|range| &text[range]).collect()
-        };
-        assert_eq!(
-            of("Dr. Ames paid 3.5 million. \"Why?\" asked J. R. Lee! It was\nlate …"),
-            ["Dr. Ames paid 3.5 million.", "\"Why?\" asked J. R. Lee!", "It was", "late …"]
-        );
-        assert_eq!(of("  \n . \n"), Vec::<&str>::new());
-        assert_eq!(of("一。二"), ["一。", "二"]);
+    fn sentences_without_words_are_left_out() {
+        let text = "Why? … It was\n---\nlate.";
+        let found: Vec<&str> = sentences(text).into_iter().map(|range| &text[range]).collect();
+        assert_eq!(found, ["Why?", "It was", "late."]);
+        assert!(sentences("  \n . \n").is_empty());
     }
 }

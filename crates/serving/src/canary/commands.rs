@@ -183,7 +183,7 @@ impl Canary {
         let is_champion = champion == Some(version.manifest_digest);
         // The same model with other documents answers differently, so it is a rollout of its own.
         let is_same_set = match &primary.version {
-            Some(champion) => champion.set() == version.set(),
+            Some(champion) => champion.set().is_some_and(|set| version.set() == Some(set)),
             None => version.set() == Some(primary.digest.into()),
         };
         if is_champion || is_same_set {
