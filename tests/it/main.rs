@@ -42,6 +42,7 @@ mod init;
 mod job_summaries;
 mod keys;
 mod killed_actions;
+mod knowledge;
 mod kubernetes;
 mod load;
 mod mistakes;
