@@ -137,7 +137,7 @@ fn terminal() -> Terminal {
     terminal.write("doc.md", "# Returns\n\nSend it back within 30 days.\n");
     let question = r#"{"id": "ID", "question": "when may i return it ID", "answers": ["30 days"], "documents": ["doc.md"]}"#;
     let questions = (0..40).map(|n| question.replace("ID", &format!("q{n}")) + "\n");
-    terminal.write("questions.jsonl", &questions.collect::<String>());
+    terminal.write("questions.jsonl", questions.collect::<String>());
     terminal.stdout("knowledge import doc.md --into help");
     terminal.write(".botops/keys/identity_key", IDENTITY_KEY);
     stored_with(&terminal, None);
