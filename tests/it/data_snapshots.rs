@@ -844,8 +844,8 @@ fn where_used_finds_runs_and_versions_by_snapshot() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-5064]: `support@1` has 7 files, and the reference names none of them
-    hint: name one of `support@1:behaviour.yaml`, `support@1:dialogue.yaml`, `support@1:expectations.yaml`, `support@1:holdout.csv`, `support@1:make_traffic.py` and others
+    error[BOT-5064]: `support@1` has 22 files, and the reference names none of them
+    hint: name one of `support@1:behaviour.yaml`, `support@1:dialogue.yaml`, `support@1:expectations.yaml`, `support@1:holdout.csv`, `support@1:knowledge/en/account.md` and others
     "#);
     botops_snapshot!(folder.botops(["evaluate", "bot@1"]), @r#"
     exit: 2
