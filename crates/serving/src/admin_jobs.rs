@@ -116,7 +116,8 @@ pub(super) async fn jobs(
         })?;
         let limit = limit.unwrap_or(USUAL);
         if limit == 0 || limit > MOST {
-            return Err(Fault::usage("BOT-6041", format!("`limit` must be 1 to {MOST}")).into());
+            let fault = Fault::usage("BOT-6041", format!("`limit` must be 1 to {MOST}"));
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, fault));
         }
         let listed = if all { Listed::Newest(limit) } else { Listed::Open };
         let mut jobs = admin.jobs()?.jobs.list(listed).await?;

@@ -175,12 +175,12 @@ async fn an_upload_that_cannot_be_used_is_refused_and_makes_no_job() {
             ]),
         ),
         (415, "BOT-7414", file("notes.md", b"\x7fELF\x00\x00\x01")),
-        (400, "BOT-7412", file("../notes.md", b"text")),
-        (400, "BOT-7412", file("/etc/notes.md", b"text")),
-        (400, "BOT-7412", file("empty.md", b"")),
-        (400, "BOT-7412", form(&[("file", Some("a.md"), b"1"), ("file", Some("a.md"), b"2")])),
-        (400, "BOT-7412", form(&[("color", None, b"red"), ("file", Some("a.md"), b"1")])),
-        (400, "BOT-7412", form(&[("language", None, b"en")])),
+        (422, "BOT-7412", file("../notes.md", b"text")),
+        (422, "BOT-7412", file("/etc/notes.md", b"text")),
+        (422, "BOT-7412", file("empty.md", b"")),
+        (422, "BOT-7412", form(&[("file", Some("a.md"), b"1"), ("file", Some("a.md"), b"2")])),
+        (422, "BOT-7412", form(&[("color", None, b"red"), ("file", Some("a.md"), b"1")])),
+        (422, "BOT-7412", form(&[("language", None, b"en")])),
         (400, "BOT-7410", ("application/json", b"{}".to_vec())),
         (400, "BOT-7410", ("multipart/form-data; boundary=xyz", b"--xyz\r\nContent-".to_vec())),
     ];
@@ -191,7 +191,7 @@ async fn an_upload_that_cannot_be_used_is_refused_and_makes_no_job() {
     }
     let path = "/admin/v1/knowledge/Not%20A%20Name/documents";
     let (status, problem) = send(&running, "POST", path, file("a.md", b"1"), None).await;
-    assert_eq!((status, &problem["code"]), (400, &json!("BOT-7231")));
+    assert_eq!((status, &problem["code"]), (422, &json!("BOT-7231")));
     assert!(registry.store().folders("jobs").await.unwrap().is_empty());
     let none = ("application/json", Vec::new());
     let (status, problem) = send(&running, "GET", "/admin/v1/jobs/latest", none, None).await;
