@@ -324,7 +324,7 @@ mod tests {
                 "`server.limits.websocket_ping` (botops.yaml:1): `server.limits.websocket_ping` (10m) is not shorter than `websocket_idle` (5m)",
             ),
             ("limits:\n  per_key: fast\n", "BOT-1093", "`limits.per_key` (botops.yaml:2): `fast`"),
-            ("limits: {routes: {search: {total: 1/s}}}", "BOT-1093", "no route `search`"),
+            ("limits: {routes: {lookup: {total: 1/s}}}", "BOT-1093", "no route `lookup`"),
             ("limits: {routes: {chat: {total: 1}}}", "BOT-1093", "`1` is not a rate"),
             ("limits: {routes: {chat: {max_body: 64kb}}}", "BOT-1093", "`64kb`"),
             ("limits: {routes: {chat: {max_body: 17MiB}}}", "BOT-1093", "`17MiB`"),
