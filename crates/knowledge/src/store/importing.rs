@@ -15,10 +15,12 @@ use botops_store::{Appended, Entry, SWEEP_PATIENCE};
 use botops_text as text;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use rayon::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    num::NonZero,
+    panic::resume_unwind,
     sync::Arc,
+    thread,
 };
 
 /// Blobs read or written at a time.
@@ -310,6 +312,25 @@ struct Built {
     files_read: u64,
 }
 
+/// Returns the results of `work` in the order of `items`, computed on threads of its own.
+///
+/// The models that guess a language are loaded on the threads of rayon, once. A thread of rayon that waited for them could begin
+/// another file meanwhile, which would wait for the same models for ever.
+fn on_threads<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let n_threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let size = items.len().div_ceil(n_threads).max(1);
+    let work = &work;
+    thread::scope(|scope| {
+        let parts: Vec<_> = items
+            .chunks(size)
+            .map(|part| scope.spawn(move || part.iter().map(work).collect::<Vec<R>>()))
+            .collect();
+        let joined =
+            parts.into_iter().map(|part| part.join().unwrap_or_else(|it| resume_unwind(it)));
+        joined.flatten().collect()
+    })
+}
+
 /// Reads the files that are not `known`, and makes the index.
 fn build(
     indexer: &dyn Indexer,
@@ -328,7 +349,7 @@ fn build(
         let source = FileSource { name: &file.id, bytes, declared: &file.declared };
         Some(read(&source, &request.limits, &*request.pdf))
     };
-    let results: Vec<Option<Result<ReadFile>>> = files.par_iter().map(read_one).collect();
+    let results: Vec<Option<Result<ReadFile>>> = on_threads(&files, read_one);
     let (mut findings, mut unread) = (Vec::new(), Vec::new());
     let (mut kept, mut index_files) = (Vec::new(), Vec::new());
     let mut files_read = 0;
