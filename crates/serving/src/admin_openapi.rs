@@ -211,7 +211,7 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
             Described::new("getKnowledge", "Show the newest version of a knowledge base")
                 .parameter(knowledge())
                 .answer(StatusCode::OK, json("The version, with its files.", schema).build())
-                .problems(&[StatusCode::NOT_FOUND])
+                .problems(&[StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY])
         }
         Call::Upload => upload(schemas),
         Call::RemoveDocument => {
@@ -235,6 +235,7 @@ fn described(call: Call, schemas: &mut Schemas) -> Described {
                 .parameter(parameter((ParameterIn::Query, "all"), boolean, all, true))
                 .parameter(parameter((ParameterIn::Query, "limit"), number(), limit, 50))
                 .answer(StatusCode::OK, json("The jobs.", schemas.of::<JobList>()).build())
+                .problems(&[StatusCode::UNPROCESSABLE_ENTITY])
         }
         Call::Job => Described::new("getJob", "Show a background job")
             .parameter(job_id())
