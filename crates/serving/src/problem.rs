@@ -143,9 +143,8 @@ impl From<Fault> for Problem {
             "BOT-6022" => StatusCode::PRECONDITION_FAILED,
             // The body is well formed and holds a value that cannot be used, or a key that belongs to another request.
             "BOT-1034" | "BOT-5010" | "BOT-6001" | "BOT-6003" | "BOT-6009" | "BOT-6046"
-            | "BOT-7231" | "BOT-7412" | "BOT-6240" | "BOT-6053" | "BOT-6072" | "BOT-6084" => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            | "BOT-7231" | "BOT-7410" | "BOT-7412" | "BOT-6240" | "BOT-6053" | "BOT-6072"
+            | "BOT-6084" => StatusCode::UNPROCESSABLE_ENTITY,
             "BOT-6024" => StatusCode::CONFLICT,
             "BOT-6033" | "BOT-1081" => StatusCode::UNAUTHORIZED,
             _ => match fault.kind() {

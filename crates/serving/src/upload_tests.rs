@@ -181,8 +181,8 @@ async fn an_upload_that_cannot_be_used_is_refused_and_makes_no_job() {
         (422, "BOT-7412", form(&[("file", Some("a.md"), b"1"), ("file", Some("a.md"), b"2")])),
         (422, "BOT-7412", form(&[("color", None, b"red"), ("file", Some("a.md"), b"1")])),
         (422, "BOT-7412", form(&[("language", None, b"en")])),
-        (400, "BOT-7410", ("application/json", b"{}".to_vec())),
-        (400, "BOT-7410", ("multipart/form-data; boundary=xyz", b"--xyz\r\nContent-".to_vec())),
+        (422, "BOT-7410", ("application/json", b"{}".to_vec())),
+        (422, "BOT-7410", ("multipart/form-data; boundary=xyz", b"--xyz\r\nContent-".to_vec())),
     ];
     for (status, code, body) in cases {
         let shown = String::from_utf8_lossy(&body.1[..body.1.len().min(120)]).into_owned();
