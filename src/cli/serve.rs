@@ -17,11 +17,13 @@ use botops_serving::{
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
+    io::IsTerminal as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 mod access;
 pub(crate) mod checks;
@@ -107,6 +109,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         settings.conversations = Some(conversations::open(context, kept).await?);
         let running = serving::start(settings, source).await?;
         running.reload_from(configuration);
+        // Before the first line: whoever reads it may send a signal.
+        let mut signals = Signals::listen()?;
         let answer = Answer {
             served: named.clone(),
             address: running.address(),
@@ -148,7 +152,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         for problem in running.degraded() {
             context.printer.say(&format!("degraded: {problem}"));
         }
-        until_stopped(&running, &by, context.printer).await?;
+        signals.until_stopped(&running, &by, context.printer).await?;
         say_without_waiting(context.printer, "draining");
         running.shutdown().await;
         Ok::<_, Fault>(answer)
@@ -210,32 +214,52 @@ fn say_without_waiting(printer: Printer, line: &'static str) {
     let _ = said.recv_timeout(Duration::from_millis(200));
 }
 
-/// Waits for SIGINT or SIGTERM. At each SIGHUP, the settings are read again; in a terminal, whose end sends it too, the server
-/// stops.
-async fn until_stopped(running: &Running, by: &Identity, printer: Printer) -> Result<()> {
-    use std::io::IsTerminal as _;
-    use tokio::signal::unix::{SignalKind, signal};
-    let fault = |error| {
-        Fault::internal("BOT-9001", "the signal handler cannot be installed").caused_by(error)
-    };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(fault)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(fault)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(fault)?;
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
-            _ = hangup.recv() => {}
-        }
-        if std::io::stdin().is_terminal() {
-            return Ok(());
-        }
-        match running.reload(by, "").await {
-            Ok(told) => printer.say(&format!("settings read again: {}", reloaded(&told))),
-            Err(fault) => {
-                let (code, message) = (fault.code(), fault.message());
-                let place = place_prefix(fault.place());
-                printer.say(&format!("settings not changed: {code}: {place}{message}"));
+/// The signals that a server obeys. From then on none of them ends the process by itself.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let of = |kind| {
+            signal(kind).map_err(|error| {
+                Fault::internal("BOT-9001", "the signal handler cannot be installed")
+                    .caused_by(error)
+            })
+        };
+        Ok(Self {
+            interrupt: of(SignalKind::interrupt())?,
+            terminate: of(SignalKind::terminate())?,
+            hangup: of(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGINT or SIGTERM. At each SIGHUP, the settings are read again; in a terminal, whose end sends it too, the server
+    /// stops.
+    async fn until_stopped(
+        &mut self,
+        running: &Running,
+        by: &Identity,
+        printer: Printer,
+    ) -> Result<()> {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return Ok(()),
+                _ = self.terminate.recv() => return Ok(()),
+                _ = self.hangup.recv() => {}
+            }
+            if std::io::stdin().is_terminal() {
+                return Ok(());
+            }
+            match running.reload(by, "").await {
+                Ok(told) => printer.say(&format!("settings read again: {}", reloaded(&told))),
+                Err(fault) => {
+                    let (code, message) = (fault.code(), fault.message());
+                    let place = place_prefix(fault.place());
+                    printer.say(&format!("settings not changed: {code}: {place}{message}"));
+                }
             }
         }
     }
