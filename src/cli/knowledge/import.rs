@@ -154,7 +154,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             false => Unreadable::Stop,
         },
         limits,
-        pdf: pdf_reader::of_this_program()?,
+        pdf: pdf_reader::of_this_program(),
         act: ImportAct { at: act.at, actor: act.actor, reason: act.reason },
         dry_run: args.dry_run,
     };

@@ -40,7 +40,7 @@ pub(super) fn server_settings(args: &Args, workspace: &Workspace) -> Result<Serv
         disks: BTreeMap::new(),
         telemetry: telemetry::settings(workspace)?,
         knowledge: knowledge::settings(args, workspace)?,
-        uploads: uploads::settings()?,
+        uploads: uploads::settings(),
         channels: botops_channels::ChannelSettings::read(workspace)?,
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
