@@ -9,6 +9,7 @@ use crate::{
     terminal::two_intents,
     workflows::lint_by,
 };
+use botops_conversations::Location;
 use parts::{Parts, Proxy, Server};
 use serde_json::Value;
 use std::{
@@ -218,6 +219,7 @@ fn the_parts_of_compose_work_together_with_the_files_that_it_mounts() {
     proxy.wait_for_servers(SITE);
     check_chat(&proxy, &parts, &key);
     check_metrics(&server, &proxy, &viewer);
+    check_backup(&botops, folder.path());
     // A certificate of another name, or an old protocol, is refused by the client or the proxy.
     let (code, _) = proxy.curl("other.example.com", "/readiness", &[]);
     assert_ne!(code, Some(0), "a certificate of another name");
@@ -253,6 +255,26 @@ fn check_chat(proxy: &Proxy, parts: &Parts, key: &str) {
     assert!(text.to_lowercase().contains("location: https://"), "{text}");
     let (_, text) = proxy.curl(SITE, "/metrics", &["-D", "-"]);
     assert!(text.contains(" 404"), "{text}");
+}
+
+/// The registry in the bucket and the conversations in PostgreSQL are backed up while they are used, drilled and restored.
+fn check_backup(botops: &dyn Fn(&str) -> Command, folder: &Path) {
+    let data = |line: &str| -> Value {
+        let output = botops(&format!("{line} --format json")).output().unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["ok"], true, "{line}: {answer}");
+        answer["data"].clone()
+    };
+    let created = data("backup create --store backups");
+    assert_eq!(created["conversations"]["turns"], 1, "{created}");
+    let drill = data("backup drill --store backups");
+    assert_eq!((&drill["passed"], &drill["conversations"]), (&true.into(), &1.into()), "{drill}");
+    let restored = data("backup restore --store backups --into restored");
+    assert_eq!(restored["conversations"]["turns"], 1, "{restored}");
+    data("registry verify --registry restored/registry");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let location = Location::parse("conversations", &folder.join("restored")).unwrap();
+    assert_eq!(runtime.block_on(location.export(async |_| Ok(()))).unwrap().turns, 1);
 }
 
 /// Metrics are read on the admin listener with the key of Prometheus.
