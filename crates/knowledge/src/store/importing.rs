@@ -314,8 +314,7 @@ struct Built {
 
 /// Returns the results of `work` in the order of `items`, computed on threads of its own.
 ///
-/// The models that guess a language are loaded on the threads of rayon, once. A thread of rayon that waited for them could begin
-/// another file meanwhile, which would wait for the same models for ever.
+/// A file may wait for the process that reads it, and would keep a thread of rayon from its work.
 fn on_threads<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let n_threads = thread::available_parallelism().map_or(1, NonZero::get);
     let size = items.len().div_ceil(n_threads).max(1);

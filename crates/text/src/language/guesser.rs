@@ -7,7 +7,7 @@ use super::{
 };
 use crate::normal::{composed, decomposed};
 use lingua::{LanguageDetector, LanguageDetectorBuilder};
-use std::{borrow::Cow, collections::BTreeSet, fmt, sync::LazyLock};
+use std::{borrow::Cow, collections::BTreeSet, fmt, panic::resume_unwind, sync::LazyLock, thread};
 
 /// The characters of a text that are read: more evidence changes nothing.
 const LONGEST: usize = 2_000;
@@ -65,15 +65,35 @@ static ANY: LazyLock<LanguageGuesser> = LazyLock::new(LanguageGuesser::of_all);
 /// The models of all languages that have one.
 static ALL: LazyLock<LanguageDetector> = LazyLock::new(|| detector(KNOWN.iter()));
 
-/// Makes the detector of at least two languages that have a model, and loads the models.
+/// Makes the detector of at least two languages that have a model, and loads the models, which the library does with the threads of
+/// `rayon`.
 fn detector<'a>(known: impl Iterator<Item = &'a Known>) -> LanguageDetector {
     let languages: Vec<_> = known.filter_map(|known| known.thorough).collect();
-    let detector = LanguageDetectorBuilder::from_languages(&languages)
-        .with_preloaded_language_models()
-        .build();
-    // The first answer compiles the patterns of the library.
-    detector.compute_language_confidence_values("ready");
-    detector
+    on_own_pool(|| {
+        let detector = LanguageDetectorBuilder::from_languages(&languages)
+            .with_preloaded_language_models()
+            .build();
+        // The first answer compiles the patterns of the library.
+        detector.compute_language_confidence_values("ready");
+        detector
+    })
+}
+
+/// Returns the result of `work`, which uses a pool of `rayon` that nothing else uses.
+///
+/// A thread of a pool that waits for work in that pool takes up other tasks meanwhile. Such a task may need the detector that this
+/// thread is making, and would wait for ever. A machine that gives no thread does the work on this one.
+fn on_own_pool<R: Send>(work: impl Fn() -> R + Sync) -> R {
+    let work = &work;
+    let apart = || match rayon::ThreadPoolBuilder::new().build() {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
+    };
+    let done = thread::scope(|scope| {
+        let started = thread::Builder::new().spawn_scoped(scope, apart);
+        started.ok().map(|started| started.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    done.unwrap_or_else(work)
 }
 
 impl LanguageGuesser {
@@ -246,6 +266,17 @@ mod tests {
 
     fn code(guesser: &LanguageGuesser, text: &str) -> Option<&'static str> {
         guesser.guess(text).map(GuessedLanguage::code)
+    }
+
+    #[test]
+    fn models_are_not_loaded_by_the_pool_that_waits_for_them() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let (waiting, loading) = pool.install(|| {
+            let here = || (thread::current().id(), rayon::current_thread_index().is_some());
+            (here(), on_own_pool(here))
+        });
+        assert_ne!(waiting.0, loading.0);
+        assert!(loading.1, "a thread of a pool");
     }
 
     #[test]
