@@ -10,6 +10,8 @@
 
 #[path = "process/cpu.rs"]
 mod cpu;
+#[path = "knowledge/zipf.rs"]
+mod zipf;
 
 use botops_digest::Digest;
 use botops_documents::{Block, BlockKind, ChunkSpec, Document};
@@ -21,6 +23,7 @@ use cpu::cpu_seconds;
 use std::{
     collections::BTreeMap, env, fmt::Write as _, fs, path::PathBuf, sync::Arc, time::Instant,
 };
+use zipf::Numbers;
 
 fn main() {
     let arguments: Vec<String> =
@@ -149,37 +152,6 @@ fn xquad(arguments: &[&str]) {
     }
     if let Some(at) = arguments.iter().position(|argument| *argument == "--ranks") {
         fs::write(arguments[at + 1], lines).expect("the file can be written");
-    }
-}
-
-/// Numbers that look random (SplitMix64), the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// Draws a word: its rank is that of a Zipf distribution over 200,000 words.
-    fn word(&mut self) -> String {
-        let uniform = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
-        let mut rank = 200_000_f64.powf(uniform) as u64;
-        let mut word = String::new();
-        loop {
-            word.push(char::from(b"bdfgklmnprstvz"[(rank % 14) as usize]));
-            word.push(char::from(b"aeiou"[(rank / 14 % 5) as usize]));
-            rank /= 70;
-            if rank == 0 {
-                return word;
-            }
-        }
-    }
-
-    fn words(&mut self, n: usize) -> String {
-        (0..n).map(|_| self.word()).collect::<Vec<_>>().join(" ")
     }
 }
 
