@@ -4,8 +4,8 @@
 //!   `BOTOPS_XQUAD_DIR` names the folder of `xquad.en.json`, `BOTOPS_ENCODER_DIR` that of an encoder (without it, words
 //!   only). The questions of the passages whose SHA-256 begins with an even digit chose the settings; the others are the
 //!   figure. `--ranks FILE` writes the rank of each question, for paired tests.
-//! - `cargo bench --bench knowledge -- scale 100000`: CPU seconds of a build, memory, latencies, and the time after an edit
-//!   of one document. Texts are drawn from a Zipf distribution of invented words.
+//! - `cargo bench --bench knowledge -- scale 100000`: CPU seconds of a build, memory without and with vectors, latencies, and the
+//!   time after an edit of one document. Texts are drawn from a Zipf distribution of invented words.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 #[path = "process/cpu.rs"]
@@ -162,6 +162,17 @@ fn resident_mib() -> f64 {
         .map_or(f64::NAN, |kib| kib / 1024.0)
 }
 
+/// Prints the memory that the index in a file of `bytes` takes, in a process of its own: memory that the build freed would
+/// hide what reading takes.
+fn resident_apart(bytes: &[u8]) {
+    let file = env::temp_dir().join(format!("botops-bench-{}.knowledge", std::process::id()));
+    fs::write(&file, bytes).expect("the file can be written");
+    let program = env::current_exe().expect("the bench is a file");
+    let status = std::process::Command::new(program).arg("resident").arg(&file).status();
+    assert!(status.expect("the bench starts").success(), "the file is read");
+    fs::remove_file(&file).expect("the file exists");
+}
+
 /// Prints the memory that the index in `file` takes.
 fn resident(file: &str) {
     let before = resident_mib();
@@ -199,13 +210,7 @@ fn scale(n: usize) {
         bytes.len() as f64 / f64::from(1 << 20)
     );
     drop((index, edited));
-    let file = env::temp_dir().join(format!("botops-bench-{}.knowledge", std::process::id()));
-    fs::write(&file, &bytes).expect("the file can be written");
-    // A process of its own: memory that the build freed would hide what reading takes.
-    let program = env::current_exe().expect("the bench is a file");
-    let status = std::process::Command::new(program).arg("resident").arg(&file).status();
-    assert!(status.expect("the bench starts").success(), "the file is read");
-    fs::remove_file(&file).expect("the file exists");
+    resident_apart(&bytes);
     let started = Instant::now();
     let index = KnowledgeIndex::from_bytes(&bytes).expect("the file is sound");
     println!("read in {:.2} s", started.elapsed().as_secs_f64());
@@ -271,4 +276,6 @@ fn hybrid(documents: &[Document], spec: &IndexSpec) {
     println!("hybrid without the encoder: p50 {:.2} ms, p99 {:.2} ms", times[150], times[297]);
     let bytes = index.to_bytes();
     println!("the file with vectors: {:.0} MiB", bytes.len() as f64 / f64::from(1 << 20));
+    drop(index);
+    resident_apart(&bytes);
 }
