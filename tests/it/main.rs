@@ -9,6 +9,7 @@ mod architecture;
 mod backup;
 mod bot;
 mod browser;
+mod channels;
 mod chat;
 mod chat_page;
 mod codes;

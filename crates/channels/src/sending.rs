@@ -44,6 +44,19 @@ impl Default for ChannelPace {
 }
 
 impl ChannelPace {
+    /// Returns the pace `times` as fast.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        let times = times.max(1);
+        Self {
+            first_pause: self.first_pause / times,
+            longest_pause: self.longest_pause / times,
+            timeout: self.timeout / times,
+            lease: self.lease / times,
+            sweep: self.sweep / times,
+        }
+    }
+
     /// Returns the pause after `failed` tries in a row: between half and all of a time that doubles, or that of the platform.
     pub(crate) fn pause(&self, failed: u32, asked: Option<Duration>) -> Duration {
         let doubled = self.first_pause.saturating_mul(1 << failed.saturating_sub(1).min(16));

@@ -33,6 +33,7 @@ const MAX_MESSAGE_BYTES: usize = 4 << 10;
 #[derive(Clone)]
 pub struct Jobs {
     pub(crate) store: Store,
+    lease: TimeDelta,
     known: Arc<Mutex<BTreeMap<String, Arc<KnownJob>>>>,
 }
 
@@ -79,7 +80,13 @@ impl Jobs {
     /// Opens the jobs of `store`. Reads nothing.
     #[must_use]
     pub fn open(store: Store) -> Self {
-        Self { store, known: Arc::default() }
+        Self { store, lease: LEASE, known: Arc::default() }
+    }
+
+    /// Holds jobs for `lease` instead of [`LEASE`] with each claim and heartbeat; for tests in which minutes pass in seconds.
+    #[must_use]
+    pub fn holding_for(self, lease: TimeDelta) -> Self {
+        Self { lease, ..self }
     }
 
     /// Submits a job. A request with the key of an earlier one returns the job of that.
@@ -165,7 +172,7 @@ impl Jobs {
         let acted = self.act(id, (worker, now), |job| {
             let refusal = match job.check_claimable(now) {
                 Ok(()) => {
-                    let until = now + LEASE;
+                    let until = now + self.lease;
                     return Ok(JobAction::Claimed { worker: worker.to_owned(), until });
                 }
                 Err(refusal) => refusal,
@@ -197,7 +204,7 @@ impl Jobs {
     /// # Errors
     /// `BOT-7403` (exit 5) the worker no longer holds the job; those of the store.
     pub async fn heartbeat(&self, claim: &Claim, now: DateTime<Utc>) -> Result<Job> {
-        let until = now + LEASE;
+        let until = now + self.lease;
         self.held(claim, now, |worker| JobAction::Heartbeat { worker, until }).await
     }
 
@@ -213,7 +220,7 @@ impl Jobs {
         now: DateTime<Utc>,
     ) -> Result<Job> {
         check_json("checkpoint", &progress.checkpoint)?;
-        let until = now + LEASE;
+        let until = now + self.lease;
         let progress = || progress.clone();
         self.held(claim, now, |worker| JobAction::Progress { worker, until, progress: progress() })
             .await

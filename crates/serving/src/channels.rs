@@ -5,8 +5,7 @@
 
 use crate::{
     app::App,
-    exchange::{Exchange, read_body},
-    problem::{Listener, no_such_path},
+    exchange::{Exchange, not_ready, read_body},
 };
 use axum::{
     body::{Body, Bytes},
@@ -26,7 +25,8 @@ pub(super) async fn receive(
 ) -> Response {
     let exchange = Exchange::begin(&app, "channels");
     let Some(channels) = app.channels.get() else {
-        return exchange.refuse(no_such_path(Listener::Public, uri.path()), None);
+        // The platform sends it again.
+        return exchange.refuse(not_ready(), None);
     };
     let body = match read_body(body, app.sizes.body("channels")) {
         Ok(body) => body,

@@ -418,7 +418,8 @@ pub(super) fn check_conversation(id: Option<&str>) -> Result<(), Problem> {
     }
 }
 
-fn not_ready() -> Problem {
+/// The problem of a request that comes before the server is ready.
+pub(super) fn not_ready() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         Fault::unreachable("BOT-6019", "the model is still being loaded and tested")

@@ -5,7 +5,7 @@ use crate::{
     knowledge_work::{KnowledgeWork, NoPdf},
     work::Work,
 };
-use botops_jobs::Jobs;
+use botops_jobs::{Jobs, LEASE};
 use botops_knowledge::store::KnowledgeStore;
 use botops_store::Store;
 use chrono::Utc;
@@ -30,17 +30,20 @@ pub(super) struct JobService {
     pub(super) work: Vec<Arc<dyn Work>>,
     /// Its name in the logs of jobs.
     pub(super) worker: String,
+    /// The number by which the waits for other servers are divided.
+    pub(super) times: u32,
 }
 
 impl JobService {
-    /// Makes the jobs of a server whose store holds `knowledge`.
-    pub(super) fn new(knowledge: KnowledgeStore, uploads: UploadSettings) -> Arc<Self> {
+    /// Makes the jobs of a server whose store holds `knowledge`. `times` divides the waits for other servers.
+    pub(super) fn new(knowledge: KnowledgeStore, uploads: UploadSettings, times: u32) -> Arc<Self> {
+        let times = times.max(1);
         let worker = format!("server-{}", ulid::Ulid::generate());
         let pdf = uploads.pdf.clone().unwrap_or_else(|| Arc::new(NoPdf));
         let work = KnowledgeWork { knowledge: knowledge.clone(), pdf, now: Utc::now };
         let store = knowledge.store().clone();
         Arc::new(Self {
-            jobs: Jobs::open(store.clone()),
+            jobs: Jobs::open(store.clone()).holding_for(LEASE / times.cast_signed()),
             store,
             knowledge,
             uploading: Semaphore::new(uploads.at_once),
@@ -48,6 +51,7 @@ impl JobService {
             wake: Notify::new(),
             work: vec![Arc::new(work)],
             worker,
+            times,
         })
     }
 

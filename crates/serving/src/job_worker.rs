@@ -52,7 +52,7 @@ impl JobService {
             }
             tokio::select! {
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(LOOK / self.times) => {}
                 changed = stop.changed() => if changed.is_err() { return },
             }
         }
@@ -103,7 +103,7 @@ impl JobService {
         stop: &mut watch::Receiver<bool>,
     ) -> End {
         let mut working = work.run(&claim.job);
-        let mut held = tokio::time::interval(HEARTBEAT);
+        let mut held = tokio::time::interval(HEARTBEAT / self.times);
         held.tick().await;
         let mut until = claim.job.until;
         loop {

@@ -27,7 +27,7 @@ use crate::{
 };
 use axum::middleware::from_fn_with_state;
 use botops_access::Identity;
-use botops_channels::{ChannelContext, ChannelPace, ChannelSet};
+use botops_channels::{ChannelContext, ChannelPace, ChannelSet, ChannelSettings};
 use botops_connections::{Certificates, Places, address, bind, bound, serve};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -45,6 +45,10 @@ pub(super) use super::new_app::new_app;
 const DRAIN: Duration = Duration::from_secs(20);
 /// The part of it in which messages of channels are answered.
 const CHANNEL_DRAIN: Duration = Duration::from_secs(15);
+
+/// The note of a server of a model file with settings of channels.
+const NO_CHANNELS: &str = "channels are not served: their messages need the store of a registry, and this server serves a model file; \
+     register it with `botops push MODEL`";
 
 /// A running server. Dropping it stops it at once; [`Running::shutdown`] finishes the requests in flight first.
 pub struct Running {
@@ -103,6 +107,10 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
         Source::File { .. } => None,
         Source::Registry { registry, .. } => Some(registry.store().complete().await?.clone()),
     };
+    let has_unserved_channels = store.is_none() && !settings.channels.channels.is_empty();
+    if has_unserved_channels {
+        settings.channels = ChannelSettings::default();
+    }
     let app = new_app(&name, &settings, Arc::new(WallClock::start()), shadow::CAPACITY)?;
     let public = bind(settings.listen).await?;
     let control = ControlThreads::start()?;
@@ -115,6 +123,9 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     let mut running =
         listen(Arc::clone(&app), (public, tls.clone()), &settings, Arc::clone(&gate))?;
     running.note_connections(asked, &settings);
+    if has_unserved_channels {
+        running.notes.push(NO_CHANNELS.to_owned());
+    }
     for certificates in [&tls, &admin_tls].into_iter().flatten() {
         running.notes.extend(certificates.show(&*app));
         let follow =
@@ -191,7 +202,7 @@ pub async fn start(mut settings: ServerSettings, source: Source) -> Result<Runni
     }
     if let (Some(store), Some(indexer)) = (&store, &settings.uploads.indexer) {
         let knowledge = KnowledgeStore::indexed_by(store.clone(), Arc::clone(indexer));
-        let service = JobService::new(knowledge, settings.uploads.clone());
+        let service = JobService::new(knowledge, settings.uploads.clone(), times);
         let worker = Arc::clone(&service).run(Arc::clone(&app), running.stop.subscribe());
         // Nobody else sets it.
         drop(app.jobs.set(service));
@@ -245,7 +256,7 @@ fn start_channels(
         turns: Arc::new(ChannelTurns(Arc::downgrade(app))),
         clock: Arc::new(ChannelClock(Arc::clone(&app.clock))),
         identity_key: key.expose().as_bytes().to_vec(),
-        pace: ChannelPace::default(),
+        pace: ChannelPace::default().times(settings.replication.times),
     };
     let channels = Arc::new(ChannelSet::new(settings.channels.clone(), &context)?);
     channels.start();

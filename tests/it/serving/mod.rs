@@ -14,7 +14,7 @@ mod public;
 mod rehearsal;
 mod rollback;
 mod rollout_verbs;
-mod server_process;
+pub(crate) mod server_process;
 mod succession;
 mod swaps;
 
