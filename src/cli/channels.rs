@@ -1,9 +1,14 @@
 //! `botops channels`.
 
 use super::Outcome;
-use crate::cli::{session::context::Context, terminal::tables};
-use botops_channels::{DeadLetter, DeadLetters};
+use crate::cli::{
+    session::{context::Context, conversing},
+    terminal::tables,
+};
+use botops_channels::{DeadLetter, DeadLetters, HandedConversations};
+use botops_conversations::Id;
 use botops_findings::{Fault, Result};
+use botops_store::Store;
 use botops_text::{display, shell_line};
 use botops_workspace::ChannelSpec;
 use chrono::{DateTime, Utc};
@@ -23,6 +28,10 @@ enum Verb {
     List,
     /// List the dead letters of a channel: messages that could not be answered
     Dead(DeadArgs),
+    /// List the conversations of a channel that a person continues, in which the bot is silent
+    Handed(HandedArgs),
+    /// Give a conversation that a person continued back to the bot
+    GiveBack(GiveBackArgs),
     /// Put dead letters into the inbox of their channel again
     Replay(ReplayArgs),
 }
@@ -31,6 +40,23 @@ enum Verb {
 struct DeadArgs {
     /// Channel, as `channels:` of botops.yaml names it
     channel: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct HandedArgs {
+    /// Channel, as `channels:` of botops.yaml names it
+    channel: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct GiveBackArgs {
+    /// Channel, as `channels:` of botops.yaml names it
+    channel: String,
+    /// Conversation: the id that the platform gives it, or its name in a list
+    conversation: String,
+    /// Check, but change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,10 +112,32 @@ struct Replayed {
     dry_run: bool,
 }
 
+/// A conversation that a person continues.
+#[derive(Serialize)]
+struct HandedLine {
+    conversation: Id,
+    at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct Handed {
+    channel: String,
+    conversations: Vec<HandedLine>,
+}
+
+#[derive(Serialize)]
+struct GivenBack {
+    channel: String,
+    conversation: Id,
+    dry_run: bool,
+}
+
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
         Verb::List => list(context),
         Verb::Dead(args) => dead(args, context),
+        Verb::Handed(args) => handed(args, context),
+        Verb::GiveBack(args) => give_back(args, context),
         Verb::Replay(args) => replay(args, context),
     }
 }
@@ -99,13 +147,21 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// # Errors
 /// `BOT-7506` (exit 2) there is no such channel.
 fn open(channel: &str, context: &Context) -> Result<DeadLetters> {
+    Ok(DeadLetters::new(store_of(channel, context)?, channel))
+}
+
+/// Returns the store of a channel of the settings.
+///
+/// # Errors
+/// `BOT-7506` (exit 2) there is no such channel.
+fn store_of(channel: &str, context: &Context) -> Result<Store> {
     let workspace = context.workspace()?;
     if !workspace.channels.value.contains_key(channel) {
         let shown = display(channel, 40);
         return Err(Fault::usage("BOT-7506", format!("there is no channel `{shown}`"))
             .hint("list the channels of the settings: `botops channels list`"));
     }
-    Ok(DeadLetters::new(context.store(&workspace.registry.value)?, channel))
+    context.store(&workspace.registry.value)
 }
 
 fn platform(spec: &ChannelSpec) -> &'static str {
@@ -199,6 +255,59 @@ fn dead(args: &DeadArgs, context: &Context) -> Result<Outcome> {
         Some(next) => outcome.next(next),
         None => outcome,
     })
+}
+
+fn handed(args: &HandedArgs, context: &Context) -> Result<Outcome> {
+    let of = HandedConversations::new(store_of(&args.channel, context)?, &args.channel);
+    let conversations: Vec<HandedLine> = context
+        .wait(of.list())??
+        .into_iter()
+        .map(|it| HandedLine { conversation: it.conversation, at: it.at })
+        .collect();
+    let rows = conversations
+        .iter()
+        .map(|line| vec![line.conversation.to_string(), tables::time(&line.at)]);
+    let text = match conversations.is_empty() {
+        true => format!("the bot answers in every conversation of {}\n", args.channel),
+        false => tables::table(&["conversation", "handed over (UTC)"], rows, &[]),
+    };
+    let next = conversations.first().map(|line| {
+        let name = line.conversation.to_string();
+        shell_line(["botops", "channels", "give-back", args.channel.as_str(), &name])
+    });
+    let outcome = Outcome::done(&Handed { channel: args.channel.clone(), conversations }, text);
+    Ok(match next {
+        Some(next) => outcome.next(next),
+        None => outcome,
+    })
+}
+
+fn give_back(args: &GiveBackArgs, context: &Context) -> Result<Outcome> {
+    let of = HandedConversations::new(store_of(&args.channel, context)?, &args.channel);
+    let names = conversing::names(context)?;
+    // The names under both identity keys, and the name in a list.
+    let mut candidates = names.conversations(&format!("{}:{}", args.channel, args.conversation));
+    candidates.extend(args.conversation.parse::<Id>());
+    let found = context.wait(async {
+        let with_persons = of.list().await?;
+        let found = candidates
+            .into_iter()
+            .find(|name| with_persons.iter().any(|handed| handed.conversation == *name));
+        if let Some(name) = found.filter(|_| !args.dry_run) {
+            of.give_back(name).await?;
+        }
+        Ok::<_, Fault>(found)
+    })??;
+    let Some(conversation) = found else {
+        let shown = display(&args.conversation, 60);
+        let message = format!("no person has the conversation `{shown}` of `{}`", args.channel);
+        let list = shell_line(["botops", "channels", "handed", args.channel.as_str()]);
+        return Err(Fault::usage("BOT-6126", message).hint(format!("list them: `{list}`")));
+    };
+    let verb = if args.dry_run { "would be given back" } else { "is given back" };
+    let text = format!("{}: {conversation} {verb} to the bot\n", args.channel);
+    let (channel, dry_run) = (args.channel.clone(), args.dry_run);
+    Ok(Outcome::done(&GivenBack { channel, conversation, dry_run }, text))
 }
 
 fn replay(args: &ReplayArgs, context: &Context) -> Result<Outcome> {

@@ -13,6 +13,7 @@ use crate::cli::{
     session::{context::Context, conversing, provenance},
     terminal::tables,
 };
+use botops_channels::{ErasedNames, forget_messages, messages_under_other_keys};
 use botops_conversations::{
     Conversations, DataKeys, ErasureAct, Found, Names, StoredTurn, Subject, Summary,
 };
@@ -125,6 +126,8 @@ struct Exported {
 struct Rewrapped {
     key_id: String,
     keys: u64,
+    /// The messages of channels that still need another data key.
+    messages: u64,
     dry_run: bool,
 }
 
@@ -297,28 +300,44 @@ fn forget(args: &ForgetArgs, context: &Context) -> Result<Outcome> {
     let at = provenance::now()?;
     let log = context.store(&workspace.registry.value)?;
     let (subject, written) = args.subject.subject();
-    let (found, erased) = context.wait(async {
+    let (found, messages, erased) = context.wait(async {
         let of = conversing::open(context, false).await?;
         let found = of.find(subject, written).await?;
         // An erasure that did not end may have left nothing but its files to clean.
         let unfinished = Conversations::is_unfinished(&log, &found.names).await?;
-        if found.conversations.is_empty() && !unfinished {
+        // First the messages of channels that wait: none of them becomes a turn afterwards.
+        let names = in_channels(subject, &found);
+        let messages = forget_messages(&log, &names, at.timestamp(), args.dry_run).await?.total();
+        if found.conversations.is_empty() && !unfinished && messages == 0 {
             return Err(args.subject.nothing());
         }
         if args.dry_run {
-            return Ok((found, None));
+            return Ok((found, messages, None));
         }
         let erased = of.forget(&log, (subject, &found), ErasureAct { by: &by, reason, at }).await?;
-        Ok((found, Some(erased)))
+        Ok((found, messages, Some(erased)))
     })??;
     let answer = Forgotten {
         subject,
         conversations: found.conversations.len(),
         turns: erased.map_or(found.turns(), |erased| erased.turns),
         keys: erased.map_or(0, |erased| erased.keys),
+        messages,
         dry_run: args.dry_run,
     };
     Ok(Outcome::done(&answer, text::forgotten(&answer)))
+}
+
+/// Returns the names by which channels know what is erased: of a person, every conversation that is erased, too.
+fn in_channels(subject: Subject, found: &Found) -> ErasedNames {
+    let written = found.names.iter().map(ToString::to_string);
+    let mut names = ErasedNames::default();
+    match subject {
+        Subject::Conversation => names.conversations.extend(written),
+        Subject::Person => names.persons.extend(written),
+    }
+    names.conversations.extend(found.conversations.iter().map(|it| it.conversation.to_string()));
+    names
 }
 
 fn rewrap(args: &RewrapArgs, context: &Context) -> Result<Outcome> {
@@ -327,12 +346,22 @@ fn rewrap(args: &RewrapArgs, context: &Context) -> Result<Outcome> {
             .hint("set `secrets.data_key` in botops.yaml, or BOTOPS_DATA_KEY"));
     };
     let key_id = DataKeys::parse(keys.expose())?.current().to_owned();
-    let keys = context
-        .wait(async { conversing::open(context, false).await?.rewrap(args.dry_run).await })??;
+    let store = context.store(&context.workspace()?.registry.value)?;
+    let (keys, messages) = context.wait(async {
+        let keys = conversing::open(context, false).await?.rewrap(args.dry_run).await?;
+        Ok::<_, Fault>((keys, messages_under_other_keys(&store, &key_id).await?))
+    })??;
     let n_keys = tables::counted(keys, "key", "keys");
-    let text = match args.dry_run {
-        true => format!("{n_keys} or more would be wrapped by `{key_id}` (dry run)\n"),
-        false => format!("{n_keys} wrapped by `{key_id}`; the data key before can be taken away\n"),
+    let n_messages = tables::counted(messages, "message", "messages");
+    let text = match (args.dry_run, messages) {
+        (true, _) => format!("{n_keys} or more would be wrapped by `{key_id}` (dry run)\n"),
+        (false, 0) => {
+            format!("{n_keys} wrapped by `{key_id}`; the data key before can be taken away\n")
+        }
+        // They are sealed by the key itself, and go in a while.
+        (false, _) => format!(
+            "{n_keys} wrapped by `{key_id}`; {n_messages} of channels need the data key before until they are answered, replayed or removed\n"
+        ),
     };
-    Ok(Outcome::done(&Rewrapped { key_id, keys, dry_run: args.dry_run }, text))
+    Ok(Outcome::done(&Rewrapped { key_id, keys, messages, dry_run: args.dry_run }, text))
 }

@@ -61,6 +61,12 @@ pub trait ApplyErasures {
     /// Those of the logs.
     async fn predictions(&mut self, store: &Store, erased: &Erased) -> Result<()>;
 
+    /// Erases the messages of channels of these conversations and persons in `store`.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn messages(&mut self, store: &Store, erased: &Erased) -> Result<()>;
+
     /// Writes to the logs of the models in `store` that the blobs of `erasure` are erased. The blobs themselves are not
     /// there, and are marked afterwards.
     ///
@@ -156,6 +162,9 @@ pub async fn restore(
     for Target { entry, store, .. } in &filled {
         if entry.files.iter().any(|file| file.path.starts_with("predictions/")) {
             erasing.predictions(store, &erased).await?;
+        }
+        if entry.files.iter().any(|file| file.path.starts_with("channels/")) {
+            erasing.messages(store, &erased).await?;
         }
         if entry.name == crate::REGISTRY {
             // An earlier try may have recorded some of them.

@@ -31,6 +31,10 @@ impl ApplyErasures for Nothing {
         Ok(())
     }
 
+    async fn messages(&mut self, _: &Store, _: &Erased) -> Result<()> {
+        Ok(())
+    }
+
     async fn versions(&mut self, _: &Store, _: &Erasure) -> Result<()> {
         Ok(())
     }

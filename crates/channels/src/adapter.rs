@@ -27,8 +27,8 @@ pub(crate) trait Adapter: Send + Sync {
         false
     }
 
-    /// Returns the call that is made instead when the window is closed.
-    fn reopening(&self, _message: &Incoming) -> Option<Piece> {
+    /// Returns the call that is made instead of `piece` when the window is closed.
+    fn reopening(&self, _message: &Incoming, _piece: &Piece) -> Option<Piece> {
         None
     }
 
@@ -37,6 +37,11 @@ pub(crate) trait Adapter: Send + Sync {
 
     /// Reads the answer to a call.
     fn verdict(&self, status: u16, body: &[u8]) -> Verdict;
+
+    /// Returns whether messages are kept after their answer, which the platform may report as not delivered.
+    fn keeps_answers(&self) -> bool {
+        false
+    }
 
     /// Returns the most calls in a second; `None` without a limit.
     fn per_second(&self) -> Option<u32> {
@@ -50,6 +55,32 @@ pub(crate) enum Receipt {
     Answer(ChannelResponse),
     /// The messages of the request, in order.
     Messages(Vec<Incoming>),
+    /// The messages of the request, and reports about earlier calls.
+    Reported(Vec<Incoming>, Vec<SendReport>),
+}
+
+/// A report that the platform took a call and could not deliver it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SendReport {
+    /// The person who did not get it.
+    pub(crate) person: Option<String>,
+    /// The id of the call.
+    pub(crate) call: Option<String>,
+    /// The error code of the platform.
+    pub(crate) code: i64,
+    /// The consequence.
+    pub(crate) fate: Fate,
+}
+
+/// The consequence of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Another try may succeed.
+    Retry,
+    /// No try will.
+    GiveUp,
+    /// The person wants no messages that the business begins.
+    OptOut,
 }
 
 /// One call to the platform.

@@ -4,10 +4,12 @@ use crate::{
     adapter::{Piece, Verdict},
     channel::Channel,
     claims::{Claim, Taken},
+    handed::Holder,
     handoff_call,
     inbox::Waiting,
     message::Content,
     opt_outs::Wish,
+    protection::client_id,
     sending::Http,
     texts::TextKind,
     turns::{TurnReply, TurnRequest},
@@ -23,6 +25,11 @@ enum Look {
     /// Another server answers it.
     Held,
 }
+
+/// The outcome of a message that the bot answered.
+const ANSWERED: &str = "answered";
+/// The outcome of a message that a person answers.
+const WITH_PERSON: &str = "with_person";
 
 /// The end of a step.
 enum Step<T> {
@@ -105,7 +112,7 @@ impl Channel {
     /// Answers what waits; returns false if the claim was lost.
     async fn drain(&self, conversation: &str, claim: &mut Claim) -> Result<bool> {
         loop {
-            let waiting = self.inbox.waiting(conversation).await?;
+            let waiting = self.inbox.waiting(conversation, &self.protection).await?;
             if waiting.is_empty() {
                 return Ok(true);
             }
@@ -115,6 +122,9 @@ impl Channel {
                     let now = || self.clock.now().timestamp();
                     match self.answer(claim, place, &waiting).await? {
                         Step::Done(outcome) => {
+                            if outcome == ANSWERED && self.adapter.keeps_answers() {
+                                self.inbox.keep(place, &waiting.stored).await?;
+                            }
                             self.inbox.finish(place, (outcome, now())).await?;
                             self.counters.processed.add();
                         }
@@ -137,7 +147,7 @@ impl Channel {
     async fn answer(
         &self,
         claim: &mut Claim,
-        (_, name): (&str, &str),
+        (conversation, name): (&str, &str),
         waiting: &Waiting,
     ) -> Result<Step<&'static str>> {
         if !self.claims.keep(claim).await? {
@@ -151,12 +161,28 @@ impl Channel {
         let polite = |text: String| TurnReply { texts: vec![text], ..TurnReply::default() };
         // A message that opted out and was not confirmed before a crash is confirmed now.
         let is_out = self.opt_outs.out_by(&person).await?.is_some_and(|by| by != name);
+        let since = (self.clock.now().timestamp(), self.setting.silence);
+        let holder = self.handed.holder(conversation, since).await?;
         let (reply, outcome) = match self.setting.words.wish(message.text()) {
             Some(Wish::Out) if !is_out => (polite(text(TextKind::OptedOut)), "opted_out"),
             Some(Wish::In) if is_out => (polite(text(TextKind::OptedIn)), "opted_in"),
             _ if is_out => {
                 self.counters.silenced.add();
                 return Ok(Step::Done("silenced"));
+            }
+            _ if holder == Holder::Person => {
+                self.counters.with_person.add();
+                // Where nobody receives hand-offs, the message is kept as a turn of the conversation, without its answer.
+                if self.setting.handoff.is_none() && !message.text().is_empty() {
+                    match self.turn(claim, waiting, Holder::Person).await? {
+                        Step::Done(_) => {}
+                        Step::Failed(reason, attempts) => {
+                            return Ok(Step::Failed(reason, attempts));
+                        }
+                        Step::Lost => return Ok(Step::Lost),
+                    }
+                }
+                (TurnReply::default(), WITH_PERSON)
             }
             _ if matches!(message.content, Content::Unsupported { .. }) => {
                 self.counters.unsupported.add();
@@ -165,8 +191,8 @@ impl Channel {
             _ if self.is_closed() && !self.bot_answers_outside() => {
                 (polite(text(TextKind::Closed)), "closed")
             }
-            _ => match self.turn(claim, waiting).await? {
-                Step::Done(reply) => (reply, "answered"),
+            _ => match self.turn(claim, waiting, holder).await? {
+                Step::Done(reply) => (reply, ANSWERED),
                 Step::Failed(reason, attempts) => return Ok(Step::Failed(reason, attempts)),
                 Step::Lost => return Ok(Step::Lost),
             },
@@ -179,11 +205,23 @@ impl Channel {
             }
             _ => {}
         }
-        let parts = self.parts(waiting, reply);
+        let is_handed_off = reply.handed_off;
+        let parts = match outcome {
+            WITH_PERSON => self.handoff_part(waiting, &[]).into_iter().collect(),
+            _ => self.parts(waiting, reply),
+        };
         match self.send_parts(claim, name, (waiting, &parts)).await? {
             Step::Done(()) => {}
             Step::Failed(reason, attempts) => return Ok(Step::Failed(reason, attempts)),
             Step::Lost => return Ok(Step::Lost),
+        }
+        match holder {
+            _ if is_handed_off => {
+                let now = self.clock.now().timestamp();
+                self.handed.hand_over(conversation, (waiting.stored.conversation, now)).await?;
+            }
+            Holder::BotAgain if outcome == ANSWERED => self.handed.clear(conversation).await?,
+            _ => {}
         }
         Ok(Step::Done(outcome))
     }
@@ -206,17 +244,26 @@ impl Channel {
         }
         let pieces = self.adapter.render(message, &reply);
         let mut parts: Vec<Part> = pieces.into_iter().map(Part::Platform).collect();
-        if reply.handed_off
-            && let Some(handoff) = &self.setting.handoff
-        {
-            let body = handoff_call::piece(handoff, &self.name, (message, &reply.texts));
-            parts.push(Part::Handoff(body));
+        if reply.handed_off {
+            parts.extend(self.handoff_part(waiting, &reply.texts));
         }
         parts
     }
 
+    /// Renders the call to the receiver of hand-offs, if there is one.
+    fn handoff_part(&self, waiting: &Waiting, texts: &[String]) -> Option<Part> {
+        let handoff = self.setting.handoff.as_ref()?;
+        let body = handoff_call::piece(handoff, &self.name, (&waiting.message, texts));
+        Some(Part::Handoff(body))
+    }
+
     /// Asks for the turn of a message, several times if it fails.
-    async fn turn(&self, claim: &mut Claim, waiting: &Waiting) -> Result<Step<TurnReply>> {
+    async fn turn(
+        &self,
+        claim: &mut Claim,
+        waiting: &Waiting,
+        holder: Holder,
+    ) -> Result<Step<TurnReply>> {
         let message = &waiting.message;
         let button = match &message.content {
             Content::Button { id, .. } => Some(id.clone()),
@@ -224,12 +271,13 @@ impl Channel {
         };
         let request = TurnRequest {
             channel: self.name.clone(),
-            conversation: format!("{}:{}", self.name, message.conversation),
+            conversation: client_id(&self.name, &message.conversation),
             message: message.id.clone(),
-            person: format!("{}:{}", self.name, message.person),
+            person: client_id(&self.name, &message.person),
             text: message.text().to_owned(),
             button,
             language: message.language.clone(),
+            is_given_back: holder == Holder::BotAgain,
         };
         let mut failed = 0;
         loop {
@@ -271,7 +319,9 @@ impl Channel {
             0 | 1 => HashSet::new(),
             _ => self.inbox.sent(name).await?.into_iter().collect(),
         };
-        if let Some(mark) = self.adapter.read_mark(&waiting.message) {
+        // Where a person answers, the person reads it, too.
+        let is_read = !matches!(parts, [Part::Handoff(_)]);
+        if let Some(mark) = self.adapter.read_mark(&waiting.message).filter(|_| is_read) {
             // Nobody waits for it: one try, and no trouble if it fails.
             let call = self.adapter.call(&mark, name, self.clock.now());
             let try_once = self.call(&self.http, call);
@@ -279,9 +329,14 @@ impl Channel {
                 return Ok(Step::Lost);
             }
         }
+        // The template of a closed window, once it was sent: it stands for the parts that follow, too.
+        let mut reopened = None;
         for (index, part) in parts.iter().enumerate().filter(|(index, _)| !sent.contains(index)) {
+            if reopened.is_some() && matches!(part, Part::Platform(_)) {
+                continue;
+            }
             let id = format!("{name}-{index}");
-            match self.send(claim, &id, (waiting, part)).await? {
+            match self.send(claim, &id, (waiting, part), &mut reopened).await? {
                 Step::Done(()) if matches!(part, Part::Handoff(_)) => self.counters.handoffs.add(),
                 Step::Done(()) => {}
                 Step::Failed(reason, attempts) => {
@@ -293,7 +348,9 @@ impl Channel {
                 }
                 Step::Lost => return Ok(Step::Lost),
             }
-            if index + 1 < parts.len() {
+            // The last part needs a mark only where another one may be sent again.
+            let is_last = index + 1 == parts.len();
+            if parts.len() > 1 && (!is_last || self.adapter.keeps_answers()) {
                 self.inbox.mark_sent(name, index, self.clock.now().timestamp()).await?;
             }
         }
@@ -306,18 +363,18 @@ impl Channel {
         claim: &mut Claim,
         id: &str,
         (waiting, part): (&Waiting, &Part),
+        reopened: &mut Option<Piece>,
     ) -> Result<Step<()>> {
         let mut failed = 0;
-        let mut reopened = None;
         loop {
             let now = self.clock.now();
             let (http, call, is_platform) = match (part, &self.setting.handoff) {
                 (Part::Platform(piece), _) => {
                     let is_closed = self.adapter.is_window_closed(&waiting.message, now);
                     if is_closed && reopened.is_none() {
-                        match self.adapter.reopening(&waiting.message) {
-                            Some(template) => reopened = Some(template),
-                            None => return Ok(Step::Failed(NO_TEMPLATE.to_owned(), failed)),
+                        match self.template(waiting, piece).await? {
+                            Ok(template) => *reopened = Some(template),
+                            Err(reason) => return Ok(Step::Failed(reason, failed)),
                         }
                     }
                     let piece = reopened.as_ref().unwrap_or(piece);
@@ -359,11 +416,13 @@ impl Channel {
                 }
                 Verdict::Permanent(reason) => return Ok(Step::Failed(reason, failed)),
                 Verdict::WindowClosed => {
-                    let template = self.adapter.reopening(&waiting.message);
-                    if reopened.is_some() || template.is_none() {
+                    let (Part::Platform(piece), None) = (part, &*reopened) else {
                         return Ok(Step::Failed(NO_TEMPLATE.to_owned(), failed));
+                    };
+                    match self.template(waiting, piece).await? {
+                        Ok(template) => *reopened = Some(template),
+                        Err(reason) => return Ok(Step::Failed(reason, failed)),
                     }
-                    reopened = template;
                     continue;
                 }
             };
@@ -375,6 +434,22 @@ impl Channel {
             if self.while_holding(claim, pause).await?.is_none() {
                 return Ok(Step::Lost);
             }
+        }
+    }
+
+    /// Returns the template that is sent instead of a piece; the reason where there is none.
+    async fn template(
+        &self,
+        waiting: &Waiting,
+        piece: &Piece,
+    ) -> Result<std::result::Result<Piece, String>> {
+        let Some(template) = self.adapter.reopening(&waiting.message, piece) else {
+            return Ok(Err(NO_TEMPLATE.to_owned()));
+        };
+        let person = self.names.person(&waiting.message.person);
+        match self.opt_outs.refuses_templates(&person).await? {
+            true => Ok(Err(REFUSES_TEMPLATES.to_owned())),
+            false => Ok(Ok(template)),
         }
     }
 
@@ -426,6 +501,8 @@ impl Channel {
     }
 }
 
+/// The reason of a message of a person who wants no templates.
+const REFUSES_TEMPLATES: &str = "the 24-hour window is closed, and the person wants no templates";
 /// The reason of a message that came too long ago.
 const NO_TEMPLATE: &str =
     "the 24-hour window is closed, and the settings name no template that reopens it";

@@ -5,11 +5,14 @@ use crate::{
     claims::{Claims, Observed},
     clock::Clock,
     counters::Counters,
+    desk_request::{self, DeskNews},
     exchange::{ChannelResponse, MOST_BODY_BYTES, ReceivedRequest},
+    handed::{HandedOver, Holder},
     inbox::{Inbox, Put},
     message::Incoming,
     name_key::NameKey,
     opt_outs::OptOuts,
+    protection::Protection,
     sending::{ChannelPace, Http},
     settings::ChannelSetting,
     turns::Turns,
@@ -34,6 +37,8 @@ pub(crate) struct Channel {
     pub(crate) inbox: Inbox,
     pub(crate) claims: Claims,
     pub(crate) opt_outs: OptOuts,
+    pub(crate) handed: HandedOver,
+    pub(crate) protection: Protection,
     pub(crate) names: NameKey,
     pub(crate) turns: Arc<dyn Turns>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -76,6 +81,8 @@ pub(crate) struct Parts {
     pub(crate) inbox: Inbox,
     pub(crate) claims: Claims,
     pub(crate) opt_outs: OptOuts,
+    pub(crate) handed: HandedOver,
+    pub(crate) protection: Protection,
     pub(crate) names: NameKey,
     pub(crate) turns: Arc<dyn Turns>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -94,6 +101,8 @@ impl Channel {
             inbox: parts.inbox,
             claims: parts.claims,
             opt_outs: parts.opt_outs,
+            handed: parts.handed,
+            protection: parts.protection,
             names: parts.names,
             turns: parts.turns,
             clock: parts.clock,
@@ -116,9 +125,13 @@ impl Channel {
             let problem = "the body is too large";
             return (ChannelResponse::refused(413, "BOT-7511", problem), Vec::new());
         }
-        let messages = match self.adapter.receive(request, &self.counters) {
+        if let Some(news) = desk_request::read(request, self.setting.handoff.as_ref()) {
+            return (self.hear_desk(request, news).await, Vec::new());
+        }
+        let (messages, reports) = match self.adapter.receive(request, &self.counters) {
             Receipt::Answer(response) => return (response, Vec::new()),
-            Receipt::Messages(messages) => messages,
+            Receipt::Messages(messages) => (messages, Vec::new()),
+            Receipt::Reported(messages, reports) => (messages, reports),
         };
         if self.waiting() + messages.len() > self.setting.queue && !messages.is_empty() {
             self.counters.overloaded.add();
@@ -126,19 +139,68 @@ impl Channel {
             let later = ChannelResponse::later(503, "BOT-7513", problem, RETRY_SECONDS);
             return (later, Vec::new());
         }
-        let mut started = Vec::new();
+        let mut started: Vec<String> =
+            match self.hear_reports(reports, request.now.timestamp()).await {
+                Ok(conversations) => conversations
+                    .into_iter()
+                    .filter(|conversation| self.wake(conversation, 0))
+                    .collect(),
+                Err(_) => return (self.not_stored(), Vec::new()),
+            };
         for (index, message) in messages.into_iter().enumerate() {
             match self.store(request, message, index).await {
                 Ok(conversation) => started.extend(conversation),
-                Err(_) => {
-                    self.counters.store_failures.add();
-                    let problem = "messages cannot be stored: send the request again";
-                    let later = ChannelResponse::later(503, "BOT-7514", problem, RETRY_SECONDS);
-                    return (later, started);
-                }
+                Err(_) => return (self.not_stored(), started),
             }
         }
         (ChannelResponse::accepted(), started)
+    }
+
+    fn not_stored(&self) -> ChannelResponse {
+        self.counters.store_failures.add();
+        let problem = "messages cannot be stored: send the request again";
+        ChannelResponse::later(503, "BOT-7514", problem, RETRY_SECONDS)
+    }
+
+    /// Notes that a person took a conversation or gave it back.
+    async fn hear_desk(
+        &self,
+        request: &ReceivedRequest<'_>,
+        news: Result<DeskNews, ChannelResponse>,
+    ) -> ChannelResponse {
+        let DeskNews { conversation, is_with_person } = match news {
+            Ok(news) => news,
+            Err(refused) => {
+                match refused.status {
+                    401 => self.counters.bad_signatures.add(),
+                    _ => self.counters.malformed.add(),
+                }
+                return refused;
+            }
+        };
+        let place = self.names.conversation(&conversation);
+        let now = request.now.timestamp();
+        let noted = async {
+            let holder = self.handed.holder(&place, (now, self.setting.silence)).await?;
+            match (is_with_person, holder) {
+                (true, Holder::Bot | Holder::BotAgain) => {
+                    let name = self.protection.conversation(&conversation);
+                    self.handed.hand_over(&place, (name, now)).await?;
+                    self.counters.taken.add();
+                }
+                (false, Holder::Person) => {
+                    self.handed.give_back(&place).await?;
+                    self.counters.given_back.add();
+                }
+                // It is so already: the request came twice, or says what the hand-off did.
+                (true, Holder::Person) | (false, Holder::Bot | Holder::BotAgain) => {}
+            }
+            Ok::<_, botops_findings::Fault>(())
+        };
+        match noted.await {
+            Ok(()) => ChannelResponse::accepted(),
+            Err(_) => self.not_stored(),
+        }
     }
 
     /// Stores a message; returns its conversation if no task works on it yet.
@@ -157,7 +219,8 @@ impl Channel {
         let conversation = self.names.conversation(&message.conversation);
         let name = self.names.message(&message.conversation, &message.id);
         let received = (request.now.timestamp_millis(), index);
-        match self.inbox.put((&conversation, &name), message, received).await? {
+        let message = self.protection.protect(&name, message, received)?;
+        match self.inbox.put((&conversation, &name), &message).await? {
             Put::Done => {
                 self.counters.duplicates.add();
                 return Ok(None);

@@ -62,6 +62,12 @@ counters! {
     uncertain_sends,
     /// The conversations that were handed to a person.
     handoffs,
+    /// The messages in conversations that a person continues, in which the bot was silent.
+    with_person,
+    /// The conversations that the desk took, without a hand-off of the bot.
+    taken,
+    /// The conversations that the desk gave back to the bot.
+    given_back,
     /// The hand-offs that were not delivered.
     failed_handoffs,
     /// The messages that became dead letters.
@@ -78,6 +84,12 @@ counters! {
     status_read,
     /// The statuses `failed`.
     status_failed,
+    /// The failed answers that were sent again.
+    failed_retried,
+    /// The failed answers that were given up.
+    failed_final,
+    /// The failed answers to persons who want no templates, and get none any more.
+    failed_opted_out,
 }
 
 /// One counter.

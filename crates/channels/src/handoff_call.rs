@@ -2,7 +2,7 @@
 
 use crate::{
     adapter::{Piece, PlatformCall},
-    message::Incoming,
+    message::{Content, Incoming},
     settings::{Handoff, HandoffShape},
 };
 use botops_http::SigningKey;
@@ -22,6 +22,7 @@ pub(crate) fn piece(
             "conversation_id": message.conversation,
             "person": message.person,
             "message_id": message.id,
+            "type": kind(&message.content),
             "text": message.text(),
             "language": message.language,
             "answers": texts,
@@ -47,6 +48,15 @@ pub(crate) fn piece(
         }),
     };
     Piece { target: String::new(), body: body.to_string() }
+}
+
+/// Returns the type of a message, as platforms call it.
+fn kind(content: &Content) -> &str {
+    match content {
+        Content::Text { .. } => "text",
+        Content::Button { .. } => "button",
+        Content::Unsupported { kind, .. } => kind,
+    }
 }
 
 fn at(seconds: i64) -> Option<String> {

@@ -3,19 +3,21 @@
 //! - `channels/NAME/inbox/CONVERSATION/MESSAGE.json` is a message that waits, created before the platform gets its 200
 //! - `channels/NAME/done/MESSAGE.json` marks a message that was processed, and is kept for the retention
 //! - `channels/NAME/sent/MESSAGE/PART.json` marks a part of an answer of several parts that was sent
+//! - `channels/NAME/answered/MESSAGE.json` is a message whose answer may be sent again (`kept_answers`)
 //! - `channels/NAME/dead/MESSAGE.json` is a message that could not be answered
 //!
 //! A message is processed if it waits and has no mark. Marks are created before the message is removed, so a crash between
 //! the two costs one more look. A message costs two reads, two writes and a removal, and a listing with its conversation.
 
-use crate::message::Incoming;
+use crate::{
+    message::Incoming,
+    protection::{MESSAGE, Protection, StoredMessage},
+};
 use botops_findings::{Fault, Result};
 use botops_store::Store;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// The schema of a message that waits.
-const MESSAGE: &str = "botops.channel-message/1";
 /// The schema of a mark.
 const MARK: &str = "botops.channel-mark/1";
 /// The schema of a dead letter.
@@ -24,18 +26,12 @@ const LETTER: &str = "botops.channel-dead-letter/1";
 const MOST_BYTES: u64 = 1 << 20;
 
 /// A message that waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waiting {
-    schema: String,
     /// The message.
     pub(crate) message: Incoming,
-    /// When it was stored, in milliseconds of Unix time.
-    pub(crate) received_at: i64,
-    /// Its place among the messages of one request.
-    pub(crate) index: usize,
-    /// How often it was replayed from the dead letters.
-    #[serde(default)]
-    pub(crate) replays: u32,
+    /// The message as it is stored.
+    pub(crate) stored: StoredMessage,
 }
 
 /// A message that could not be answered.
@@ -52,7 +48,7 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// The name of its conversation in the store.
     pub conversation: String,
-    waiting: Waiting,
+    pub(crate) waiting: StoredMessage,
 }
 
 impl DeadLetter {
@@ -83,8 +79,8 @@ pub(crate) enum Put {
 /// The messages of a channel in the store.
 #[derive(Clone)]
 pub(crate) struct Inbox {
-    store: Store,
-    folder: String,
+    pub(crate) store: Store,
+    pub(crate) folder: String,
 }
 
 impl Inbox {
@@ -92,11 +88,11 @@ impl Inbox {
         Self { store, folder: format!("channels/{channel}") }
     }
 
-    fn waiting_path(&self, conversation: &str, message: &str) -> String {
+    pub(crate) fn waiting_path(&self, conversation: &str, message: &str) -> String {
         format!("{}/inbox/{conversation}/{message}.json", self.folder)
     }
 
-    fn done_path(&self, message: &str) -> String {
+    pub(crate) fn done_path(&self, message: &str) -> String {
         format!("{}/done/{message}.json", self.folder)
     }
 
@@ -104,7 +100,7 @@ impl Inbox {
         format!("{}/dead/{message}.json", self.folder)
     }
 
-    fn sent_path(&self, message: &str, part: usize) -> String {
+    pub(crate) fn sent_path(&self, message: &str, part: usize) -> String {
         format!("{}/sent/{message}/{part:04}.json", self.folder)
     }
 
@@ -115,15 +111,12 @@ impl Inbox {
     pub(crate) async fn put(
         &self,
         (conversation, name): (&str, &str),
-        message: Incoming,
-        (received_at, index): (i64, usize),
+        message: &StoredMessage,
     ) -> Result<Put> {
         if self.is_done(name).await? {
             return Ok(Put::Done);
         }
-        let schema = MESSAGE.to_owned();
-        let waiting = Waiting { schema, message, received_at, index, replays: 0 };
-        match self.store.create(&self.waiting_path(conversation, name), json(&waiting)).await? {
+        match self.store.create(&self.waiting_path(conversation, name), json(message)).await? {
             true => Ok(Put::New),
             false => Ok(Put::Waiting),
         }
@@ -132,17 +125,26 @@ impl Inbox {
     /// Returns the messages of a conversation that wait, with their names, in the order in which they were written.
     ///
     /// # Errors
-    /// `BOT-5003`; `BOT-7504` (exit 6) if a newer version wrote one; `BOT-7505` (exit 1) if one is damaged.
-    pub(crate) async fn waiting(&self, conversation: &str) -> Result<Vec<(String, Waiting)>> {
+    /// `BOT-5003`; `BOT-7504` (exit 6) if a newer version wrote one; `BOT-7505` (exit 1) if one is damaged; those of
+    /// [`Protection::open`].
+    pub(crate) async fn waiting(
+        &self,
+        conversation: &str,
+        protection: &Protection,
+    ) -> Result<Vec<(String, Waiting)>> {
         let folder = format!("{}/inbox/{conversation}", self.folder);
         let mut found = Vec::new();
         for path in self.store.objects(&folder, None).await? {
-            let Some(waiting) = self.read::<Waiting>(&path, MESSAGE).await? else { continue };
+            let Some(stored) = self.read::<StoredMessage>(&path, MESSAGE).await? else { continue };
             let Some(name) = stem(&path) else { continue };
-            found.push((name.to_owned(), waiting));
+            let message = protection.open(name, &stored)?;
+            let message = message.ok_or_else(|| self.damaged(&path, "it is no message"))?;
+            found.push((name.to_owned(), Waiting { message, stored }));
         }
         found.sort_by(|(a, x), (b, y)| {
-            let key = |waiting: &Waiting| (waiting.message.at, waiting.received_at, waiting.index);
+            let key = |waiting: &Waiting| {
+                (waiting.message.at, waiting.stored.received_at, waiting.stored.index)
+            };
             key(x).cmp(&key(y)).then_with(|| a.cmp(b))
         });
         Ok(found)
@@ -214,7 +216,7 @@ impl Inbox {
         self.store.create(&path, Bytes::from(mark.to_string())).await.map(drop)
     }
 
-    /// Moves a message to the dead letters.
+    /// Moves a message to the dead letters, unless it was erased meanwhile.
     ///
     /// # Errors
     /// `BOT-5002`, `BOT-5003`.
@@ -222,6 +224,23 @@ impl Inbox {
         &self,
         (conversation, name): (&str, &str),
         waiting: &Waiting,
+        (reason, attempts, at): (&str, u32, i64),
+    ) -> Result<()> {
+        if self.store.size(&self.waiting_path(conversation, name)).await?.is_none() {
+            return Ok(());
+        }
+        self.write_letter((conversation, name), &waiting.stored, (reason, attempts, at)).await?;
+        self.finish((conversation, name), ("dead", at)).await
+    }
+
+    /// Writes a dead letter.
+    ///
+    /// # Errors
+    /// `BOT-5002`, `BOT-5003`.
+    pub(crate) async fn write_letter(
+        &self,
+        (conversation, name): (&str, &str),
+        waiting: &StoredMessage,
         (reason, attempts, at): (&str, u32, i64),
     ) -> Result<()> {
         let letter = DeadLetter {
@@ -233,8 +252,15 @@ impl Inbox {
             conversation: conversation.to_owned(),
             waiting: waiting.clone(),
         };
-        self.store.create(&self.dead_path(name), json(&letter)).await?;
-        self.finish((conversation, name), ("dead", at)).await
+        self.store.create(&self.dead_path(name), json(&letter)).await.map(drop)
+    }
+
+    /// Reads a dead letter; `None` if it is gone.
+    ///
+    /// # Errors
+    /// `BOT-5003`; `BOT-7504` (exit 6) a newer version wrote it; `BOT-7505` (exit 1) it is damaged.
+    pub(crate) async fn read_letter(&self, path: &str) -> Result<Option<DeadLetter>> {
+        self.read(path, LETTER).await
     }
 
     /// Removes marks, and dead letters, that were written before `before`, in seconds of Unix time.
@@ -254,20 +280,29 @@ impl Inbox {
         Ok(removed)
     }
 
+    pub(crate) fn damaged(&self, path: &str, problem: &str) -> Fault {
+        Fault::internal("BOT-7505", format!("a stored message is damaged: {problem}"))
+            .file(self.store.object_url(path))
+            .hint("move the object away; the other messages of the channel are not affected")
+    }
+
     /// Reads a stored object of a schema; `None` if it is gone.
-    async fn read<T: DeserializeOwned>(&self, path: &str, schema: &str) -> Result<Option<T>> {
+    ///
+    /// # Errors
+    /// As [`Self::read_letter`].
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        schema: &str,
+    ) -> Result<Option<T>> {
         let Some(size) = self.store.size(path).await? else { return Ok(None) };
-        let damaged = |problem: String| {
-            Fault::internal("BOT-7505", format!("a stored message is damaged: {problem}"))
-                .file(self.store.object_url(path))
-                .hint("move the object away; the other messages of the channel are not affected")
-        };
+        let damaged = |problem| self.damaged(path, problem);
         if size > MOST_BYTES {
-            return Err(damaged(format!("it has {size} bytes")));
+            return Err(damaged("it is too large"));
         }
         let Some(bytes) = self.store.read(path).await? else { return Ok(None) };
         let value: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|_| damaged("it is not JSON".to_owned()))?;
+            serde_json::from_slice(&bytes).map_err(|_| damaged("it is not JSON"))?;
         match value["schema"].as_str() {
             Some(found) if found == schema => {}
             Some(found) if newer(found, schema) => {
@@ -279,10 +314,10 @@ impl Inbox {
                 .file(self.store.object_url(path))
                 .hint("upgrade botops on this machine"));
             }
-            _ => return Err(damaged("its `schema` is unknown".to_owned())),
+            _ => return Err(damaged("its `schema` is unknown")),
         }
         let read = serde_json::from_value(value);
-        read.map(Some).map_err(|_| damaged("a field is missing or of another type".to_owned()))
+        read.map(Some).map_err(|_| damaged("a field is missing or of another type"))
     }
 }
 
@@ -312,7 +347,7 @@ impl DeadLetters {
     pub async fn list(&self) -> Result<Vec<DeadLetter>> {
         let mut letters = Vec::new();
         for path in self.0.store.objects(&format!("{}/dead", self.0.folder), None).await? {
-            letters.extend(self.0.read::<DeadLetter>(&path, LETTER).await?);
+            letters.extend(self.0.read_letter(&path).await?);
         }
         letters.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         Ok(letters)
@@ -327,7 +362,7 @@ impl DeadLetters {
         let is_name = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         let path = self.0.dead_path(id);
         let read = match is_name {
-            true => self.0.read::<DeadLetter>(&path, LETTER).await?,
+            true => self.0.read_letter(&path).await?,
             false => None,
         };
         let Some(letter) = read else {
@@ -357,10 +392,10 @@ fn newer(found: &str, known: &str) -> bool {
     }
 }
 
-fn stem(path: &str) -> Option<&str> {
+pub(crate) fn stem(path: &str) -> Option<&str> {
     path.rsplit('/').next()?.strip_suffix(".json")
 }
 
-fn json<T: Serialize>(value: &T) -> Bytes {
+pub(crate) fn json<T: Serialize>(value: &T) -> Bytes {
     Bytes::from(serde_json::to_vec(value).expect("a stored message is plain JSON"))
 }

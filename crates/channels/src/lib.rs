@@ -5,6 +5,7 @@
 //! - Each channel does the same steps: verify, parse, store, answer ([`Turns`]), render, send.
 //! - A request is accepted once its messages are in the store; they are answered even if the server is killed.
 //! - The messages of a conversation are answered in order, by one server at a time.
+//! - Stored messages are sealed if conversations are, and erased with their conversation or person ([`forget_messages`]).
 //! - A message that cannot be answered becomes a dead letter ([`DeadLetters`]), which can be replayed.
 
 mod adapter;
@@ -13,13 +14,19 @@ mod channel;
 mod claims;
 mod clock;
 mod counters;
+mod desk_request;
+mod erasing;
 mod exchange;
+mod handed;
 mod handoff_call;
 mod hours;
 mod inbox;
+mod kept_answers;
 mod message;
 mod name_key;
 mod opt_outs;
+mod protection;
+mod reports;
 mod sending;
 mod set;
 mod settings;
@@ -40,7 +47,9 @@ mod tests;
 
 pub use clock::Clock;
 pub use counters::ChannelCounts;
+pub use erasing::{ErasedMessages, ErasedNames, forget_messages, messages_under_other_keys};
 pub use exchange::{ChannelResponse, MOST_BODY_BYTES, ReceivedRequest};
+pub use handed::{HandedConversation, HandedConversations};
 pub use hours::Hours;
 pub use inbox::{DeadLetter, DeadLetters};
 pub use opt_outs::Words;

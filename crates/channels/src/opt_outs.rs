@@ -111,11 +111,28 @@ impl OptOuts {
         self.store.create(&self.path(person), Bytes::from(body.to_string())).await.map(drop)
     }
 
-    /// Removes an opt-out.
+    /// Records that a person wants no templates. It is apart from the opt-out: a person who writes gets answers.
+    ///
+    /// # Errors
+    /// `BOT-5002`, `BOT-5003`.
+    pub(crate) async fn refuse_templates(&self, person: &str, at: i64) -> Result<()> {
+        self.opt_out(&format!("{person}-templates"), ("", at)).await
+    }
+
+    /// Returns whether a person wants no templates.
+    ///
+    /// # Errors
+    /// `BOT-5003`.
+    pub(crate) async fn refuses_templates(&self, person: &str) -> Result<bool> {
+        Ok(self.out_by(&format!("{person}-templates")).await?.is_some())
+    }
+
+    /// Removes an opt-out, and a wish for no templates.
     ///
     /// # Errors
     /// `BOT-5002`, `BOT-5003`.
     pub(crate) async fn opt_in(&self, person: &str) -> Result<()> {
+        self.store.remove(&self.path(&format!("{person}-templates"))).await?;
         self.store.remove(&self.path(person)).await
     }
 }

@@ -7,9 +7,12 @@ use crate::{
     clock::Clock,
     counters::ChannelCounts,
     exchange::{ChannelResponse, ReceivedRequest},
+    handed::HandedOver,
     inbox::{DeadLetters, Inbox},
+    kept_answers::KEPT_SECONDS,
     name_key::NameKey,
     opt_outs::OptOuts,
+    protection::Protection,
     sending::{ChannelPace, Http},
     settings::{ChannelSetting, ChannelSettings, Platform},
     slack::SlackAdapter,
@@ -18,6 +21,7 @@ use crate::{
     webhook::WebhookAdapter,
     whatsapp::WhatsAppAdapter,
 };
+use botops_conversations::{DataKeys, Names};
 use botops_findings::Result;
 use botops_store::Store;
 use std::{
@@ -40,6 +44,10 @@ pub struct ChannelContext {
     pub clock: Arc<dyn Clock>,
     /// The identity key, under which conversations, persons and messages are named in the store.
     pub identity_key: Vec<u8>,
+    /// The names of conversations and persons in the store of conversations, by which messages are erased with them.
+    pub names: Names,
+    /// The data keys that seal messages; without any, they are stored in clear, as conversations are.
+    pub data_keys: Option<DataKeys>,
     /// The times.
     pub pace: ChannelPace,
 }
@@ -177,6 +185,8 @@ fn channel(name: String, setting: ChannelSetting, context: &ChannelContext) -> R
         inbox: Inbox::new(store.clone(), &name),
         claims: Claims::new(store.clone(), &name, (pace.lease, Arc::clone(clock))),
         opt_outs: OptOuts::new(store.clone(), &name),
+        handed: HandedOver::new(store.clone(), &name),
+        protection: Protection::new(&name, context.names.clone(), context.data_keys.clone()),
         names: NameKey::new(&context.identity_key, &name),
         turns: Arc::clone(&context.turns),
         clock: Arc::clone(clock),
@@ -215,7 +225,12 @@ async fn sweep(channel: Arc<Channel>) {
             // A day more than messages are accepted for, so that clocks that differ make no duplicates.
             let before =
                 channel.clock.now().timestamp().saturating_sub(kept).saturating_sub(86_400);
-            if channel.inbox.expire(before).await.is_err() {
+            let kept = channel.clock.now().timestamp().saturating_sub(KEPT_SECONDS);
+            let expired = async {
+                channel.inbox.expire(before).await?;
+                channel.inbox.expire_kept(kept).await
+            };
+            if expired.await.is_err() {
                 channel.counters.store_failures.add();
             }
         }

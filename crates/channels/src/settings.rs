@@ -27,6 +27,8 @@ pub struct ChannelSetting {
     pub hours: Option<Hours>,
     /// Where a conversation goes that a person continues.
     pub handoff: Option<Handoff>,
+    /// How long the bot is silent after a hand-off, unless the conversation is given back before.
+    pub silence: Duration,
     /// How long ids of messages and dead letters are kept.
     pub retention: Duration,
     /// The most tries of a turn and of a call before a message becomes a dead letter.
@@ -73,6 +75,8 @@ pub struct WhatsApp {
     pub mark_read: bool,
     /// The template that is sent outside the 24-hour window.
     pub template: Option<Template>,
+    /// Whether an answer is sent again that the platform took and could not deliver for now.
+    pub resend_failed: bool,
 }
 
 /// A template of WhatsApp.
@@ -82,6 +86,8 @@ pub struct Template {
     pub name: String,
     /// The language, such as `en_US`.
     pub language: String,
+    /// The texts of the parameters of its body, in order. `{answer}` in one is the text of the answer.
+    pub parameters: Vec<String>,
 }
 
 /// The settings of a generic webhook.

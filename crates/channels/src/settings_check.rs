@@ -11,9 +11,13 @@ use crate::{
 };
 use botops_findings::{Fault, Result};
 use botops_http::{SigningKey, Url, is_loopback};
-use botops_workspace::{ChannelSource, Secret, Workspace};
+use botops_workspace::{ChannelSource, Secret, TemplateSpec, Workspace};
 use std::{collections::BTreeMap, time::Duration};
 
+/// The most parameters of a template.
+const MOST_PARAMETERS: usize = 16;
+/// One hour.
+const HOUR: Duration = Duration::from_secs(3600);
 /// One day.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -103,6 +107,7 @@ impl Check<'_> {
             words: Words::default().with(out, back),
             hours: self.hours()?,
             handoff: self.handoff()?,
+            silence: self.silence()?,
             retention: self.retention()?,
             attempts: within("attempts", spec.attempts, (1, 50, 8))?,
             concurrency: within("concurrency", spec.concurrency, (1, 1_024, 32))? as usize,
@@ -186,10 +191,8 @@ impl Check<'_> {
             version,
             per_second: within("whatsapp.per_second", spec.per_second, (1, 1_000, 80))?,
             mark_read: spec.mark_read.unwrap_or(true),
-            template: spec.template.as_ref().map(|template| Template {
-                name: template.name.clone(),
-                language: template.language.clone(),
-            }),
+            template: spec.template.as_ref().map(template).transpose()?,
+            resend_failed: spec.resend_failed.unwrap_or(false),
         }))
     }
 
@@ -245,6 +248,19 @@ impl Check<'_> {
         }
     }
 
+    fn silence(&self) -> Checked<Duration> {
+        let Some(written) = &self.source.spec.silence else { return Ok(DAY) };
+        let of = |unit: char, one: Duration| {
+            let n = written.trim().strip_suffix(unit)?.parse::<u32>().ok()?;
+            one.checked_mul(n).filter(|it| (HOUR..=30 * DAY).contains(it))
+        };
+        of('h', HOUR).or_else(|| of('d', DAY)).ok_or_else(|| {
+            let shown = botops_text::display(written, 40);
+            let message = format!("is `{shown}`: expected 1h to 30d");
+            unfit("silence", message, "write it as `silence: 24h`")
+        })
+    }
+
     fn secret(&self, key: &str) -> Checked<Secret> {
         let source = self.source.secrets.get(key);
         let resolved = source.map(|source| source.resolve()).transpose()?.flatten();
@@ -258,6 +274,29 @@ impl Check<'_> {
             unfit(key, format!("refers to a secret that {problem}"), hint)
         })
     }
+}
+
+/// Checks a template.
+fn template(spec: &TemplateSpec) -> Checked<Template> {
+    let key = "whatsapp.template.parameters";
+    if spec.parameters.len() > MOST_PARAMETERS {
+        return Err(unfit(key, "has too many parameters", "write at most 16"));
+    }
+    for text in &spec.parameters {
+        let fixed = text.replace("{answer}", "");
+        if text.trim().is_empty() || text.chars().count() > 1_024 {
+            return Err(unfit(key, "has an empty or too long text", "write 1 to 1,024 characters"));
+        }
+        if fixed.contains(['{', '}']) || fixed.chars().any(char::is_control) {
+            let hint = "write `{answer}` for the text of the answer, and no line breaks";
+            return Err(unfit(key, "has an unknown placeholder or a line break", hint));
+        }
+    }
+    Ok(Template {
+        name: spec.name.clone(),
+        language: spec.language.clone(),
+        parameters: spec.parameters.clone(),
+    })
 }
 
 fn within(key: &str, value: Option<u32>, (least, most, default): (u32, u32, u32)) -> Checked<u32> {

@@ -33,6 +33,8 @@ pub struct TurnRequest {
     pub button: Option<String>,
     /// The language, if the platform or the settings name one.
     pub language: Option<String>,
+    /// Whether a person had the conversation until now: the bot answers again.
+    pub is_given_back: bool,
 }
 
 /// The answer to a message.

@@ -1,6 +1,11 @@
 //! Signatures of requests, compared in constant time.
 
+use crate::{exchange::ReceivedRequest, message::usable_id};
 use botops_digest::hmac_sha256;
+use botops_http::SigningKey;
+
+/// The largest difference between the clocks of the two sides.
+const TOLERANCE_SECONDS: u64 = 300;
 
 /// Returns whether two texts are the same. The time depends on the lengths only.
 pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
@@ -14,6 +19,25 @@ pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
             difference | std::hint::black_box(x ^ y)
         })
         == 0
+}
+
+/// Returns the time of a request that one of the keys signs in the format of Standard Webhooks, and that is neither old nor of
+/// the future.
+pub(crate) fn signed_at(request: &ReceivedRequest<'_>, keys: &[SigningKey]) -> Option<i64> {
+    let id = usable_id(request.header("webhook-id")?)?;
+    let timestamp: i64 = request.header("webhook-timestamp")?.parse().ok()?;
+    let body = std::str::from_utf8(request.body).ok()?;
+    if timestamp.abs_diff(request.now.timestamp()) > TOLERANCE_SECONDS {
+        return None;
+    }
+    let given = request.header("webhook-signature")?;
+    // A sender signs with at most two keys; more entries are not looked at.
+    let is_signed = given.split(' ').take(8).fold(false, |found, signature| {
+        keys.iter().fold(found, |found, key| {
+            found | is_same(key.sign(&id, timestamp, body).as_bytes(), signature.as_bytes())
+        })
+    });
+    is_signed.then_some(timestamp)
 }
 
 /// Returns whether `signature`, hex digits, is the HMAC-SHA256 of `message` under `key`.

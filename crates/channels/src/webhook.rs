@@ -9,14 +9,11 @@ use crate::{
     settings::GenericWebhook,
     text_pieces::texts,
     turns::TurnReply,
-    verification::is_same,
+    verification::signed_at,
 };
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-/// The largest difference between the clocks of the two sides.
-const TOLERANCE_SECONDS: i64 = 300;
 
 /// A generic webhook.
 pub(crate) struct WebhookAdapter {
@@ -55,24 +52,6 @@ impl WebhookAdapter {
         Self { channel: channel.to_owned(), settings }
     }
 
-    /// Returns the time of a request that is signed by one of the keys, and neither old nor of the future.
-    fn verified(&self, request: &ReceivedRequest<'_>) -> Option<i64> {
-        let id = usable_id(request.header("webhook-id")?)?;
-        let timestamp: i64 = request.header("webhook-timestamp")?.parse().ok()?;
-        let body = std::str::from_utf8(request.body).ok()?;
-        if timestamp.abs_diff(request.now.timestamp()) > TOLERANCE_SECONDS.unsigned_abs() {
-            return None;
-        }
-        let given = request.header("webhook-signature")?;
-        // A sender signs with at most two keys; more entries are not looked at.
-        let is_signed = given.split(' ').take(8).fold(false, |found, signature| {
-            self.settings.keys.iter().fold(found, |found, key| {
-                found | is_same(key.sign(&id, timestamp, body).as_bytes(), signature.as_bytes())
-            })
-        });
-        is_signed.then_some(timestamp)
-    }
-
     fn read(body: Body, at: i64) -> Option<Incoming> {
         let content = match (body.button, body.text, body.kind) {
             (Some(button), text, _) => Content::Button {
@@ -107,7 +86,7 @@ impl Adapter for WebhookAdapter {
         if request.method != "POST" {
             return refused(405, "BOT-7511", "the method is not allowed");
         }
-        let Some(at) = self.verified(request) else {
+        let Some(at) = signed_at(request, &self.settings.keys) else {
             counters.bad_signatures.add();
             return refused(401, "BOT-7512", "the signature is missing, wrong or too old");
         };

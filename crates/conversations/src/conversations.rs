@@ -59,6 +59,18 @@ impl Conversations {
         Self { store, names, keys, heads: Arc::default() }
     }
 
+    /// Returns the names of conversations and persons.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Returns the data keys; `None` if texts are not sealed.
+    #[must_use]
+    pub fn data_keys(&self) -> Option<&DataKeys> {
+        self.keys.as_ref()
+    }
+
     /// Returns the names of a conversation and its person.
     #[must_use]
     pub fn named(&self, conversation_id: &str, user_id: Option<&str>) -> Named {

@@ -43,7 +43,7 @@ pub use location::Location;
 pub use memory::MemoryStore;
 pub use migrations::SchemaStatus;
 pub use names::{Id, Named, Names};
-pub use sealing::{DataKeys, WrappedKey};
+pub use sealing::{DataKeys, SealedBytes, WrappedKey};
 pub use shared_limits::{Counted, CountedRequest, RedisLimits};
 pub use store::{Appended, ConversationStore, Erased, Row, Summary};
 pub use turn::{MOST_TURN_BYTES, Turn};

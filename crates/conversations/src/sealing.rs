@@ -7,6 +7,7 @@ use crate::names::{Id, fill};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use botops_findings::{Fault, Result};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
 /// The bytes of a key.
@@ -48,7 +49,41 @@ pub struct WrappedKey {
     pub at: i64,
 }
 
+/// Bytes that a data key itself seals, for texts that wait outside of a store of conversations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedBytes {
+    /// The id of the data key.
+    pub key_id: String,
+    /// The version, a random nonce, and the ciphertext with its tag, in base64.
+    bytes: String,
+}
+
 impl DataKeys {
+    /// Seals `bytes` under the key in force. They open only in their place.
+    ///
+    /// # Errors
+    /// `BOT-6125` (exit 1) the operating system returns no random bits.
+    pub fn seal(&self, bytes: &[u8], place: &[u8]) -> Result<SealedBytes> {
+        let (id, key) = &self.0[0];
+        let sealed = seal(key, bytes, &bytes_context(place))?;
+        Ok(SealedBytes { key_id: id.clone(), bytes: STANDARD.encode(sealed) })
+    }
+
+    /// Opens what was sealed in this place.
+    ///
+    /// # Errors
+    /// `BOT-6117` (exit 2) its data key is not among these; `BOT-6123` (exit 3) it was changed, or sealed in another place.
+    pub fn open(&self, sealed: &SealedBytes, place: &[u8]) -> Result<Vec<u8>> {
+        let Some((_, key)) = self.0.iter().find(|(id, _)| *id == sealed.key_id) else {
+            return Err(not_set(&sealed.key_id));
+        };
+        let bytes = STANDARD.decode(&sealed.bytes).ok();
+        bytes.and_then(|bytes| open(key, &bytes, &bytes_context(place))).ok_or_else(|| {
+            Fault::data("BOT-6123", "a sealed text cannot be opened")
+                .hint("it was stored under another data key of the same id, or changed")
+        })
+    }
+
     /// Reads the keys in `text`: `ID:BASE64`, or two with a comma between, the one in force first. A key has 32 bytes.
     ///
     /// # Errors
@@ -120,10 +155,7 @@ impl DataKeys {
 
     fn bytes(&self, wrapped: &WrappedKey) -> Result<Vec<u8>> {
         let Some((id, key)) = self.0.iter().find(|(id, _)| *id == wrapped.key_id) else {
-            let id = botops_text::display(&wrapped.key_id, LONGEST_KEY_ID);
-            let message = format!("texts are stored under the data key `{id}`, which is not set");
-            return Err(Fault::usage("BOT-6117", message)
-                .hint("add it to `secrets.data_key`, after the key in force and a comma"));
+            return Err(not_set(&wrapped.key_id));
         };
         let context = key_context(wrapped.conversation, wrapped.person, id);
         open(key, &wrapped.wrapped, &context).ok_or_else(|| {
@@ -150,6 +182,19 @@ impl fmt::Debug for PersonKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
+}
+
+/// The fault of texts under a data key that is not set.
+fn not_set(key_id: &str) -> Fault {
+    let id = botops_text::display(key_id, LONGEST_KEY_ID);
+    let message = format!("texts are stored under the data key `{id}`, which is not set");
+    Fault::usage("BOT-6117", message)
+        .hint("add it to `secrets.data_key`, after the key in force and a comma")
+}
+
+/// Returns the context to which bytes are bound. No key of a person has one of this form.
+fn bytes_context(place: &[u8]) -> Vec<u8> {
+    [b"botops sealed bytes", place].concat()
 }
 
 /// Returns whether a stored body is sealed.
@@ -244,6 +289,23 @@ mod tests {
         let fault = new.unwrap(&wrapped).unwrap_err();
         assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6117", 2));
         assert!(fault.message().contains("`a`"));
+    }
+
+    #[test]
+    fn bytes_open_under_their_data_key_and_in_their_place_only() {
+        let old = DataKeys::parse(&key("a", 7)).unwrap();
+        let sealed = old.seal(b"hello", b"here").unwrap();
+        assert!(!serde_json::to_string(&sealed).unwrap().contains("hello"));
+        let both = DataKeys::parse(&format!("{},{}", key("b", 8), key("a", 7))).unwrap();
+        assert_eq!(both.open(&sealed, b"here").unwrap(), b"hello");
+        assert_eq!(both.seal(b"hello", b"here").unwrap().key_id, "b");
+        assert_eq!(old.open(&sealed, b"there").unwrap_err().code(), "BOT-6123");
+        let other = DataKeys::parse(&key("a", 9)).unwrap();
+        assert_eq!(other.open(&sealed, b"here").unwrap_err().code(), "BOT-6123");
+        let new = DataKeys::parse(&key("b", 8)).unwrap();
+        assert_eq!(new.open(&sealed, b"here").unwrap_err().code(), "BOT-6117");
+        let broken = SealedBytes { bytes: "no base64!".to_owned(), ..sealed };
+        assert_eq!(old.open(&broken, b"here").unwrap_err().code(), "BOT-6123");
     }
 
     #[test]

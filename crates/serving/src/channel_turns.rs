@@ -41,6 +41,7 @@ impl Turns for ChannelTurns {
             text: &request.text,
             language: request.language.as_deref(),
             button: request.button.as_deref(),
+            is_given_back: request.is_given_back,
             ..Message::default()
         };
         match turn_engine::answer(&exchange, &message).await {

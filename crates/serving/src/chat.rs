@@ -79,6 +79,7 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
         language: given(&request.language),
         button: given(&request.button),
         knowledge: KnowledgeUse::of(request.use_knowledge, request.metadata.as_ref())?,
+        is_given_back: false,
     };
     let answer = turn_engine::answer(exchange, &message).await?;
     let mut response = exchange.with_body(answer.body, answer.shown);

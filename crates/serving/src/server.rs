@@ -29,6 +29,7 @@ use axum::middleware::from_fn_with_state;
 use botops_access::Identity;
 use botops_channels::{ChannelContext, ChannelPace, ChannelSet, ChannelSettings};
 use botops_connections::{Certificates, Places, address, bind, bound, serve};
+use botops_conversations::Names;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_knowledge::store::KnowledgeStore;
@@ -251,7 +252,11 @@ fn start_channels(
         return Err(Fault::usage("BOT-7418", message)
             .hint("set `secrets.identity_key` in botops.yaml, or BOTOPS_IDENTITY_KEY, the same for all servers"));
     };
+    let kept = settings.conversations.as_ref().map(|it| &it.conversations);
     let context = ChannelContext {
+        names: kept
+            .map_or_else(|| Names::new(key.expose().as_bytes(), None), |of| of.names().clone()),
+        data_keys: kept.and_then(|of| of.data_keys().cloned()),
         store: store.clone(),
         turns: Arc::new(ChannelTurns(Arc::downgrade(app))),
         clock: Arc::new(ChannelClock(Arc::clone(&app.clock))),

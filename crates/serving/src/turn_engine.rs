@@ -64,6 +64,8 @@ pub(super) struct Message<'a> {
     pub(super) button: Option<&'a str>,
     /// The knowledge that may answer it.
     pub(super) knowledge: KnowledgeUse<'a>,
+    /// Whether a person who had the conversation gave it back with this message.
+    pub(super) is_given_back: bool,
 }
 
 /// The answer to a message.
@@ -489,11 +491,14 @@ fn decide(
     };
     let head = new.and_then(|new| new.head.as_ref().map(|head| (new, head)));
     let is_plain = served.dialogue.is_plain();
-    let before = match head {
+    let mut before = match head {
         // A plain dialogue remembers only what knowledge needs.
         Some((new, _)) if !is_plain || !served.knowledge.is_empty() => state(new)?,
         _ => DialogueState::default(),
     };
+    if heard.message.is_given_back {
+        before.handed_off = None;
+    }
     let asks = |lookup: &Option<Lookup>, heard: &mut Heard<'_>| match lookup {
         Some(lookup) if heard.message.button.is_none() || !matches!(lookup, Lookup::Any) => {
             let question = (heard.message.text, before.question.as_deref());

@@ -229,7 +229,14 @@ impl Talk {
                     Err(problem) => Err(problem.into()),
                     Ok(knowledge) => {
                         let ids = Ids { message: message_id.as_deref(), ..Ids::default() };
-                        let message = Message { ids, text: &text.0, language, button, knowledge };
+                        let message = Message {
+                            ids,
+                            text: &text.0,
+                            language,
+                            button,
+                            knowledge,
+                            is_given_back: false,
+                        };
                         self.turn(&exchange, message).await
                     }
                 };

@@ -30,6 +30,8 @@ pub struct ChannelSpec {
     pub hours: Option<HoursSpec>,
     /// Where a conversation goes that a person continues.
     pub handoff: Option<ChannelHandoffSpec>,
+    /// How long the bot is silent after a hand-off, from `1h` to `30d` (default `24h`), unless the conversation is given back.
+    pub silence: Option<String>,
     /// How long ids of messages and dead letters are kept, from `1d` to `90d` (default `7d`).
     pub retention: Option<String>,
     /// The most tries of a turn or call before a message becomes a dead letter, from 1 to 50 (default 8).
@@ -69,9 +71,13 @@ pub struct WhatsAppSpec {
     /// The template that is sent when 24 hours have passed since the message of the person.
     #[serde(default)]
     pub template: Option<TemplateSpec>,
+    /// Whether an answer is sent again that the platform took and could not deliver for now (default `false`). Messages are
+    /// then kept for a day after their answer.
+    #[serde(default)]
+    pub resend_failed: Option<bool>,
 }
 
-/// A template of WhatsApp without parameters.
+/// A template of WhatsApp.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateSpec {
@@ -79,6 +85,9 @@ pub struct TemplateSpec {
     pub name: String,
     /// The language, such as `en_US`.
     pub language: String,
+    /// The texts of the parameters of its body, in order, at most 16. `{answer}` in one is the text of the answer.
+    #[serde(default)]
+    pub parameters: Vec<String>,
 }
 
 /// The block `webhook` of a channel.

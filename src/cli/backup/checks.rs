@@ -1,6 +1,8 @@
 //! The parts of a restore that need other rooms: erasures in the prediction log, and the checks of a restored registry.
 
+use crate::cli::session::provenance;
 use botops_backup::{ApplyErasures, Erased};
+use botops_channels::{ErasedMessages, ErasedNames, forget_messages};
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::IntentModel;
 use botops_predictions::forget;
@@ -18,6 +20,22 @@ impl ApplyErasures for Erasing {
         for environment in store.folders("predictions").await? {
             forget(store, &environment, &erased.conversations, false).await?;
         }
+        Ok(())
+    }
+
+    async fn messages(&mut self, store: &Store, erased: &Erased) -> Result<()> {
+        let names = ErasedNames {
+            conversations: erased.conversations.clone(),
+            persons: erased.persons.clone(),
+        };
+        let at = provenance::now()?.timestamp();
+        // What cannot be read was damaged before the backup, and is reported wherever it is used.
+        Fault::unless_unreachable(forget_messages(store, &names, at, false).await)?.or_else(
+            |fault| match fault.code() {
+                "BOT-7505" => Ok(ErasedMessages::default()),
+                _ => Err(fault),
+            },
+        )?;
         Ok(())
     }
 

@@ -54,5 +54,7 @@ pub(super) struct Forgotten {
     pub(super) conversations: usize,
     pub(super) turns: u64,
     pub(super) keys: u64,
+    /// The messages of channels that waited or were dead letters.
+    pub(super) messages: u64,
     pub(super) dry_run: bool,
 }

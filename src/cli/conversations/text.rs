@@ -54,11 +54,15 @@ fn one(turn: &TurnLine) -> String {
 }
 
 pub(super) fn forgotten(answer: &Forgotten) -> String {
-    let what = format!(
+    let mut what = format!(
         "{} of {}",
         tables::counted(answer.turns, "turn", "turns"),
         tables::counted(answer.conversations as u64, "conversation", "conversations")
     );
+    if answer.messages > 0 {
+        let messages = tables::counted(answer.messages, "message", "messages");
+        what = format!("{what} and {messages} of channels");
+    }
     match answer.dry_run {
         true => format!("{what} would be erased (dry run)\n"),
         false => format!("{what} erased, with {} keys of persons\n", answer.keys),

@@ -44,6 +44,15 @@ pub(crate) fn open_late(workspace: &Workspace, news: News) -> Result<Conversatio
     Conversations::open_late(location(workspace)?, parts, news)
 }
 
+/// Returns the names of the conversations and persons of the workspace.
+///
+/// # Errors
+/// Those of the keys.
+pub(crate) fn names(context: &Context) -> Result<Names> {
+    let workspace = context.workspace()?;
+    Ok(names_and_keys(workspace, &identity_key::existing(workspace)?)?.0)
+}
+
 /// Returns the names of conversations under the identity key `key`, and the data keys.
 fn names_and_keys(workspace: &Workspace, key: &Secret) -> Result<(Names, Option<DataKeys>)> {
     let keys = workspace.data_key.value.resolve()?;

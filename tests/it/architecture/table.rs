@@ -138,10 +138,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 60] = [
     ("prometheus-client", &["connections", "serving", "telemetry"]),
     ("reqwest", &["http"]),
     ("ring", &["access", "conversations"]),
-    (
-        "base64",
-        &["access", "backup", "channels", "console", "conversations", "http", "rollout", "serving"],
-    ),
+    ("base64", &["access", "backup", "console", "conversations", "http", "rollout", "serving"]),
     ("rustls", &["connections", "http"]),
     ("rustls-platform-verifier", &["http"]),
     ("tokio-rustls", &["connections", "http"]),

@@ -6,6 +6,7 @@ use crate::{
     Turns, WhatsApp, Words,
 };
 use async_trait::async_trait;
+use botops_conversations::{DataKeys, Names};
 use botops_digest::hmac_sha256;
 use botops_store::Store;
 use botops_workspace::Secret;
@@ -23,6 +24,13 @@ use tokio::{
 
 pub(super) const APP_SECRET: &str = "an-app-secret-of-the-tests";
 pub(super) const NUMBER: &str = "100000000000001";
+
+const IDENTITY_KEY: &[u8] = b"the-identity-key-of-the-tests";
+
+/// The names of conversations.
+pub(super) fn names() -> Names {
+    Names::new(IDENTITY_KEY, None)
+}
 
 /// The clock of the machine.
 pub(super) struct TestClock(Instant);
@@ -224,6 +232,7 @@ pub(super) fn setting(platform: Platform) -> ChannelSetting {
         words: Words::default(),
         hours: None,
         handoff: None,
+        silence: Duration::from_secs(24 * 3600),
         retention: Duration::from_secs(7 * 24 * 3600),
         attempts: 8,
         concurrency: 32,
@@ -243,6 +252,7 @@ pub(super) fn whatsapp(fake: &Fake) -> WhatsApp {
         per_second: 1_000_000,
         mark_read: false,
         template: None,
+        resend_failed: false,
     }
 }
 
@@ -257,11 +267,22 @@ pub(super) fn open_with(
     (setting, pace): (ChannelSetting, ChannelPace),
     turns: Arc<dyn Turns>,
 ) -> ChannelSet {
+    open_sealed(store, (setting, pace), (turns, None))
+}
+
+/// Opens a set that seals messages.
+pub(super) fn open_sealed(
+    store: &Store,
+    (setting, pace): (ChannelSetting, ChannelPace),
+    (turns, data_keys): (Arc<dyn Turns>, Option<DataKeys>),
+) -> ChannelSet {
     let context = ChannelContext {
         store: store.clone(),
         turns,
         clock: TestClock::start(),
-        identity_key: b"the-identity-key-of-the-tests".to_vec(),
+        identity_key: IDENTITY_KEY.to_vec(),
+        names: names(),
+        data_keys,
         pace,
     };
     let channels = [("shop".to_owned(), setting)].into_iter().collect();

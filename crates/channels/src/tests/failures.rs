@@ -91,7 +91,11 @@ async fn a_part_that_was_sent_is_not_sent_again_by_a_replay() {
 
 #[tokio::test]
 async fn a_closed_window_sends_the_template_or_makes_a_dead_letter() {
-    let template = Template { name: "reopen".to_owned(), language: "en_US".to_owned() };
+    let template = Template {
+        name: "reopen".to_owned(),
+        language: "en_US".to_owned(),
+        parameters: Vec::new(),
+    };
     for template in [Some(template), None] {
         let (fake, store) = (Fake::start().await, Store::in_memory());
         fake.does(|got| if got.body["type"] == "text" { error(131_047) } else { Does::Accept });

@@ -2,7 +2,10 @@
 
 mod bench;
 mod deliveries;
+mod desk;
 mod failures;
 mod platforms;
 mod politeness;
+mod privacy;
+mod reports;
 mod requests;

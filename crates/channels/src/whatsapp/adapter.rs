@@ -2,7 +2,7 @@
 
 use super::{errors, payload, rendering};
 use crate::{
-    adapter::{Adapter, Piece, PlatformCall, Receipt, Verdict},
+    adapter::{Adapter, Piece, PlatformCall, Receipt, SendReport, Verdict},
     counters::Counters,
     exchange::{ChannelResponse, ReceivedRequest},
     message::{Content, Incoming},
@@ -70,7 +70,7 @@ impl Adapter for WhatsAppAdapter {
         counters.unknown_accounts.add_many(payload.others);
         counters.malformed.add_many(payload.unreadable);
         for status in &payload.statuses {
-            match status.as_str() {
+            match status.status.as_str() {
                 "sent" => counters.status_sent.add(),
                 "delivered" => counters.status_delivered.add(),
                 "read" => counters.status_read.add(),
@@ -81,7 +81,14 @@ impl Adapter for WhatsAppAdapter {
         // A reaction wants no answer.
         let is_reaction = |message: &Incoming| matches!(&message.content, Content::Unsupported { kind, .. } if kind == "reaction" || kind == "system");
         let messages = payload.messages.into_iter().filter(|message| !is_reaction(message));
-        Receipt::Messages(messages.collect())
+        let failed = payload.statuses.into_iter().filter(|status| status.status == "failed");
+        let reports = failed.map(|status| {
+            let code = status.code.unwrap_or_default();
+            let (person, call) = (status.person, status.call);
+            SendReport { person, call, code, fate: errors::fate(code) }
+        });
+        let reports = reports.collect();
+        Receipt::Reported(messages.collect(), reports)
     }
 
     fn render(&self, message: &Incoming, reply: &TurnReply) -> Vec<Piece> {
@@ -99,26 +106,24 @@ impl Adapter for WhatsAppAdapter {
         now.timestamp().saturating_sub(message.at) >= WINDOW_SECONDS
     }
 
-    fn reopening(&self, message: &Incoming) -> Option<Piece> {
+    fn reopening(&self, message: &Incoming, piece: &Piece) -> Option<Piece> {
         let template = self.0.template.as_ref()?;
-        Some(rendering::piece(&json!({
-            "messaging_product": "whatsapp",
-            "recipient_type": "individual",
-            "to": message.person,
-            "type": "template",
-            "template": {
-                "name": template.name,
-                "language": { "code": template.language },
-            },
-        })))
+        Some(rendering::template(template, &message.person, piece))
     }
 
-    fn call(&self, piece: &Piece, _id: &str, _now: DateTime<Utc>) -> PlatformCall {
+    fn keeps_answers(&self) -> bool {
+        self.0.resend_failed
+    }
+
+    fn call(&self, piece: &Piece, id: &str, _now: DateTime<Utc>) -> PlatformCall {
         let WhatsApp { base_url, version, phone_number_id, .. } = &self.0;
         PlatformCall {
             url: format!("{base_url}/{version}/{phone_number_id}/messages"),
             headers: vec![("authorization", format!("Bearer {}", self.0.token.expose()))],
-            body: piece.body.clone(),
+            body: match self.0.resend_failed {
+                true => rendering::with_id(piece, id),
+                false => piece.body.clone(),
+            },
         }
     }
 

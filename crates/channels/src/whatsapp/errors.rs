@@ -1,6 +1,6 @@
 //! The error codes of the Graph API.
 
-use crate::adapter::Verdict;
+use crate::adapter::{Fate, Verdict};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -23,6 +23,17 @@ pub(super) fn verdict(status: u16, body: &[u8]) -> Verdict {
         131_047 => Verdict::WindowClosed,
         _ if error["is_transient"].as_bool() == Some(true) => Verdict::Later(None),
         _ => Verdict::Permanent(format!("the platform answers {status} with the error {code}")),
+    }
+}
+
+/// Returns the consequence of the code in a status `failed`.
+pub(super) fn fate(code: i64) -> Fate {
+    match code {
+        // Throughput and rates; the service is down or fails inside.
+        130_429 | 80_007 | 131_056 | 131_016 | 131_000 | 133_004 | 1 | 2 | 4 => Fate::Retry,
+        // The person stopped the messages that the business begins.
+        131_050 => Fate::OptOut,
+        _ => Fate::GiveUp,
     }
 }
 

@@ -12,11 +12,24 @@ pub(super) struct Payload {
     /// The messages, in order.
     pub(super) messages: Vec<Incoming>,
     /// The statuses of sent messages: `sent`, `delivered`, `read` or `failed`.
-    pub(super) statuses: Vec<String>,
+    pub(super) statuses: Vec<Status>,
     /// The changes for other numbers.
     pub(super) others: u64,
     /// The messages that cannot be read: without an id, a sender or a time.
     pub(super) unreadable: u64,
+}
+
+/// The status of a sent message.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Status {
+    /// The status.
+    pub(super) status: String,
+    /// The person it was sent to.
+    pub(super) person: Option<String>,
+    /// The id of the call that sent it.
+    pub(super) call: Option<String>,
+    /// The first error code, of a status `failed`.
+    pub(super) code: Option<i64>,
 }
 
 /// Reads a payload; `None` if it is none of `whatsapp_business_account`. Fields that are not known are passed over.
@@ -37,9 +50,15 @@ pub(super) fn read(body: &Value, phone_number_id: &str) -> Option<Payload> {
         }
         for status in list(&value["statuses"]) {
             if payload.statuses.len() < MOST_ITEMS
-                && let Some(status) = status["status"].as_str()
+                && let Some(kind) = status["status"].as_str()
             {
-                payload.statuses.push(status.to_owned());
+                let text = |field: &str| status[field].as_str().and_then(usable_id);
+                payload.statuses.push(Status {
+                    status: botops_text::display(kind, 40),
+                    person: text("recipient_id"),
+                    call: text("biz_opaque_callback_data"),
+                    code: status["errors"][0]["code"].as_i64(),
+                });
             }
         }
         for message in list(&value["messages"]) {

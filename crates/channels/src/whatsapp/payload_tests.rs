@@ -99,7 +99,9 @@ fn several_entries_with_messages_and_statuses_are_read_and_other_numbers_are_cou
     let read = read(&body, NUMBER).unwrap();
     let ids: Vec<&str> = read.messages.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(ids, ["a", "b", "c"]);
-    assert_eq!(read.statuses, ["sent", "failed"]);
+    let statuses: Vec<_> = read.statuses.iter().map(|it| (it.status.as_str(), it.code)).collect();
+    assert_eq!(statuses, [("sent", Some(131_026)), ("failed", Some(131_026))]);
+    assert_eq!(read.statuses[0].person.as_deref(), Some("15550100001"));
     assert_eq!((read.others, read.unreadable), (1, 2));
 }
 

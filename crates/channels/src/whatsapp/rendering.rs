@@ -2,6 +2,7 @@
 
 use crate::{
     adapter::Piece,
+    settings::Template,
     text_pieces::{pieces, shortened, texts},
     turns::TurnReply,
 };
@@ -20,12 +21,54 @@ const MOST_BUTTON_TITLE: usize = 20;
 /// The most characters of the words of a row, and of the line below them.
 const MOST_ROW_TITLE: usize = 24;
 const MOST_ROW_DESCRIPTION: usize = 72;
+/// The most characters of a parameter of a template: the body with all of them has at most 1,024.
+const MOST_PARAMETER: usize = 900;
 /// The most bytes of the id of a button, and of a row.
 const MOST_BUTTON_ID: usize = 256;
 const MOST_ROW_ID: usize = 200;
 
 pub(super) fn piece(body: &Value) -> Piece {
     Piece { target: String::new(), body: body.to_string() }
+}
+
+/// Renders a template to `to` instead of `piece`, whose text is the `{answer}` of its parameters.
+pub(super) fn template(template: &Template, to: &str, piece: &Piece) -> Piece {
+    let instead: Value = serde_json::from_str(&piece.body).unwrap_or_default();
+    let texts = [&instead["text"]["body"], &instead["interactive"]["body"]["text"]];
+    let answer = texts.into_iter().find_map(Value::as_str).unwrap_or_default();
+    let parameter = |text: &String| {
+        // The platform takes neither line breaks nor more than four spaces in a row.
+        let text = text.replace("{answer}", answer);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        json!({ "type": "text", "text": shortened(&text, MOST_PARAMETER) })
+    };
+    let parameters: Vec<Value> = template.parameters.iter().map(parameter).collect();
+    let mut body = json!({
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": to,
+        "type": "template",
+        "template": {
+            "name": template.name,
+            "language": { "code": template.language },
+        },
+    });
+    if !parameters.is_empty() {
+        body["template"]["components"] = json!([{ "type": "body", "parameters": parameters }]);
+    }
+    self::piece(&body)
+}
+
+/// Returns the body of a piece with the id of its call, which the statuses of the message repeat. The mark of a message as
+/// read has none.
+pub(super) fn with_id(piece: &Piece, id: &str) -> String {
+    match serde_json::from_str::<Value>(&piece.body) {
+        Ok(mut body) if body["type"].is_string() => {
+            body["biz_opaque_callback_data"] = id.into();
+            body.to_string()
+        }
+        _ => piece.body.clone(),
+    }
 }
 
 /// Renders an answer to `to`: texts, and the buttons under the last of them.
