@@ -174,7 +174,7 @@ pub use admin_plan::PlanAnswer;
 pub use botops_connections::{ConnectionLimits, TlsSettings, TlsVersion, check_certificate};
 pub use botops_observation::ServerTraffic;
 pub use botops_telemetry::{LogFileSettings, Sampler, TraceSettings};
-pub use canary::{EndedRollout, Restored};
+pub use canary::{EndedRollout, Restored, knowledge_files};
 pub use chat_client::{ChatClient, ChatMessage};
 pub use client::{AdminClient, FreezeRequest, StartOptions};
 pub use client_orders::ShadowOrder;
@@ -418,6 +418,8 @@ pub struct Side {
     pub digest: Digest,
     /// Digest of the manifest, which the decision names.
     pub manifest: Digest,
+    /// The knowledge of the version, which answers beside the model.
+    pub knowledge: Vec<KnowledgeFile>,
 }
 
 /// The status of a rollout in the admin API.

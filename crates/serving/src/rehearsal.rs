@@ -45,6 +45,7 @@ const FEEDBACK_DELAY: TimeDelta = TimeDelta::minutes(5);
 /// - the rehearsal ends with the rollout or with the traffic. In the latter case the verdict is
 ///   `insufficient` and the reason names the missing evidence
 /// - nobody resumes a rollout that paused: it keeps its weight, and may still be rolled back
+/// - each side answers from its own knowledge, by quotes and with the thresholds of its indexes: no language model is asked
 ///
 /// `progress` gets the number of messages replayed so far, and the total.
 ///

@@ -7,15 +7,16 @@ use crate::cli::Printer;
 use botops_datasets::Traffic;
 use botops_findings::{Fault, Finding, Result};
 use botops_http::PlainHttp;
+use botops_models::IntentModel;
 use botops_pipelines::{Promoter, PromotionRequest, Prospect};
-use botops_registry::Registry;
+use botops_registry::{Registry, Version};
 use botops_rollout::{Decision, RolloutSpec};
 use botops_serving::{
     self as serving, AdminClient, Message, ReplayTarget, RolloutStatus, Side, StartOptions,
 };
 use botops_workspace::{SecretSource, Workspace};
 use futures::future::{BoxFuture, FutureExt as _, ready};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// The way in which a challenger goes through its canary.
 pub(crate) enum Promotion {
@@ -114,7 +115,7 @@ async fn rehearse_alone(
     let now = provenance::now()?;
     let warnings = registry.admit(request.challenger, None, Some(&plan), now).await?;
     say_warnings(printer, &warnings);
-    let decision = rehearse(request).await?;
+    let decision = rehearse(registry, request).await?;
     // A rehearsal takes minutes, in which a server may have begun one.
     registry.refuse_open_rollout(&model, "rollouts").await?;
     Ok(decision)
@@ -136,16 +137,19 @@ fn no_traffic() -> Fault {
     .hint("name a server: `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL")
 }
 
-async fn rehearse(request: PromotionRequest<'_>) -> Result<Decision> {
+/// Returns one side of a rehearsal: the model of `version`, and the knowledge that the registry has of it.
+async fn side(registry: &Registry, version: &Version, model: Arc<IntentModel>) -> Result<Side> {
+    let digest = version.model_digest().ok_or_else(|| {
+        Fault::data("BOT-5021", format!("{} has no model file", version.reference()))
+    })?;
+    let knowledge = serving::knowledge_files(registry, version).await?;
+    Ok(Side { model, digest, manifest: version.manifest_digest, knowledge })
+}
+
+async fn rehearse(registry: &Registry, request: PromotionRequest<'_>) -> Result<Decision> {
     let traffic = request.traffic.ok_or_else(no_traffic)?;
-    let side = |version: &botops_registry::Version, model| {
-        let digest = version.model_digest().ok_or_else(|| {
-            Fault::data("BOT-5021", format!("{} has no model file", version.reference()))
-        })?;
-        Ok::<_, Fault>(Side { model, digest, manifest: version.manifest_digest })
-    };
-    let champion = side(request.champion, request.champion_model.clone())?;
-    let challenger = side(request.challenger, request.challenger_model.clone())?;
+    let champion = side(registry, request.champion, request.champion_model.clone()).await?;
+    let challenger = side(registry, request.challenger, request.challenger_model.clone()).await?;
     serving::rehearse(
         &request.challenger.model,
         champion,

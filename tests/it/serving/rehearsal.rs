@@ -16,7 +16,12 @@ use std::sync::{
 
 fn side(model: &Arc<IntentModel>) -> Side {
     let digest = Digest::of(&model.to_bytes());
-    Side { model: Arc::clone(model), digest, manifest: Digest::of(digest.as_bytes()) }
+    Side {
+        model: Arc::clone(model),
+        digest,
+        manifest: Digest::of(digest.as_bytes()),
+        knowledge: Vec::new(),
+    }
 }
 
 /// Returns conversations of one to three messages over `days`, each message with its truth.

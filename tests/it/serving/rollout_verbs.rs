@@ -529,7 +529,12 @@ async fn a_blue_green_plan_is_rehearsed_through_its_settling_window() {
     let [first, second, _] = models();
     let side = |model: &Arc<IntentModel>| {
         let digest = Digest::of(&model.to_bytes());
-        Side { model: Arc::clone(model), digest, manifest: Digest::of(digest.as_bytes()) }
+        Side {
+            model: Arc::clone(model),
+            digest,
+            manifest: Digest::of(digest.as_bytes()),
+            knowledge: Vec::new(),
+        }
     };
     let rehearsed = async |window: &str| {
         let yaml = format!(

@@ -48,6 +48,7 @@ pub(crate) use journal::{Journal, Opened};
 pub(crate) use pace::Pace;
 pub use state::{EndedRollout, Restored};
 pub(crate) use state::{Mode, Requester, Started, under_way};
+pub use versions::knowledge_files;
 pub(crate) use versions::{
     RegistryVersions, RehearsedVersions, Versions, load_version, no_rollouts, no_rollouts_of,
 };

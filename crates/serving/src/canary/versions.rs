@@ -84,12 +84,7 @@ pub(crate) async fn load_version(
     let bytes = registry.file(&version, "model.botops").await?;
     let digest = Digest::of(&bytes);
     let (reference, manifest) = (version.reference(), version.manifest_digest);
-    let mut files = Vec::new();
-    for (name, _) in version.knowledge() {
-        let path = knowledge_path(&name);
-        let bytes = registry.file(&version, &path).await?;
-        files.push(KnowledgeFile { name: path, bytes });
-    }
+    let files = knowledge_files(registry, &version).await?;
     // Parsing and testing take milliseconds of CPU, so they do not run on a thread that answers requests.
     tokio::task::spawn_blocking(move || {
         let model = Arc::new(IntentModel::from_bytes(&bytes)?);
@@ -99,6 +94,20 @@ pub(crate) async fn load_version(
     })
     .await
     .map_err(|_| Fault::internal("BOT-6018", "the model could not be loaded: loading panicked"))?
+}
+
+/// Reads the knowledge of `version`, in the order of the names.
+///
+/// # Errors
+/// Those of the registry.
+pub async fn knowledge_files(registry: &Registry, version: &Version) -> Result<Vec<KnowledgeFile>> {
+    let mut files = Vec::new();
+    for (name, _) in version.knowledge() {
+        let path = knowledge_path(&name);
+        let bytes = registry.file(version, &path).await?;
+        files.push(KnowledgeFile { name: path, bytes });
+    }
+    Ok(files)
 }
 
 impl RegistryVersions {
@@ -221,10 +230,10 @@ pub(crate) struct RehearsedVersions {
 }
 
 impl RehearsedVersions {
-    /// Makes one side ready to answer.
+    /// Makes one side ready to answer, with its knowledge.
     ///
     /// # Errors
-    /// `BOT-6011`.
+    /// `BOT-6011`; `BOT-6176`; those of a knowledge file.
     pub(crate) fn prepare(model: &str, side: &Side) -> Result<Served> {
         Served::prepare(
             Arc::clone(&side.model),
@@ -232,7 +241,8 @@ impl RehearsedVersions {
             format!("{model}@{}", side.manifest),
             Some(side.manifest),
             None,
-        )
+        )?
+        .with_knowledge(&side.knowledge)
     }
 }
 
