@@ -12,7 +12,7 @@
 //! The decisions of an environment are entries of a log in its store, each created once: a window of a model has one decision,
 //! whoever made it. Only windows without a record in common are decided, because each decision is a test of its own.
 
-use crate::{folder::folder, window::Window};
+use crate::{folder::folder, monitored_model::is_same, window::Window};
 use botops_drift::{DriftReport, DriftVerdict};
 use botops_findings::{Fault, Result};
 use botops_stats::online::lord_level;
@@ -103,6 +103,9 @@ pub struct Decision {
     pub window: Window,
     /// The digest of the model whose records were compared.
     pub model: String,
+    /// The digest of the manifest of the version; `None` in decisions of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
     /// The number of the decision in this log, from 1.
     pub week: u64,
     /// The rule.
@@ -160,12 +163,13 @@ impl Alarms {
     /// `BOT-2273` (exit 2) the rule.
     pub fn preview(
         &self,
-        (window, model): (Window, &str),
+        (window, model): (Window, (&str, Option<&str>)),
         report: &DriftReport,
         rule: AlarmRule,
     ) -> Result<Series> {
         rule.check()?;
-        let mut of_model = self.decisions().filter(|decision| decision.model == model);
+        let is_it = |known: &&Decision| is_same((&known.model, known.manifest.as_deref()), model);
+        let mut of_model = self.decisions().filter(is_it);
         if let Some(overlapped) = of_model.find(|decision| decision.window.overlaps(window)) {
             return Ok(match overlapped.window == window {
                 true => Series::Decided(overlapped.clone()),
@@ -182,7 +186,8 @@ impl Alarms {
         Ok(Series::Decided(Decision {
             schema: ALARM_SCHEMA.to_owned(),
             window,
-            model: model.to_owned(),
+            model: model.0.to_owned(),
+            manifest: model.1.map(str::to_owned),
             week,
             rule,
             level,
@@ -192,7 +197,8 @@ impl Alarms {
         }))
     }
 
-    /// Decides about a window of the model with this digest by `report`, and records the decision.
+    /// Decides about a window of the version with these digests of its model file and of its manifest by `report`, and records the
+    /// decision.
     ///
     /// A window that was decided keeps its decision and its level, also if its report has changed since. A window that
     /// overlaps a decided one of the model waits. An insufficient report is no test: it spends nothing.
@@ -201,7 +207,7 @@ impl Alarms {
     /// `BOT-2273` (exit 2) the rule; `BOT-2274` (exit 5) others wrote each time; those of the log.
     pub async fn decide(
         &mut self,
-        (window, model): (Window, &str),
+        (window, model): (Window, (&str, Option<&str>)),
         report: &DriftReport,
         rule: AlarmRule,
     ) -> Result<Series> {
@@ -273,7 +279,8 @@ mod tests {
         let store = Store::in_memory();
         let rule = AlarmRule::Lord { rate: 0.05 };
         let mut alarms = Alarms::read(&store, "production").await.unwrap();
-        let (first, second, third) = ((week(0), "a"), (week(1), "a"), (week(2), "a"));
+        let a = ("a", None);
+        let (first, second, third) = ((week(0), a), (week(1), a), (week(2), a));
         let previewed = alarms.preview(first, &report(1e-9), rule).unwrap();
         assert_eq!(alarms.decisions().len(), 0);
         let one = decided(alarms.decide(first, &report(1e-9), rule).await.unwrap());
@@ -295,14 +302,19 @@ mod tests {
     async fn a_window_with_records_of_a_decided_one_is_no_further_test() {
         let store = Store::in_memory();
         let mut alarms = Alarms::read(&store, "production").await.unwrap();
-        alarms.decide((week(0), "a"), &report(0.5), SERIES).await.unwrap();
+        let a = ("a", Some("first"));
+        alarms.decide((week(0), a), &report(0.5), SERIES).await.unwrap();
         let day = TimeDelta::days(1);
         let moved = Window { start: week(0).start + day, end: week(0).end + day };
-        let waits = alarms.decide((moved, "a"), &report(1e-9), SERIES).await.unwrap();
+        let waits = alarms.decide((moved, a), &report(1e-9), SERIES).await.unwrap();
         assert_eq!((waits, alarms.decisions().len()), (Series::Overlaps(week(0)), 1));
         // The records of another model are others.
-        let other = alarms.decide((moved, "b"), &report(1e-9), SERIES).await.unwrap();
+        let other = alarms.decide((moved, ("b", None)), &report(1e-9), SERIES).await.unwrap();
         assert_eq!((decided(other).week, alarms.decisions().len()), (2, 2));
+        // So are those of another version with the same model file, such as one with other documents.
+        let version = ("a", Some("second"));
+        let other = alarms.decide((moved, version), &report(1e-9), SERIES).await.unwrap();
+        assert_eq!((decided(other).week, alarms.decisions().len()), (3, 3));
     }
 
     #[test]

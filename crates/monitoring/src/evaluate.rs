@@ -90,7 +90,7 @@ pub async fn evaluate(
         Some(canary) => ReferenceProfile::of_model(&canary.loaded, canary.model.parsed_digest()?)?,
         None => None,
     };
-    let named = (model.digest.as_str(), loaded.as_deref(), canary.as_ref());
+    let named = (model, loaded.as_deref(), canary.as_ref());
     let sources = Judgements::reviewers();
     let (judgements, mut findings) = Judgements::read(store, environment, &sources).await?;
     let mut current = WindowCounts::read(log, window, named, &judgements).await?;

@@ -84,7 +84,8 @@ async fn put(store: &Store, name: &str, hour: HourKey, bytes: &[u8]) {
 }
 
 fn monitored() -> Monitored {
-    let model = MonitoredModel { name: "bot".into(), version: 2, digest: DIGEST.into() };
+    let model =
+        MonitoredModel { name: "bot".into(), version: 2, digest: DIGEST.into(), manifest: None };
     Monitored { environment: "production".into(), model, loaded: None, canary: None }
 }
 

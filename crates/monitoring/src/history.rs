@@ -2,6 +2,7 @@
 
 use crate::{
     folder::folder,
+    monitored_model::MonitoredModel,
     report::{MonitorReport, MonitorState},
     window::Window,
 };
@@ -62,11 +63,16 @@ impl MonitorLog {
         newest.into_values().collect()
     }
 
-    /// Returns the newest report of `window` of the model with this digest.
+    /// Returns the newest report of `window` of this version.
     #[must_use]
-    pub fn of_window(&self, window: Window, digest: &str) -> Option<&Entry<MonitorReport>> {
+    pub fn of_window(
+        &self,
+        window: Window,
+        model: &MonitoredModel,
+    ) -> Option<&Entry<MonitorReport>> {
         let is_it = |entry: &&Entry<MonitorReport>| {
-            entry.payload.window == window && entry.payload.model.digest == digest
+            let known = &entry.payload.model;
+            entry.payload.window == window && model.is_it(&known.digest, known.manifest.as_deref())
         };
         self.entries.iter().rev().find(is_it)
     }
@@ -87,7 +93,7 @@ impl MonitorLog {
     /// `BOT-6255` (exit 5) others wrote each time; those of the log.
     pub async fn record(&mut self, report: &MonitorReport) -> Result<Recorded> {
         for _ in 0..TRIES {
-            let known = self.of_window(report.window, &report.model.digest);
+            let known = self.of_window(report.window, &report.model);
             if let Some(known) = known.filter(|known| known.payload.says_as(report)) {
                 return Ok(Recorded { number: known.seq, is_new: false });
             }

@@ -181,7 +181,7 @@ impl MonitorReport {
         Self {
             schema: MONITOR_SCHEMA.to_owned(),
             environment: String::new(),
-            model: MonitoredModel { name: String::new(), version: 0, digest: String::new() },
+            model: MonitoredModel::default(),
             window,
             at: DateTime::UNIX_EPOCH,
             state: MonitorState::Insufficient,

@@ -18,7 +18,8 @@ pub const SERIES: AlarmRule = AlarmRule::Lord { rate: 0.05 };
 pub async fn decide_in_series(store: &Store, report: &mut MonitorReport, keep: bool) -> Result<()> {
     let Some(drift) = &report.drift else { return Ok(()) };
     let mut alarms = Alarms::read(store, &report.environment).await?;
-    let subject = (report.window, report.model.digest.as_str());
+    let model = (report.model.digest.as_str(), report.model.manifest.as_deref());
+    let subject = (report.window, model);
     let series = match keep {
         true => alarms.decide(subject, drift, SERIES).await?,
         false => alarms.preview(subject, drift, SERIES)?,

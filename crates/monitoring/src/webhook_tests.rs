@@ -111,7 +111,12 @@ fn report(day: i64, state: MonitorState) -> MonitorReport {
     let window = Window { start: end - TimeDelta::days(7), end };
     MonitorReport {
         environment: "production".to_owned(),
-        model: MonitoredModel { name: "bot".into(), version: 3, digest: "sha256:ab".into() },
+        model: MonitoredModel {
+            name: "bot".into(),
+            version: 3,
+            digest: "sha256:ab".into(),
+            manifest: None,
+        },
         at: end,
         state,
         reasons: vec![Reason { code: "BOT-6253".into(), message: "intent <b> drifted".into() }],

@@ -6,6 +6,7 @@ use crate::{
     canary::{CANARY, Canary},
     confidence_counts::ConfidenceCounts,
     judgements::Judgements,
+    monitored_model::MonitoredModel,
     reference::ReferenceProfile,
     reference::ReferenceSource,
     reference_rows::labels_of,
@@ -49,7 +50,7 @@ pub(crate) struct WindowCounts {
 }
 
 impl WindowCounts {
-    /// Reads the records of `window`. Those of the model with this digest are profiled, but for those with an intent that the
+    /// Reads the records of `window`. Those of the version `named` are profiled, but for those with an intent that the
     /// model does not know; accuracies count those of every arm.
     ///
     /// # Errors
@@ -57,17 +58,17 @@ impl WindowCounts {
     pub(crate) async fn read(
         (store, environment): (&Store, &str),
         window: Window,
-        (digest, model, canary): (&str, Option<&IntentModel>, Option<&Canary>),
+        (named, model, canary): (&MonitoredModel, Option<&IntentModel>, Option<&Canary>),
         judgements: &Judgements,
     ) -> Result<Self> {
         let filter =
             Filter { since: Some(window.start), until: Some(window.end), ..Filter::default() };
-        let is_model = Filter { model: Some(digest.to_owned()), ..Filter::default() };
-        let of_canary = canary.map(|canary| Filter {
-            model: Some(canary.model.digest.clone()),
-            arm: Some(CANARY.to_owned()),
-            ..Filter::default()
-        });
+        let of_version = |version: &MonitoredModel, record: &Record| {
+            version.is_it(&record.digest, record.manifest.as_deref())
+        };
+        let of_canary = |record: &Record| {
+            record.arm == CANARY && canary.is_some_and(|canary| of_version(&canary.model, record))
+        };
         let known_by_canary = canary.map(|canary| names_of(&canary.loaded));
         let labels = model.map_or_else(Vec::new, labels_of);
         let known = model.map(names_of);
@@ -90,12 +91,10 @@ impl WindowCounts {
         let findings = filter.records(store, environment, |record| {
             counts.accuracy.add(&record, judgements);
             counts.business.add(&record, judgements);
-            if of_canary.as_ref().is_some_and(|filter| filter.passes(&record))
-                && knows(&known_by_canary, &record)
-            {
+            if of_canary(&record) && knows(&known_by_canary, &record) {
                 counts.canary.add(&record, judgements);
             }
-            if !is_model.passes(&record) {
+            if !of_version(named, &record) {
                 counts.volume.other_models += 1;
                 return;
             }

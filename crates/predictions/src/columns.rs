@@ -40,10 +40,11 @@ pub(crate) enum Column {
     AnswerConfidence,
     Tokens,
     Cost,
+    Manifest,
 }
 
 /// Every column, in order.
-pub(crate) const COLUMNS: [Column; 29] = [
+pub(crate) const COLUMNS: [Column; 30] = [
     Column::At,
     Column::RequestId,
     Column::Index,
@@ -73,6 +74,7 @@ pub(crate) const COLUMNS: [Column; 29] = [
     Column::AnswerConfidence,
     Column::Tokens,
     Column::Cost,
+    Column::Manifest,
 ];
 
 impl Column {
@@ -118,6 +120,7 @@ impl Column {
             Self::AnswerConfidence => "answer_confidence",
             Self::Tokens => "tokens",
             Self::Cost => "cost",
+            Self::Manifest => "manifest",
         }
     }
 
@@ -147,7 +150,8 @@ impl Column {
             | Self::Intent3
             | Self::AnsweredFrom
             | Self::Chunks
-            | Self::Entities => (ArrowDataType::Utf8View, true),
+            | Self::Entities
+            | Self::Manifest => (ArrowDataType::Utf8View, true),
         };
         Field::new(self.name().into(), dtype, nullable)
     }
@@ -191,6 +195,7 @@ impl Column {
             Self::AnswerConfidence => optional(records.iter().map(|it| it.answer_confidence)),
             Self::Tokens => optional(records.iter().map(|it| it.tokens)),
             Self::Cost => optional(records.iter().map(|it| it.cost)),
+            Self::Manifest => texts(&|it| it.manifest.as_deref()),
         }
     }
 
@@ -230,6 +235,7 @@ impl Column {
             }
             Self::Tokens => record.tokens.map(|n| n.to_string()).unwrap_or_default(),
             Self::Cost => record.cost.map(|cost| cost.to_string()).unwrap_or_default(),
+            Self::Manifest => given(&record.manifest),
         }
     }
 
@@ -271,6 +277,7 @@ impl Column {
             }
             Self::Tokens => each::<u64>(array, records, |it, n| it.tokens = Some(n)),
             Self::Cost => each::<f64>(array, records, |it, cost| it.cost = Some(cost)),
+            Self::Manifest => texts(array, records, |it, text| it.manifest = Some(text)),
         }
     }
 }

@@ -32,6 +32,9 @@ pub struct Filter {
     pub arm: Option<String>,
     /// Of a model whose digest begins so, with or without `sha256:`.
     pub model: Option<String>,
+    /// Of a version whose manifest has a digest that begins so, with or without `sha256:`. A record without a version does not
+    /// pass.
+    pub manifest: Option<String>,
     /// In this language, declared or else guessed.
     pub language: Option<String>,
     /// Declined (true), or answered.
@@ -48,15 +51,20 @@ impl Filter {
     /// Returns whether a record passes.
     #[must_use]
     pub fn passes(&self, record: &Record) -> bool {
-        let is_model = |prefix: &String| {
-            let bare = record.digest.strip_prefix("sha256:").unwrap_or(&record.digest);
+        let begins = |digest: &str, prefix: &str| {
+            let bare = digest.strip_prefix("sha256:").unwrap_or(digest);
             bare.starts_with(prefix.strip_prefix("sha256:").unwrap_or(prefix))
+        };
+        let is_model = |prefix: &String| begins(&record.digest, prefix);
+        let is_version = |prefix: &String| {
+            record.manifest.as_ref().is_some_and(|manifest| begins(manifest, prefix))
         };
         self.since.is_none_or(|since| record.at >= since.timestamp_millis())
             && self.until.is_none_or(|until| record.at < until.timestamp_millis())
             && (self.intents.is_empty() || self.intents.contains(&record.intent))
             && self.arm.as_ref().is_none_or(|arm| record.arm == *arm)
             && self.model.as_ref().is_none_or(is_model)
+            && self.manifest.as_ref().is_none_or(is_version)
             && self.language.as_deref().is_none_or(|it| record.any_language() == Some(it))
             && self.fallback.is_none_or(|fallback| record.fallback == fallback)
             && self.min_confidence.is_none_or(|least| record.confidence >= least)
@@ -75,6 +83,7 @@ impl Filter {
         need(!self.intents.is_empty(), &[Column::Intent]);
         need(self.arm.is_some(), &[Column::Arm]);
         need(self.model.is_some(), &[Column::Digest]);
+        need(self.manifest.is_some(), &[Column::Manifest]);
         need(self.language.is_some(), &[Column::Language, Column::Guessed]);
         need(self.fallback.is_some(), &[Column::Fallback]);
         need(self.min_confidence.is_some() || self.max_confidence.is_some(), &[Column::Confidence]);
@@ -96,6 +105,8 @@ pub enum GroupKey {
     Arm,
     /// The digest of the model.
     Model,
+    /// The digest of the manifest of the version; `unknown` in records without one.
+    Manifest,
     /// The language, declared or else guessed.
     Language,
     /// The endpoint.
@@ -106,12 +117,13 @@ pub enum GroupKey {
 
 impl GroupKey {
     /// Every key, with its name.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("day", Self::Day),
         ("hour", Self::Hour),
         ("intent", Self::Intent),
         ("arm", Self::Arm),
         ("model", Self::Model),
+        ("manifest", Self::Manifest),
         ("language", Self::Language),
         ("endpoint", Self::Endpoint),
         ("fallback", Self::Fallback),
@@ -139,6 +151,7 @@ impl GroupKey {
             Self::Intent => &record.intent,
             Self::Arm => &record.arm,
             Self::Model => &record.digest,
+            Self::Manifest => record.manifest.as_deref().unwrap_or("unknown"),
             Self::Language => record.any_language().unwrap_or("unknown"),
             Self::Endpoint => &record.endpoint,
             Self::Fallback if record.fallback => "true",
@@ -152,6 +165,7 @@ impl GroupKey {
             Self::Intent => &[Column::Intent],
             Self::Arm => &[Column::Arm],
             Self::Model => &[Column::Digest],
+            Self::Manifest => &[Column::Manifest],
             Self::Language => &[Column::Language, Column::Guessed],
             Self::Endpoint => &[Column::Endpoint],
             Self::Fallback => &[Column::Fallback],

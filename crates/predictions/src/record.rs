@@ -95,6 +95,10 @@ pub struct Record {
     /// Their cost, in the currency of the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
+    /// The digest of the manifest of the version, which tells versions apart that share a model file; `None` in records of older
+    /// servers, and of a model file that is served without a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -280,6 +284,7 @@ pub(crate) mod tests {
             answer_confidence: Some(0.75),
             tokens: i.is_multiple_of(2).then_some(1_200),
             cost: i.is_multiple_of(2).then_some(0.0015),
+            manifest: Some("sha256:cd".to_owned()),
             ..record(i)
         }
     }
@@ -312,6 +317,7 @@ pub(crate) mod tests {
         let record = Record::read_line(older).unwrap();
         assert!(!record.handed_off && !record.unresolved);
         assert!(record.answered_from.is_none() && record.chunks.is_empty());
+        assert!(record.manifest.is_none());
         let mut line = Vec::new();
         assert!(record.write_line(&mut line));
         assert_eq!(line.trim_ascii(), older);

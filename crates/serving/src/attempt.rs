@@ -89,6 +89,7 @@ impl<'a> Attempt<'a> {
             answer_confidence: details.knowledge.confidence.map(six_digits),
             tokens: details.knowledge.tokens,
             cost: details.knowledge.cost,
+            manifest: served.manifest.map(|manifest| manifest.to_string()),
             ..Record::default()
         };
         predictions.add(RawRecord { record, text: text.to_owned() });

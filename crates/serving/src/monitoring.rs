@@ -66,6 +66,7 @@ impl WatchHost for Host {
             name: version.model.clone(),
             version: version.number,
             digest: served.digest_text.clone(),
+            manifest: Some(version.manifest_digest.to_string()),
         };
         let canary = routing.split.as_ref().and_then(|split| {
             let served = &split.canary;

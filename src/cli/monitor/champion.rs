@@ -44,6 +44,7 @@ async fn loaded(
         name: version.model.clone(),
         version: version.number,
         digest: digest.to_string(),
+        manifest: Some(version.manifest_digest.to_string()),
     };
     let champion = known.and_then(|known| Some((&known.model, known.loaded.as_ref()?)));
     let canary = known.and_then(|known| known.canary.as_ref());

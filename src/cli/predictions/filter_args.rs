@@ -23,6 +23,9 @@ pub(super) struct FilterArgs {
     /// Of the model whose digest begins so
     #[arg(long, value_name = "DIGEST")]
     model: Option<String>,
+    /// Of the version whose manifest has a digest that begins so: versions may share a model file
+    #[arg(long, value_name = "DIGEST")]
+    manifest: Option<String>,
     /// In this language, declared or guessed
     #[arg(long, value_name = "LANGUAGE")]
     language: Option<String>,
@@ -61,6 +64,7 @@ impl FilterArgs {
             intents: self.intent.iter().map(|intent| intent.trim().to_owned()).collect(),
             arm: self.arm.clone(),
             model: self.model.clone(),
+            manifest: self.manifest.clone(),
             language: self.language.clone(),
             fallback: self.fallback,
             min_confidence: self.min_confidence,
