@@ -3,6 +3,7 @@
 mod diff;
 mod erasure;
 mod gc;
+mod held_knowledge;
 mod mirror;
 mod numbering;
 mod resolution;
@@ -10,6 +11,7 @@ pub(super) mod text;
 mod verification;
 mod withdrawal;
 
+use self::held_knowledge::HeldKnowledge;
 use super::Outcome;
 use crate::cli::{
     arguments::out_path::OutPath,
@@ -162,6 +164,15 @@ struct Pulled {
     out: Option<String>,
 }
 
+/// A version with the numbers of its knowledge.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    version: &'a Version,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    knowledge: &'a [HeldKnowledge],
+}
+
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let registry = context.registry()?;
     match &args.verb {
@@ -176,8 +187,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 Ok::<_, Fault>(version)
             })??;
             let reference = version.reference();
-            let outcome = Outcome::done(&version, text::version(&version));
-            let outcome = outcome.findings(version.warnings());
+            let knowledge = held_knowledge::of_version(context, &registry, &version);
+            let text = text::version(&version, &knowledge);
+            let answer = Shown { version: &version, knowledge: &knowledge };
+            let outcome = Outcome::done(&answer, text).findings(version.warnings());
             Ok(outcome.next(shell_line(["botops", "registry", "pull", &reference])))
         }
         Verb::Log { model } => {

@@ -1,5 +1,6 @@
 //! `botops registry diff`.
 
+use super::held_knowledge::{self, KnowledgeChange};
 use crate::cli::{
     Outcome,
     arguments::{data_args::DataArgs, data_source, model_arg::workspace_model},
@@ -59,6 +60,9 @@ struct Answer {
     predictions: Option<Comparison>,
     /// The training data of `a` and of `b`; `None` where the version names none.
     training_data: [Option<TrainingData>; 2],
+    /// The knowledge bases that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    knowledge: Vec<KnowledgeChange>,
 }
 
 /// The training data of a version.
@@ -91,7 +95,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
     };
     let training_data = training_data([&a, &b], &args.columns, context)?;
-    let answer = answer((&a, &b), predictions, training_data);
+    let held = |version: &Version| held_knowledge::of_version(context, &registry, version);
+    let knowledge = held_knowledge::changes(held(&a), held(&b));
+    let answer = answer((&a, &b), predictions, training_data, knowledge);
     let mut findings = a.warnings();
     findings.extend(b.warnings());
     let text = text(&answer);
@@ -149,6 +155,7 @@ fn answer(
     (a, b): (&Version, &Version),
     predictions: Option<Comparison>,
     training_data: [Option<TrainingData>; 2],
+    knowledge_changes: Vec<KnowledgeChange>,
 ) -> Answer {
     let [old, new] = [&a.manifest, &b.manifest];
     let size = |version: &Version| version.manifest.file(MODEL_FILE).map(|file| file.size_bytes);
@@ -192,6 +199,7 @@ fn answer(
         intents: intent_changes(old, new),
         predictions,
         training_data,
+        knowledge: knowledge_changes,
     }
 }
 
@@ -231,6 +239,7 @@ fn text(answer: &Answer) -> String {
     if answer.same_model {
         out.push_str("both hold the same model, to the byte\n");
     }
+    out.extend(answer.knowledge.iter().map(KnowledgeChange::text));
     for (word, names) in [("added", &answer.intents.added), ("removed", &answer.intents.removed)] {
         if !names.is_empty() {
             out.push_str(&format!("intents {word}: {}\n", names.join(", ")));

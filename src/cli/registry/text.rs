@@ -1,6 +1,6 @@
 //! Versions, manifests and logs as text.
 
-use super::numbering::numbers;
+use super::{held_knowledge::HeldKnowledge, numbering::numbers};
 use crate::cli::{runs::run_text, terminal::tables};
 use botops_digest::Digest;
 use botops_registry::{Action, Event, Reign, Version, Withdrawal};
@@ -45,8 +45,8 @@ pub(in crate::cli) fn warnings(version: &Version) -> String {
     tables::warnings(&version.warnings())
 }
 
-/// Renders one version.
-pub(super) fn version(version: &Version) -> String {
+/// Renders one version with its knowledge.
+pub(super) fn version(version: &Version, knowledge: &[HeldKnowledge]) -> String {
     let manifest = &version.manifest;
     let mut out = format!(
         "{} ({})\nregistered {} UTC by {}\n",
@@ -69,6 +69,7 @@ pub(super) fn version(version: &Version) -> String {
             out.push_str(&format!("{name}: {}\n", botops_text::display(&value, 400)));
         }
     }
+    out.extend(knowledge.iter().map(HeldKnowledge::line));
     out.push_str(&warnings(version));
     let files = manifest.files.iter().map(|file| {
         vec![
