@@ -6,6 +6,7 @@ use crate::cli::{
     session::{
         context::Context,
         judging::{Judged, judge},
+        named_knowledge::{JudgedBase, Knowledge},
         outputs,
     },
     terminal::tables,
@@ -33,6 +34,12 @@ pub(crate) struct Args {
     /// Require a metric to be at most this, such as ece=0.1; repeatable, overrides the file
     #[arg(long, value_name = "METRIC=VALUE", value_parser = bound)]
     max: Vec<(String, f64)>,
+    /// Knowledge of the version, judged with the model: a name such as help or help@3, or a .knowledge file; repeatable
+    #[arg(long, value_name = "NAME|FILE", requires_all = ["questions", "rules"])]
+    knowledge: Vec<String>,
+    /// Questions that judge the knowledge, JSONL or SQuAD; with several knowledge bases, NAME=FILE for each
+    #[arg(long, value_name = "FILE", requires = "knowledge")]
+    questions: Vec<String>,
     /// Write the gate report to this file, in JSON
     #[arg(long, short, value_name = "FILE")]
     out: Option<OutPath>,
@@ -64,13 +71,28 @@ pub(super) fn is_zero(n: &u64) -> bool {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    outputs::distinct(args.out.as_deref(), &args.judge.inputs())?;
+    let named = args.knowledge.iter().chain(&args.questions).map(|text| Some(Path::new(text)));
+    let inputs: Vec<Option<&Path>> = args.judge.inputs().into_iter().chain(named).collect();
+    outputs::distinct(args.out.as_deref(), &inputs)?;
     let output =
         args.out.as_deref().map(|path| Output::new(path, OutputKind::Json("gate"), args.force));
     output.map_or(Ok(()), |output| output.check())?;
     let rules = self::rules(args)?;
-    let judged = judge(context, &args.judge)?;
-    let gate = evaluation::gate(&rules, &judged.report, judged.comparison())?;
+    let knowledge = match args.knowledge.is_empty() {
+        true => None,
+        false => Some(Knowledge::read((&args.knowledge, &args.questions), context, Some(&rules))?),
+    };
+    let mut judged = judge(context, &args.judge)?;
+    let bases = match &knowledge {
+        None => Vec::new(),
+        Some(knowledge) => {
+            let registry = context.registry()?;
+            let at = (context, &registry);
+            knowledge.judge(at, judged.against_version.as_ref(), &mut judged.warnings)?
+        }
+    };
+    let evidence = JudgedBase::evidence(&bases);
+    let gate = evaluation::gate_set(&rules, &judged.report, judged.comparison(), &evidence)?;
     let out = args.out.as_ref().filter(|_| !args.dry_run);
     if let Some(output) = output.filter(|_| !args.dry_run) {
         let mut bytes = serde_json::to_vec_pretty(&gate).expect("a report is valid JSON");
@@ -117,8 +139,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 }
 
 /// Suggests the next command: the errors after a failure, the champion if relative rules had none, else `push`.
-fn next(
-    args: &Args,
+fn next<'a>(
+    args: &'a Args,
     context: &Context,
     judged: &Judged,
     rules: &GateSpec,
@@ -141,7 +163,13 @@ fn next(
             Some(args.judge.line(words))
         }
         (_, Some(file)) if judged.found.version.is_none() && judged.n_unlabelled == 0 => {
-            Some(args.judge.line(["botops", "push", name, "--test", &data, "--rules", file]))
+            let words = ["botops", "push", name, "--test", &data, "--rules", file];
+            let flag = |flag: &'static str, values: &'a [String]| {
+                values.iter().flat_map(move |value| [flag, value.as_str()])
+            };
+            let knowledge = flag("--knowledge", &args.knowledge);
+            let questions = flag("--questions", &args.questions);
+            Some(args.judge.line(words.into_iter().chain(knowledge).chain(questions)))
         }
         _ => None,
     })

@@ -1,23 +1,23 @@
 //! `botops push`.
 
-mod knowledge;
-
-use self::knowledge::Knowledge;
 use super::{Exit, Outcome, gate};
 use crate::cli::{
     arguments::{data_args::DataArgs, data_source},
-    session::{context::Context, judging::read_behaviour, knowledge_source, provenance},
+    session::{
+        context::Context,
+        judging::read_behaviour,
+        named_knowledge::{JudgedBase, Knowledge},
+        provenance,
+    },
     terminal::tables,
 };
 use botops_datasets::Presence;
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::{
     self as evaluation, BehaviourSpec, Comparison, EvaluationReport, GateReport, GateSpec,
-    JudgedKnowledge, VersionSet,
-    knowledge::{KnowledgeComparison, KnowledgeReport, compare_knowledge},
+    VersionSet, knowledge::KnowledgeReport,
 };
 use botops_findings::{Fault, Finding, Result};
-use botops_knowledge::Mode;
 use botops_models::IntentModel;
 use botops_pipelines::{self as pipelines, Provenance};
 use botops_registry::{CHAMPION, Manifest, Registration, Registry, Version, knowledge_path};
@@ -342,55 +342,17 @@ impl Judging<'_> {
             }
             _ => None,
         };
-        let judged = self.judge_knowledge(&mut warnings)?;
+        let at = (self.context, self.registry);
+        let judged = self.knowledge.judge(at, self.champion, &mut warnings)?;
         let gate = match self.rules {
             Some(rules) => {
-                let knowledge: Vec<JudgedKnowledge<'_>> = judged
-                    .iter()
-                    .map(|(report, comparison)| JudgedKnowledge {
-                        report,
-                        comparison: comparison.as_ref(),
-                    })
-                    .collect();
-                evaluation::gate_set(rules, &report, comparison.as_ref(), &knowledge)?
+                let evidence = JudgedBase::evidence(&judged);
+                evaluation::gate_set(rules, &report, comparison.as_ref(), &evidence)?
             }
             None => self_test,
         };
-        let knowledge = judged.into_iter().map(|(report, _)| report).collect();
+        let knowledge = judged.into_iter().map(|base| base.report).collect();
         Ok(Evidence { gate, knowledge, evaluation: Some(report), comparison, warnings })
-    }
-}
-
-impl Judging<'_> {
-    /// Evaluates each knowledge base that has questions, and compares it with the champion's of its name.
-    fn judge_knowledge(
-        &self,
-        warnings: &mut Vec<Finding>,
-    ) -> Result<Vec<(KnowledgeReport, Option<KnowledgeComparison>)>> {
-        let mut judged = Vec::new();
-        for (loaded, questions) in &self.knowledge.bases {
-            let Some(set) = questions else { continue };
-            let (report, outcomes, found) = knowledge_source::evaluate(loaded, set, Mode::Hybrid)?;
-            warnings.extend(found);
-            let before = match self.champion {
-                Some(champion) => {
-                    let (context, registry) = (self.context, self.registry);
-                    knowledge_source::of_version(context, registry, champion, &loaded.name)?
-                }
-                None => None,
-            };
-            let comparison = match before {
-                Some(before) => {
-                    let (_, earlier, _) = knowledge_source::evaluate(&before, set, Mode::Hybrid)?;
-                    let champion = (before.index.digest(), earlier.as_slice());
-                    let challenger = (loaded.index.digest(), outcomes.as_slice());
-                    Some(compare_knowledge(set, champion, challenger)?)
-                }
-                None => None,
-            };
-            judged.push((report, comparison));
-        }
-        Ok(judged)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::cli::{
 use botops_datasets::{self as datasets, Dataset, Presence, Record};
 use botops_evaluation::{self as evaluation, BehaviourSpec, Comparison, EvaluationReport};
 use botops_findings::{Fault, Finding, Result};
+use botops_registry::Version;
 use botops_spec::{Checked, Spec as _};
 use botops_text::shell_line;
 use std::path::Path;
@@ -28,6 +29,8 @@ pub(crate) struct Judged {
     pub(crate) report: EvaluationReport,
     /// The name of the other model, and the comparison with it.
     pub(crate) against: Option<(String, Comparison)>,
+    /// The version that it was compared with, if it is registered.
+    pub(crate) against_version: Option<Version>,
     /// The warnings on the data.
     pub(crate) warnings: Vec<Finding>,
 }
@@ -70,6 +73,7 @@ pub(crate) fn judge(context: &Context, args: &JudgeArgs) -> Result<Judged> {
             _ => fault,
         }
     })?;
+    let against_version = rival.as_ref().and_then(|rival| rival.version.clone());
     let against = match rival {
         Some(rival) => {
             let (champion, challenger) =
@@ -84,7 +88,7 @@ pub(crate) fn judge(context: &Context, args: &JudgeArgs) -> Result<Judged> {
         warnings.extend(evaluation::behaviour_warnings(&tested));
         report.behaviour = Some(tested);
     }
-    Ok(Judged { found, data, n_unlabelled, report, against, warnings })
+    Ok(Judged { found, data, n_unlabelled, report, against, against_version, warnings })
 }
 
 /// Reads the behavioural tests at `path` and checks them.

@@ -8,6 +8,7 @@ pub(crate) mod input_lines;
 pub(crate) mod interruption;
 pub(crate) mod judging;
 pub(crate) mod knowledge_source;
+pub(crate) mod named_knowledge;
 pub(crate) mod outputs;
 pub(crate) mod pdf_reader;
 pub(crate) mod promoter;

@@ -1,18 +1,23 @@
-//! The knowledge of a version that is pushed, and its questions.
+//! The knowledge of a version that is judged or pushed, and its questions.
 
-use crate::cli::session::{
+use super::{
     context::Context,
     knowledge_source::{self, LoadedKnowledge},
 };
 use botops_digest::Digest;
-use botops_evaluation::{GateSpec, knowledge::QuestionSet};
-use botops_findings::{Fault, Result};
+use botops_evaluation::{
+    GateSpec, JudgedKnowledge,
+    knowledge::{KnowledgeComparison, KnowledgeReport, QuestionSet, compare_knowledge},
+};
+use botops_findings::{Fault, Finding, Result};
+use botops_knowledge::Mode;
+use botops_registry::{Registry, Version};
 use botops_spec::Checked;
 use std::{collections::BTreeMap, path::Path};
 
 /// The knowledge of the version, each with the questions that judge it.
-pub(super) struct Knowledge {
-    pub(super) bases: Vec<(LoadedKnowledge, Option<QuestionSet>)>,
+pub(crate) struct Knowledge {
+    pub(crate) bases: Vec<(LoadedKnowledge, Option<QuestionSet>)>,
 }
 
 impl Knowledge {
@@ -20,7 +25,7 @@ impl Knowledge {
     ///
     /// # Errors
     /// `BOT-7265` (exit 2) knowledge twice, questions for none, or rules that judge the model and not the knowledge.
-    pub(super) fn read(
+    pub(crate) fn read(
         (names, questions): (&[String], &[String]),
         context: &Context,
         rules: Option<&Checked<GateSpec>>,
@@ -66,9 +71,61 @@ impl Knowledge {
         }
     }
 
+    /// Evaluates each knowledge base that has questions, and compares it with that of its name in the version `champion`.
+    ///
+    /// # Errors
+    /// Those of the store, of an index and of an evaluation.
+    pub(crate) fn judge(
+        &self,
+        (context, registry): (&Context, &Registry),
+        champion: Option<&Version>,
+        warnings: &mut Vec<Finding>,
+    ) -> Result<Vec<JudgedBase>> {
+        let mut judged = Vec::new();
+        for (loaded, questions) in &self.bases {
+            let Some(set) = questions else { continue };
+            let (report, outcomes, found) = knowledge_source::evaluate(loaded, set, Mode::Hybrid)?;
+            warnings.extend(found);
+            let before = match champion {
+                Some(champion) => {
+                    knowledge_source::of_version(context, registry, champion, &loaded.name)?
+                }
+                None => None,
+            };
+            let comparison = match before {
+                Some(before) => {
+                    let (_, earlier, _) = knowledge_source::evaluate(&before, set, Mode::Hybrid)?;
+                    let champion = (before.index.digest(), earlier.as_slice());
+                    let challenger = (loaded.index.digest(), outcomes.as_slice());
+                    Some(compare_knowledge(set, champion, challenger)?)
+                }
+                None => None,
+            };
+            judged.push(JudgedBase { report, comparison });
+        }
+        Ok(judged)
+    }
+
     /// Returns the digests of the files, by name.
-    pub(super) fn digests(&self) -> BTreeMap<String, Digest> {
+    pub(crate) fn digests(&self) -> BTreeMap<String, Digest> {
         self.bases.iter().map(|(it, _)| (it.name.clone(), Digest::of(&it.bytes))).collect()
+    }
+}
+
+/// The evaluation of a knowledge base, and its comparison with that of the champion, if it has one of this name.
+pub(crate) struct JudgedBase {
+    pub(crate) report: KnowledgeReport,
+    pub(crate) comparison: Option<KnowledgeComparison>,
+}
+
+impl JudgedBase {
+    /// Returns the evidence for gates.
+    pub(crate) fn evidence(judged: &[Self]) -> Vec<JudgedKnowledge<'_>> {
+        let evidence = judged.iter().map(|Self { report, comparison }| JudgedKnowledge {
+            report,
+            comparison: comparison.as_ref(),
+        });
+        evidence.collect()
     }
 }
 
