@@ -11,6 +11,7 @@ mod extraction;
 #[cfg(test)]
 mod fitting;
 mod from_index;
+mod passage_words;
 mod passages;
 mod question;
 mod span;

@@ -2,9 +2,9 @@
 
 use super::{
     candidate::Candidate,
-    passages::{Passages, Sentence},
+    passages::Passages,
     question::Question,
-    span::{Span, features, spans},
+    span::{Reading, Span, features, spans},
     weights::WEIGHTS,
     words::stemmer,
 };
@@ -100,10 +100,11 @@ impl Answered {
 }
 
 /// The best span of a sentence, with its score.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Ranked {
     sentence: usize,
-    span: Span,
+    /// The place of the span in the text of the candidate.
+    place: Range<usize>,
     score: f64,
 }
 
@@ -126,11 +127,11 @@ pub(crate) fn extract_with(
     let language = candidates.first().and_then(|candidate| candidate.language);
     let stemmer = stemmer(language);
     let question = Question::of(question, stemmer.as_ref());
-    let passages = Passages::of(&question, candidates, stemmer.as_ref());
     let none = Answered::Abstained { best: None, confidence: 0.0, signals: Signals::default() };
     if question.stems.is_empty() {
         return none;
     }
+    let passages = Passages::of(&question, candidates);
     let ranked = rank(&question, &passages, candidates, weights);
     let Some(best) = ranked.first() else { return none };
     let sentence = &passages.sentences[best.sentence];
@@ -144,7 +145,7 @@ pub(crate) fn extract_with(
     };
     let confidence = spec.abstention.probability(&signals);
     let candidate = &candidates[sentence.candidate];
-    let answer = place(sentence, best.span);
+    let answer = best.place.clone();
     let quoted = around(candidate.text, &sentence.range, &answer);
     let quote = &candidate.text[quoted.clone()];
     let least = spec.min_confidence.unwrap_or_else(|| spec.abstention.threshold());
@@ -157,7 +158,7 @@ pub(crate) fn extract_with(
     for other in &ranked[1..] {
         let sentence = &passages.sentences[other.sentence];
         let candidate = &candidates[sentence.candidate];
-        let span = place(sentence, other.span);
+        let span = other.place.clone();
         let is_same = candidate.text[span.clone()].to_lowercase() == short;
         if is_same && sources.iter().all(|source| source.chunk != candidate.chunk) {
             let quoted = around(candidate.text, &sentence.range, &span);
@@ -184,7 +185,6 @@ pub(crate) fn shortlist(passages: &Passages) -> Vec<usize> {
     let mut order: Vec<usize> = (0..passages.sentences.len())
         // A question in a document is no answer to another one; the sentence behind it may be.
         .filter(|&at| !has_statement || !passages.sentences[at].evidence.is_question)
-        .filter(|&at| !passages.sentences[at].words.is_empty())
         .collect();
     order.sort_by(|&a, &b| value(b).total_cmp(&value(a)).then(a.cmp(&b)));
     order.truncate(SENTENCES);
@@ -201,19 +201,18 @@ fn rank(
     let mut ranked: Vec<Ranked> = shortlist(passages)
         .into_iter()
         .map(|at| {
-            let sentence = &passages.sentences[at];
-            let text = candidates[sentence.candidate].text;
+            let reading = Reading::of(&passages.sentences[at], candidates);
             let score = |span: Span| -> f64 {
                 let mut score = 0.0;
-                features(question, passages, sentence, text, span, |at, value| {
+                features(question, passages, &reading, span, |at, value| {
                     score += weights[at] * value;
                 });
                 score
             };
             // A sentence of words without content is one span.
-            let whole = Span { first: 0, last: sentence.words.len() - 1 };
+            let whole = Span { first: 0, last: reading.words.len() - 1 };
             let mut scored: Vec<(Span, f64)> =
-                spans(sentence).map(|span| (span, score(span))).collect();
+                spans(&reading.words).map(|span| (span, score(span))).collect();
             if scored.is_empty() {
                 scored.push((whole, score(whole)));
             }
@@ -223,16 +222,12 @@ fn rank(
             // The probability of a sentence is the sum of those of its spans.
             let all: f64 = scored.iter().map(|(_, score)| (score - top).exp()).sum();
             let score = top + all.ln();
-            Ranked { sentence: at, span, score }
+            let place = reading.words[span.first].range.start..reading.words[span.last].range.end;
+            Ranked { sentence: at, place, score }
         })
         .collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
     ranked
-}
-
-/// Returns the place of `span` in the text of its passage.
-fn place(sentence: &Sentence, span: Span) -> Range<usize> {
-    sentence.words[span.first].range.start..sentence.words[span.last].range.end
 }
 
 /// Returns the place of the quote: the sentence, or [`MOST_QUOTED`] bytes of it around the answer.

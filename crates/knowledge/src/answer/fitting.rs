@@ -10,7 +10,7 @@ use super::{
     extraction::{AnswerSpec, Answered, extract_with, shortlist},
     passages::Passages,
     question::Question,
-    span::{FEATURES, features, spans},
+    span::{FEATURES, Reading, features, spans},
     weights::WEIGHTS,
     words::{stemmer, words},
 };
@@ -162,21 +162,22 @@ fn examples(corpus: &Corpus) -> Vec<Example> {
         let named = corpus.candidates(asked, None);
         let candidates: Vec<Candidate<'_>> = named.iter().map(|(_, it)| *it).collect();
         let question = Question::of(&asked.text, stemmer.as_ref());
-        let passages = Passages::of(&question, &candidates, stemmer.as_ref());
+        let passages = Passages::of(&question, &candidates);
         let (mut rows, mut fits) = (Vec::new(), Vec::new());
         for sentence in shortlist(&passages) {
             let sentence = &passages.sentences[sentence];
             let text = candidates[sentence.candidate].text;
-            for span in spans(sentence) {
+            let reading = Reading::of(sentence, &candidates);
+            for span in spans(&reading.words) {
                 let mut row: Vec<(u16, f32)> = Vec::new();
-                features(&question, &passages, sentence, text, span, |at, value| {
+                features(&question, &passages, &reading, span, |at, value| {
                     if value != 0.0 {
                         row.push((at as u16, value as f32));
                     }
                 });
                 rows.push(row);
                 let place =
-                    sentence.words[span.first].range.start..sentence.words[span.last].range.end;
+                    reading.words[span.first].range.start..reading.words[span.last].range.end;
                 let end = asked.start + asked.answer.len();
                 let is_there = named[sentence.candidate].0 == asked.passage
                     && place.start < end

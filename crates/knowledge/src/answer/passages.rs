@@ -1,13 +1,12 @@
-//! The passages of one question as sentences of words, with the evidence that each sentence answers.
+//! The passages of one question as sentences, with the evidence that each sentence answers.
 
 use super::{
     candidate::Candidate,
+    passage_words::{Place, WordFinder},
     question::Question,
-    word_class::Class,
-    words::{Word, sentences, words},
+    words::{sentences, stemmer},
 };
-use rust_stemmers::Stemmer;
-use std::{collections::BTreeSet, ops::Range};
+use std::ops::Range;
 
 /// A sentence of a candidate.
 #[derive(Debug)]
@@ -16,14 +15,8 @@ pub(crate) struct Sentence {
     pub(crate) candidate: usize,
     /// The place of the sentence in the text of the candidate.
     pub(crate) range: Range<usize>,
-    /// Its words; their places are those in the text of the candidate.
-    pub(crate) words: Vec<Word>,
-    /// For each word, the question stem that it is, by its place in [`Question::stems`].
-    pub(crate) matches: Vec<Option<usize>>,
-    /// The words that are stems of the question: their places, each with that of its stem.
-    pub(crate) places: Vec<(usize, usize)>,
-    /// The classes of its words.
-    pub(crate) classes: Vec<Class>,
+    /// The words that are stems of the question, in their order.
+    pub(crate) places: Vec<Place>,
     pub(crate) evidence: Evidence,
 }
 
@@ -58,75 +51,62 @@ pub(crate) struct Passages {
 /// The largest distance, in words, of two words of the question that are near each other.
 const NEAR: usize = 4;
 
+/// Stems of the question, as bits.
+type Stems = u64;
+
 impl Passages {
-    pub(crate) fn of(
-        question: &Question,
-        candidates: &[Candidate<'_>],
-        stemmer: Option<&Stemmer>,
-    ) -> Self {
+    /// Reads the candidates, each with the stemmer of its language.
+    pub(crate) fn of(question: &Question, candidates: &[Candidate<'_>]) -> Self {
         let mut found: Vec<Sentence> = Vec::new();
-        let place = |word: &Word| match word.is_stop_word {
-            true => None,
-            false => question.stems.iter().position(|stem| *stem == word.stem),
-        };
+        let mut finders: Vec<(Option<&str>, WordFinder)> = Vec::new();
+        // Of each candidate: its first sentence, and the stems of its title and section.
+        let mut parts: Vec<(usize, Stems)> = Vec::with_capacity(candidates.len());
         for (candidate, written) in candidates.iter().enumerate() {
+            let known = finders.iter().position(|(language, _)| *language == written.language);
+            let at = known.unwrap_or_else(|| {
+                let finder = WordFinder::new(question, stemmer(written.language));
+                finders.push((written.language, finder));
+                finders.len() - 1
+            });
+            let finder = &mut finders[at].1;
+            let mut above = Vec::new();
+            for heading in [written.title, written.section] {
+                finder.places(heading, &mut above);
+            }
+            parts.push((found.len(), stems_of(&above)));
             for (at, range) in sentences(written.text).into_iter().enumerate() {
-                let mut words = words(&written.text[range.clone()], stemmer);
-                for word in &mut words {
-                    word.range = word.range.start + range.start..word.range.end + range.start;
-                }
-                let matches: Vec<Option<usize>> = words.iter().map(place).collect();
-                let named = matches.iter().enumerate();
-                let places = named.filter_map(|(at, stem)| Some((at, (*stem)?))).collect();
-                let classes = words.iter().map(Class::of).collect();
-                let is_question = written.text[range.clone()].ends_with(['?', '？']);
+                let text = &written.text[range.clone()];
+                let mut places = Vec::new();
+                finder.places(text, &mut places);
                 let evidence = Evidence {
                     rank: 1.0 / (candidate + 1) as f64,
                     is_first: at == 0,
-                    is_question,
+                    is_question: text.ends_with(['?', '？']),
                     ..Evidence::default()
                 };
-                found.push(Sentence {
-                    candidate,
-                    range,
-                    words,
-                    matches,
-                    places,
-                    classes,
-                    evidence,
-                });
+                found.push(Sentence { candidate, range, places, evidence });
             }
         }
-        let weights = weights(question, &found);
+        let n_stems = question.stems.len();
+        let own: Vec<Stems> = found.iter().map(|sentence| stems_of(&sentence.places)).collect();
+        let weights = weights(n_stems, &own);
         let all: f64 = weights.iter().sum();
-        let share = |stems: &BTreeSet<usize>| match all > 0.0 {
-            true => stems.iter().map(|&stem| weights[stem]).sum::<f64>() / all,
+        let share = |stems: Stems| match all > 0.0 {
+            true => {
+                let mine = weights.iter().enumerate().filter(|(stem, _)| stems >> stem & 1 == 1);
+                mine.map(|(_, weight)| weight).sum::<f64>() / all
+            }
             false => 0.0,
         };
-        for (candidate, written) in candidates.iter().enumerate() {
-            let mut above = BTreeSet::new();
-            for heading in [written.title, written.section] {
-                above.extend(words(heading, stemmer).iter().filter_map(place));
-            }
-            let of_candidate = |sentence: &&mut Sentence| sentence.candidate == candidate;
-            let stems = |sentence: &Sentence| -> BTreeSet<usize> {
-                sentence.matches.iter().flatten().copied().collect()
-            };
-            let mut whole = above.clone();
-            found
-                .iter_mut()
-                .filter(of_candidate)
-                .for_each(|sentence| whole.extend(stems(sentence)));
-            let passage = share(&whole);
-            let mut before = BTreeSet::new();
-            for sentence in found.iter_mut().filter(of_candidate) {
-                let own = stems(sentence);
-                let around: BTreeSet<usize> =
-                    own.iter().chain(&before).chain(&above).copied().collect();
-                sentence.evidence.sentence = share(&own);
-                sentence.evidence.around = share(&around);
+        for (at, &(first, above)) in parts.iter().enumerate() {
+            let end = parts.get(at + 1).map_or(found.len(), |next| next.0);
+            let passage = share(own[first..end].iter().fold(above, |all, stems| all | stems));
+            let mut before = 0;
+            for (sentence, &own) in found[first..end].iter_mut().zip(&own[first..end]) {
+                sentence.evidence.sentence = share(own);
+                sentence.evidence.around = share(own | before | above);
                 sentence.evidence.passage = passage;
-                sentence.evidence.pairs = pairs(&sentence.places, question.stems.len());
+                sentence.evidence.pairs = pairs(&sentence.places, n_stems);
                 before = own;
             }
         }
@@ -134,28 +114,32 @@ impl Passages {
     }
 }
 
-fn weights(question: &Question, sentences: &[Sentence]) -> Vec<f64> {
+fn stems_of(places: &[Place]) -> Stems {
+    places.iter().fold(0, |stems, (_, stem)| stems | 1 << stem)
+}
+
+fn weights(n_stems: usize, sentences: &[Stems]) -> Vec<f64> {
     let n = sentences.len() as f64;
     let weight = |stem: usize| {
-        let with = sentences.iter().filter(|sentence| sentence.matches.contains(&Some(stem)));
-        let df = with.count() as f64;
+        let df = sentences.iter().filter(|stems| **stems >> stem & 1 == 1).count() as f64;
         (1.0 + (n - df + 0.5) / (df + 0.5)).ln()
     };
-    (0..question.stems.len()).map(weight).collect()
+    (0..n_stems).map(weight).collect()
 }
 
 /// Returns the share of the pairs of neighbouring stems of the question that stand near each other; 0 without a pair.
-fn pairs(places: &[(usize, usize)], n_stems: usize) -> f64 {
+fn pairs(places: &[Place], n_stems: usize) -> f64 {
     if n_stems < 2 {
         return 0.0;
     }
-    let is_near = |first: usize| {
-        places.iter().any(|&(at, stem)| {
-            stem == first
-                && places
-                    .iter()
-                    .any(|&(other, next)| next == first + 1 && other.abs_diff(at) <= NEAR)
-        })
-    };
-    (0..n_stems - 1).filter(|&first| is_near(first)).count() as f64 / (n_stems - 1) as f64
+    let mut near: Stems = 0;
+    for (at, &(word, stem)) in places.iter().enumerate() {
+        for &(other, next) in places[at + 1..].iter().take_while(|(it, _)| it - word <= NEAR) {
+            debug_assert!(other > word, "places are in the order of words");
+            if stem.abs_diff(next) == 1 {
+                near |= 1 << stem.min(next);
+            }
+        }
+    }
+    f64::from(near.count_ones()) / (n_stems - 1) as f64
 }

@@ -1,7 +1,10 @@
 //! A question: its kind, and the words of it that an answer may repeat.
 
-use super::words::{Word, words};
+use super::words::{Word, stem, words};
 use rust_stemmers::Stemmer;
+
+/// The most different content words of a question that are looked at: the first of them. A pasted page is no question.
+pub(crate) const MOST_STEMS: usize = 64;
 
 /// The kind of a question, which says how its answer looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,23 +30,31 @@ pub(crate) struct Question {
     pub(crate) kind: Kind,
     /// The stems of its content words, in their order, without repetitions.
     pub(crate) stems: Vec<String>,
-    /// The stem of the word behind `what` or `which`, such as `company`.
-    pub(crate) asked: Option<String>,
+    /// The words of these stems, in lower case.
+    content: Vec<String>,
+    /// The word behind `what` or `which`, such as `company`: its place in `stems`.
+    pub(crate) asked: Option<usize>,
 }
 
 impl Question {
-    /// Reads a question with the stemmer of the passages.
+    /// Reads a question with the stemmer of the best passage.
     pub(crate) fn of(text: &str, stemmer: Option<&Stemmer>) -> Self {
         let words = words(text, stemmer);
         let (kind, asked) = kind(&words);
-        let mut stems: Vec<String> = Vec::new();
-        let content = words.iter().filter(|word| !word.is_stop_word);
-        for word in content {
-            if !stems.contains(&word.stem) {
-                stems.push(word.stem.clone());
+        let (mut stems, mut content): (Vec<String>, Vec<String>) = Default::default();
+        for word in words.into_iter().filter(|word| !word.is_stop_word) {
+            if stems.len() < MOST_STEMS && !stems.contains(&word.stem) {
+                stems.push(word.stem);
+                content.push(botops_text::normalise(&text[word.range]));
             }
         }
-        Self { kind, stems, asked }
+        let asked = asked.and_then(|asked| stems.iter().position(|stem| *stem == asked));
+        Self { kind, stems, content, asked }
+    }
+
+    /// Returns the stems as another language makes them, in the order of `stems`.
+    pub(crate) fn stems_in(&self, stemmer: Option<&Stemmer>) -> Vec<String> {
+        self.content.iter().map(|word| stem(word, stemmer)).collect()
     }
 }
 
@@ -105,12 +116,21 @@ mod tests {
         assert_eq!(kind("Quand arrive-t-il ou pas ?"), Kind::When);
         assert_eq!(kind("Which company owns it?"), Kind::Thing);
         assert_eq!(kind("Returns"), Kind::Other);
-        assert_eq!(Question::of("Which company owns it?", None).asked.as_deref(), Some("company"));
+        let question = Question::of("Which company owns it?", None);
+        assert_eq!(question.asked.map(|at| question.stems[at].as_str()), Some("company"));
     }
 
     #[test]
     fn content_words_are_kept_once() {
         let question = Question::of("How long do refunds of a refund take?", None);
         assert_eq!(question.stems, ["long", "refunds", "refund", "take"]);
+    }
+
+    #[test]
+    fn a_pasted_page_counts_by_its_first_words() {
+        let page: Vec<String> = (0..1_000).map(|number| format!("word{number}")).collect();
+        let question = Question::of(&page.join(" "), None);
+        assert_eq!(question.stems.len(), MOST_STEMS);
+        assert_eq!(question.stems_in(None), question.stems);
     }
 }

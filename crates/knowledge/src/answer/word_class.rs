@@ -1,7 +1,5 @@
 //! The class of a word, by which spans begin, end and look.
 
-use super::words::Word;
-
 /// The class of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -15,8 +13,9 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(crate) fn of(word: &Word) -> Self {
-        match word.folded.as_str() {
+    /// Returns the class of `folded`, a word in lower case and without accents.
+    pub(crate) fn of(folded: &str) -> Self {
+        match folded {
             "the" | "a" | "an" | "le" | "la" | "les" | "l" | "un" | "une" | "der" | "die"
             | "das" => Self::Article,
             "of" | "in" | "on" | "at" | "to" | "for" | "from" | "by" | "with" | "as" | "into"
@@ -37,5 +36,21 @@ impl Class {
             }
             _ => Self::Other,
         }
+    }
+}
+
+/// The number of groups of [`cue`].
+pub(crate) const CUES: usize = 6;
+
+/// Returns the group of `folded` among the words that stand before answers of some kind, below [`CUES`].
+pub(crate) fn cue(folded: &str) -> Option<u8> {
+    match folded {
+        "in" | "on" | "en" | "dans" | "le" => Some(0),
+        "at" | "from" | "near" | "a" | "de" => Some(1),
+        "by" | "par" => Some(2),
+        "because" | "to" | "due" | "for" | "pour" | "car" => Some(3),
+        "about" | "than" | "over" | "approximately" | "around" | "of" => Some(4),
+        "called" | "named" | "as" | "known" => Some(5),
+        _ => None,
     }
 }

@@ -117,26 +117,44 @@ pub(crate) fn stemmer(language: Option<&str>) -> Option<Stemmer> {
     Some(Stemmer::create(algorithm))
 }
 
-/// Returns the words of `text`: maximal runs of letters, digits and marks; a point or comma between digits belongs to a number.
+/// Returns the words of `text`; see [`each_word`].
 pub(crate) fn words(text: &str, stemmer: Option<&Stemmer>) -> Vec<Word> {
     let mut found = Vec::new();
+    each_word(text, |range| found.push(word(text, range, stemmer)));
+    found
+}
+
+/// Calls `take` with the place of each word of `text`: maximal runs of letters, digits and marks; a point or comma between
+/// digits belongs to a number.
+pub(crate) fn each_word(text: &str, mut take: impl FnMut(Range<usize>)) {
     let mut start = None;
     let mut characters = text.char_indices().peekable();
     let mut before_is_digit = false;
     while let Some((at, c)) = characters.next() {
-        let next_is_digit = characters.peek().is_some_and(|(_, next)| next.is_ascii_digit());
-        let joins = matches!(c, '.' | ',') && before_is_digit && next_is_digit;
+        let mut next_is_digit = || characters.peek().is_some_and(|(_, next)| next.is_ascii_digit());
+        let is_inside = botops_text::is_word_char(c, start.is_some())
+            || (matches!(c, '.' | ',') && before_is_digit && start.is_some() && next_is_digit());
         before_is_digit = c.is_ascii_digit();
-        if botops_text::is_word_char(c, start.is_some()) || (joins && start.is_some()) {
+        if is_inside {
             start.get_or_insert(at);
         } else if let Some(start) = start.take() {
-            found.push(word(text, start..at, stemmer));
+            take(start..at);
         }
     }
     if let Some(start) = start {
-        found.push(word(text, start..text.len(), stemmer));
+        take(start..text.len());
     }
-    found
+}
+
+/// Returns the stem of a word in lower case, without accents.
+pub(crate) fn stem(lower: &str, stemmer: Option<&Stemmer>) -> String {
+    let stem = stemmer.map_or(Cow::Borrowed(lower), |stemmer| stemmer.stem(lower));
+    if stem.is_ascii() { stem.into_owned() } else { botops_text::strip_accents(&stem) }
+}
+
+/// Returns whether `folded`, a word in lower case and without accents, is the word of a number.
+pub(crate) fn is_number_word(folded: &str) -> bool {
+    NUMBERS.contains(&folded)
 }
 
 fn word(text: &str, range: Range<usize>, stemmer: Option<&Stemmer>) -> Word {
@@ -148,13 +166,11 @@ fn word(text: &str, range: Range<usize>, stemmer: Option<&Stemmer>) -> Word {
         let folded = botops_text::strip_accents(&lower);
         (lower, Some(folded))
     };
-    let stem = stemmer.map_or(Cow::Borrowed(lower.as_str()), |stemmer| stemmer.stem(&lower));
-    let stem = if stem.is_ascii() { stem.into_owned() } else { botops_text::strip_accents(&stem) };
+    let stem = stem(&lower, stemmer);
     let folded = folded.unwrap_or(lower);
     Word {
         is_capital: written.chars().next().is_some_and(char::is_uppercase),
-        is_number: written.bytes().any(|byte| byte.is_ascii_digit())
-            || NUMBERS.contains(&folded.as_str()),
+        is_number: written.bytes().any(|byte| byte.is_ascii_digit()) || is_number_word(&folded),
         is_stop_word: is_stop_word(&folded),
         range,
         stem,

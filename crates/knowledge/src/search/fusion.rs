@@ -96,9 +96,12 @@ impl KnowledgeIndex {
         };
         vectors.products(&vector, &mut scratch.products);
         scratch.ranked.reset(k);
-        for (product, chunk) in scratch.products.iter().zip(0..) {
-            if allowed.is_none_or(|allowed| allowed.has(chunk)) {
-                scratch.ranked.push(chunk, *product);
+        match allowed {
+            None => scratch.ranked.push_above(&scratch.products, f32::NEG_INFINITY),
+            Some(allowed) => {
+                let chunks =
+                    scratch.products.iter().zip(0..).filter(|(_, chunk)| allowed.has(*chunk));
+                chunks.for_each(|(product, chunk)| scratch.ranked.push(chunk, *product));
             }
         }
         scratch.ranked.drain_into(&mut scratch.by_vectors);

@@ -77,11 +77,7 @@ impl LexicalScratch {
         for (at, QueryTerm { term, weight, bound }) in self.terms.iter().enumerate() {
             let postings = lexicon.postings(*term);
             if at > 0 && postings.len() * LONG_LIST > norms.len() {
-                self.scores.iter().zip(0..).for_each(|(score, chunk)| {
-                    if *score > 0.0 {
-                        ranked.push(chunk, *score);
-                    }
-                });
+                ranked.push_above(&self.scores, 0.0);
                 let least = ranked.least();
                 ranked.reset(k);
                 // The margin is for the rounding of the sums.
@@ -104,11 +100,7 @@ impl LexicalScratch {
             }
             rest -= bound;
         }
-        self.scores.iter().zip(0..).for_each(|(score, chunk)| {
-            if *score > 0.0 {
-                ranked.push(chunk, *score);
-            }
-        });
+        ranked.push_above(&self.scores, 0.0);
     }
 
     /// Adds the terms from `at` on to the chunks whose score so far is at least `least`, and ranks these.

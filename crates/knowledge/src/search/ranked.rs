@@ -2,6 +2,9 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
+/// The scores that are compared at once with the least of the best.
+const BLOCK: usize = 64;
+
 /// The `k` best scores: higher ones first, then lower chunks.
 #[derive(Debug, Default)]
 pub(crate) struct Ranked {
@@ -30,6 +33,24 @@ impl Ranked {
         }
     }
 
+    /// Adds the scores above `floor`, those of the chunks from 0 on. Chunks that were added before must be lower ones.
+    pub(crate) fn push_above(&mut self, scores: &[f32], floor: f32) {
+        // Once there are k scores, only a higher one enters: of equal ones, the lower chunk came first.
+        let mut least = self.least().map_or(floor, |least| least.max(floor));
+        for (block, first) in scores.chunks(BLOCK).zip((0_u32..).step_by(BLOCK)) {
+            // Without an early exit, many scores are compared at once.
+            if !block.iter().fold(false, |any, score| any | (*score > least)) {
+                continue;
+            }
+            for (&score, chunk) in block.iter().zip(first..) {
+                if score > least {
+                    self.push(chunk, score);
+                    least = self.least().map_or(floor, |least| least.max(floor));
+                }
+            }
+        }
+    }
+
     /// Returns the `k`-th best score, if there are as many.
     pub(crate) fn least(&self) -> Option<f32> {
         let least = self.best.peek().filter(|_| self.best.len() == self.k)?;
@@ -54,4 +75,32 @@ fn ordered(score: f32) -> u32 {
 
 fn unordered(number: u32) -> f32 {
     f32::from_bits(if number >> 31 == 1 { number & !(1 << 31) } else { !number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_scores_at_once_rank_as_one_after_another() {
+        // Few different scores, so that many are equal; some are at the floor.
+        let scores: Vec<f32> = (0..1_000_u32).map(|at| ((at * 7_919) % 31) as f32 - 5.0).collect();
+        for k in [0, 1, 10, 64, 2_000] {
+            for floor in [0.0, 20.0, 100.0, f32::NEG_INFINITY] {
+                let (mut many, mut single) = (Ranked::default(), Ranked::default());
+                many.reset(k);
+                single.reset(k);
+                many.push_above(&scores, floor);
+                for (chunk, score) in (0..).zip(&scores) {
+                    if *score > floor {
+                        single.push(chunk, *score);
+                    }
+                }
+                let (mut found, mut expected) = (Vec::new(), Vec::new());
+                many.drain_into(&mut found);
+                single.drain_into(&mut expected);
+                assert_eq!(found, expected, "{k}, {floor}");
+            }
+        }
+    }
 }
