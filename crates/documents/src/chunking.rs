@@ -11,6 +11,12 @@ use std::collections::HashMap;
 pub const FEWEST_TOKENS: u32 = 16;
 /// The greatest size of a chunk, in tokens.
 pub const MOST_TOKENS: u32 = 2_000;
+/// The most bytes of a token: a longer one, and text between tokens, counts as several. A text without spaces would otherwise be
+/// one chunk of many megabytes.
+const TOKEN_BYTES: usize = 40;
+/// The most bytes of a heading, and of all headings above a chunk. A longer one is a paragraph: every chunk of its section would
+/// repeat it.
+const HEADING_BYTES: usize = 400;
 
 impl Default for ChunkSpec {
     /// 200 tokens, 40 of them shared: a few paragraphs, which an encoder of 256 word pieces still reads to the end.
@@ -32,11 +38,16 @@ struct Part<'a> {
 
 /// Cuts `document` into chunks, in the order of reading.
 ///
-/// - no chunk has text of two sections: a heading begins a new one, and is part of [`Chunk::section`] instead of the text
+/// - no chunk has text of two sections: a heading begins a new one, and is part of [`Chunk::section`] instead of the text; a
+///   heading of more than 400 bytes is a paragraph, and of headings that are longer together the highest are left out
 /// - a block is whole unless it has more than `spec.tokens` tokens; then it is cut between sentences, and a sentence that is
 ///   too long, between words
 /// - where a section is cut, the next chunk begins with the last sentences of the one before, up to `spec.overlap` tokens
-/// - a chunk that begins with a row in the middle of a table begins with the head of the table
+/// - a chunk that begins with a row in the middle of a table begins with the head of the table, unless that is more than half a
+///   chunk
+/// - a token of more than 40 bytes counts as several
+///
+/// So the chunks together are at most a few times as long as the document, whoever wrote it.
 #[must_use]
 pub fn chunks(document: &Document, spec: &ChunkSpec) -> Vec<Chunk> {
     let mut out = Vec::new();
@@ -48,11 +59,18 @@ pub fn chunks(document: &Document, spec: &ChunkSpec) -> Vec<Chunk> {
             section.push(block);
             continue;
         };
+        if block.text.len() > HEADING_BYTES {
+            section.push(block);
+            continue;
+        }
         end_section(document, spec, &headings, &mut section, &mut seen, &mut out);
         headings.retain(|(above, _)| *above < level);
         // The title above everything would be in every section.
         if !(headings.is_empty() && block.text == document.title) {
             headings.push((level, block.text.clone()));
+        }
+        while headings.iter().map(|(_, text)| text.len()).sum::<usize>() > HEADING_BYTES {
+            headings.remove(0);
         }
     }
     end_section(document, spec, &headings, &mut section, &mut seen, &mut out);
@@ -90,8 +108,11 @@ fn parts<'a>(blocks: &[&'a Block], most: u32) -> Vec<Part<'a>> {
             BlockKind::TableRow { is_head: false } => head,
             _ => None,
         };
-        let of_row = head.filter(|head| *head != block.text);
         let n_tokens = count(&block.text);
+        if matches!(block.kind, BlockKind::TableRow { is_head: true }) && n_tokens > most / 2 {
+            head = None;
+        }
+        let of_row = head.filter(|head| *head != block.text);
         if n_tokens <= most {
             let text = block.text.as_str();
             parts.push(Part { text, head: of_row, page: block.page, n_tokens, joins: false });
@@ -110,24 +131,41 @@ fn parts<'a>(blocks: &[&'a Block], most: u32) -> Vec<Part<'a>> {
     parts
 }
 
-/// Cuts a sentence into pieces of at most `most` tokens, after white space or, in a text without any, between tokens.
+/// Cuts a sentence into pieces of at most `most` tokens, after white space or, in a text without any, between tokens or in long
+/// ones.
 fn pieces(sentence: &str, most: u32) -> Vec<&str> {
     let mut out = Vec::new();
+    let most_bytes = most as usize * TOKEN_BYTES;
     let mut rest = sentence;
-    while count(rest) > most {
+    // What follows the piece is looked at only as far as the piece may reach.
+    while !rest.is_empty() {
+        let fits = (0..=most_bytes.min(rest.len())).rev().find(|at| rest.is_char_boundary(*at));
+        let fits = fits.expect("0 is a boundary");
         let base = rest.as_ptr() as usize;
-        let Some(next) = tokens(rest).nth(most as usize) else { break };
-        let at = next.as_ptr() as usize - base;
+        let next = tokens(&rest[..fits]).nth(most as usize);
+        let at = match next {
+            Some(next) => next.as_ptr() as usize - base,
+            None if fits == rest.len() => rest.len(),
+            // A word is not cut unless it alone fills the piece.
+            None => {
+                let mut before = rest[..fits].char_indices().rev();
+                let space = before.find(|(_, c)| !c.is_alphanumeric());
+                let end = space.map(|(at, c)| at + c.len_utf8());
+                end.filter(|end| fits - end < TOKEN_BYTES).unwrap_or(fits)
+            }
+        };
         let (before, after) = rest.split_at(at);
-        out.push(before.trim_end());
+        out.push(if after.is_empty() { before } else { before.trim_end() });
         rest = after;
     }
-    out.push(rest);
+    out.retain(|piece| !piece.is_empty());
     out
 }
 
+/// Returns the size of a text: its tokens, or its bytes by those of the longest token if that is more.
 fn count(text: &str) -> u32 {
-    u32::try_from(tokens(text).count()).unwrap_or(u32::MAX)
+    let by_length = text.len().div_ceil(TOKEN_BYTES);
+    u32::try_from(tokens(text).count().max(by_length)).unwrap_or(u32::MAX)
 }
 
 /// Returns the parts of each chunk.
@@ -248,6 +286,42 @@ mod tests {
         assert_ne!(before[1].id, after[1].id);
         let text = serde_json::to_string(&before[0].id).unwrap();
         assert_eq!(serde_json::from_str::<ChunkId>(&text).unwrap(), before[0].id);
+    }
+
+    /// A stranger's file must not become an index many times its size.
+    #[test]
+    fn the_chunks_of_a_hostile_document_are_a_few_times_as_long_as_it() {
+        let cell = |is_head, text: &str| (BlockKind::TableRow { is_head }, text.to_owned());
+        let mut rows = vec![cell(true, &"a ".repeat(50_000)), cell(true, &"b".repeat(50_000))];
+        rows.extend((0..20_000).map(|n| cell(false, &format!("row {n}"))));
+        let mut sections: Vec<_> = (1..=5)
+            .map(|level| heading(level, &"h ".repeat(if level < 3 { 9_000 } else { 190 })))
+            .collect();
+        for n in 0..5_000 {
+            sections.extend([heading(6, &format!("section {n}")), paragraph("This is the text.")]);
+        }
+        let texts = ["x ", "x", "\u{301}", "字", "- "].map(|text| paragraph(&text.repeat(200_000)));
+        for blocks in [rows, sections, texts.to_vec()] {
+            let document = document(blocks);
+            let size: usize = document.blocks.iter().map(|block| block.text.len()).sum();
+            let found = chunks(&document, &ChunkSpec::default());
+            let length = |it: &Chunk| it.text.len() + it.section.concat().len();
+            let all: usize = found.iter().map(length).sum();
+            assert!(all < 20 * size, "{all} of {size}");
+            let longest = found.iter().map(length).max().unwrap();
+            assert!(longest <= 200 * TOKEN_BYTES * 2, "{longest}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_without_spaces_is_cut_and_none_of_it_is_lost() {
+        for text in ["字".repeat(9_000), format!("{} {}", "ab".repeat(7_990), "c".repeat(30))] {
+            let spec = ChunkSpec { tokens: 200, overlap: 0 };
+            let found = chunks(&document(vec![paragraph(&text)]), &spec);
+            assert!(found.len() > 1);
+            let joined: String = found.iter().map(|it| it.text.as_str()).collect();
+            assert_eq!(joined, text.replace(' ', ""));
+        }
     }
 
     proptest! {

@@ -7,7 +7,10 @@ use crate::{
     limits::Limits,
 };
 use botops_findings::{Fault, Result};
-use quick_xml::{Reader, events::Event};
+use quick_xml::{
+    Reader,
+    events::{BytesStart, Event},
+};
 use std::io::{Cursor, Read as _};
 
 /// The part of the package with the text.
@@ -51,13 +54,14 @@ pub(crate) fn read(source: &FileSource<'_>, limits: &Limits) -> Result<Document>
 fn body(xml: &[u8], out: &mut Builder<'_>, broken: &dyn Fn(String) -> Fault) -> Result<()> {
     let mut reader = Reader::from_reader(xml);
     let mut buffer = Vec::new();
-    let (mut kind, mut in_text) = (BlockKind::Paragraph, false);
+    let (mut kind, mut in_text, mut is_hidden) = (BlockKind::Paragraph, false, false);
     let (mut depth_of_row, mut cells, mut row, mut deleted) = (0_u32, 0_usize, 0_usize, 0_u32);
     loop {
         match reader.read_event_into(&mut buffer).map_err(|error| broken(error.to_string()))? {
             Event::Start(tag) => match tag.local_name().as_ref() {
                 b"p" if depth_of_row == 0 => kind = BlockKind::Paragraph,
-                b"t" => in_text = deleted == 0,
+                b"r" => is_hidden = false,
+                b"t" => in_text = deleted == 0 && !is_hidden,
                 b"del" | b"moveFrom" => deleted += 1,
                 b"tbl" => row = 0,
                 b"tr" => (depth_of_row, cells) = (depth_of_row + 1, 0),
@@ -77,6 +81,7 @@ fn body(xml: &[u8], out: &mut Builder<'_>, broken: &dyn Fn(String) -> Fault) -> 
                         .find(|it| it.key.local_name().as_ref() == b"val");
                     kind = style.map_or(kind, |it| kind_of(&String::from_utf8_lossy(&it.value)));
                 }
+                b"vanish" | b"webHidden" => is_hidden = is_on(&tag),
                 b"numPr" if depth_of_row == 0 => kind = BlockKind::ListItem,
                 b"tab" | b"br" => out.push(" ")?,
                 _ => {}
@@ -88,6 +93,7 @@ fn body(xml: &[u8], out: &mut Builder<'_>, broken: &dyn Fn(String) -> Fault) -> 
             Event::End(tag) => match tag.local_name().as_ref() {
                 b"t" => in_text = false,
                 b"del" | b"moveFrom" => deleted = deleted.saturating_sub(1),
+                b"r" => is_hidden = false,
                 b"p" if depth_of_row == 0 => out.end(kind)?,
                 b"p" => out.push(" ")?,
                 b"tr" => {
@@ -105,6 +111,12 @@ fn body(xml: &[u8], out: &mut Builder<'_>, broken: &dyn Fn(String) -> Fault) -> 
         }
         buffer.clear();
     }
+}
+
+/// Returns whether a property such as `<w:vanish/>` is set: it is, unless its value says no.
+fn is_on(tag: &BytesStart<'_>) -> bool {
+    let value = tag.attributes().flatten().find(|it| it.key.local_name().as_ref() == b"val");
+    value.is_none_or(|it| !matches!(&*it.value, b"0" | b"false" | b"off"))
 }
 
 fn kind_of(style: &str) -> BlockKind {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// The metadata of a file, and the text after it.
 pub(crate) struct FrontMatter<'a> {
-    /// Key to values; a value in brackets is a list.
+    /// Key to values; a value in brackets is a list, and so are lines `- value` after a key without one.
     pub(crate) values: BTreeMap<String, Vec<String>>,
     /// The text after the metadata.
     pub(crate) rest: &'a str,
@@ -19,11 +19,14 @@ const MOST_LINES: usize = 200;
 /// Reads the metadata of `text`, if it begins with a line `---` that another one closes.
 pub(crate) fn read<'a>(name: &str, text: &'a str) -> FrontMatter<'a> {
     let none = FrontMatter { values: BTreeMap::new(), rest: text, findings: Vec::new() };
-    let Some(after) = text.strip_prefix("---\n").or_else(|| text.strip_prefix("---\r\n")) else {
+    let Some((first, after)) = text.split_once('\n') else { return none };
+    if first.trim_end() != "---" {
         return none;
-    };
+    }
     let mut found = FrontMatter { values: BTreeMap::new(), rest: text, findings: Vec::new() };
     let mut at = 0;
+    // The key without a value before: items of a list may follow it.
+    let mut open: Option<String> = None;
     for (n, line) in after.split_inclusive('\n').take(MOST_LINES).enumerate() {
         at += line.len();
         let line = line.trim();
@@ -34,9 +37,15 @@ pub(crate) fn read<'a>(name: &str, text: &'a str) -> FrontMatter<'a> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        match line.split_once(':') {
-            Some((key, value)) if is_key(key.trim()) => {
-                found.values.insert(key.trim().to_owned(), values(value.trim()));
+        if let (Some(key), Some(item)) = (&open, line.strip_prefix("- ")) {
+            let list = found.values.entry(key.clone()).or_default();
+            list.extend(Some(clean(item)).filter(|item| !item.is_empty()));
+            continue;
+        }
+        match line.split_once(':').map(|(key, value)| (clean(key), value.trim())) {
+            Some((key, value)) if is_key(&key) => {
+                open = value.is_empty().then(|| key.clone());
+                found.values.insert(key, values(value));
             }
             _ => {
                 let place = Place {
@@ -61,13 +70,15 @@ fn is_key(key: &str) -> bool {
     !key.is_empty() && key.len() <= 64 && key.chars().all(is_plain)
 }
 
+/// Returns `text` without white space and quotes around it.
+fn clean(text: &str) -> String {
+    let text = text.trim();
+    let quoted =
+        ['"', '\''].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));
+    quoted.unwrap_or(text).to_owned()
+}
+
 fn values(text: &str) -> Vec<String> {
-    let clean = |text: &str| {
-        let text = text.trim();
-        let quoted =
-            ['"', '\''].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));
-        quoted.unwrap_or(text).to_owned()
-    };
     match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         Some(list) => list.split(',').map(clean).filter(|value| !value.is_empty()).collect(),
         None if text.is_empty() => Vec::new(),

@@ -22,12 +22,19 @@ pub(crate) fn apply(document: &mut Document, values: BTreeMap<String, Vec<String
             "updated_at" | "updated" | "date" | "lastmod" => {
                 document.updated_at = first.as_deref().and_then(time);
             }
-            "access" => document.access.extend(list),
+            "access" => document.access.extend(list.iter().flat_map(|text| access_tags(text))),
             _ => {
                 document.metadata.insert(key, list.join(", "));
             }
         }
     }
+}
+
+/// Returns the access tags of a text such as `staff, partners`, in brackets and quotes or without.
+pub(crate) fn access_tags(text: &str) -> impl Iterator<Item = String> {
+    let tags = text.split([',', ';']);
+    let tags = tags.map(|tag| tag.trim_matches(|c: char| c.is_whitespace() || "[]\"'".contains(c)));
+    tags.filter(|tag| !tag.is_empty()).map(str::to_owned)
 }
 
 pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {

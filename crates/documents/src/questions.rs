@@ -5,7 +5,7 @@ use crate::{
     file::FileSource,
     format::DocumentFormat,
     limits::Limits,
-    metadata::finish,
+    metadata::{access_tags, finish, time},
 };
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use std::collections::BTreeMap;
@@ -16,12 +16,23 @@ const ANSWER: [&str; 5] = ["answer", "text", "body", "a", "response"];
 const URL: [&str; 3] = ["url", "link", "source"];
 const LANGUAGE: [&str; 3] = ["language", "lang", "locale"];
 
+const ACCESS: [&str; 1] = ["access"];
+const UPDATED: [&str; 3] = ["updated_at", "updated", "date"];
+/// The most bytes of the name of another column and of a value in it, and the most of these columns: every row repeats them.
+const NAME_BYTES: usize = 64;
+const VALUE_BYTES: usize = 1_024;
+const MOST_COLUMNS: usize = 32;
+/// The most rows that are named because they are left out.
+const MOST_NAMED: usize = 100;
+
 /// The rows of one file, as documents.
 pub(crate) struct Rows<'a> {
     source: &'a FileSource<'a>,
     limits: &'a Limits,
     documents: Vec<Document>,
     findings: Vec<Finding>,
+    /// The rows that are left out.
+    left_out: usize,
 }
 
 /// Reads a CSV file with a header; the delimiter is `,`, `;` or a tab, whichever the header has most.
@@ -58,15 +69,18 @@ pub(crate) fn csv(
             .file(source.name)
             .hint("name the columns in the first line: question,answer,url"));
     }
-    let mut rows = Rows { source, limits, documents: Vec::new(), findings: Vec::new() };
+    let mut rows = Rows::new(source, limits);
     for (n, record) in reader.records().enumerate() {
         let record = record.map_err(|error| broken(&error))?;
         let line = record.position().map(csv::Position::line);
-        let values =
-            names.iter().zip(&record).map(|(name, value)| (name.clone(), value.to_owned()));
+        let values = names
+            .iter()
+            .zip(&record)
+            .filter(|(name, _)| name.len() <= NAME_BYTES)
+            .map(|(name, value)| (name.clone(), value.to_owned()));
         rows.add((n as u64 + 1, line), values.collect())?;
     }
-    Ok((rows.documents, rows.findings))
+    Ok(rows.finish())
 }
 
 /// Reads JSON lines with `question` and `answer`.
@@ -75,7 +89,7 @@ pub(crate) fn json_lines(
     source: &FileSource<'_>,
     limits: &Limits,
 ) -> Result<(Vec<Document>, Vec<Finding>)> {
-    let mut rows = Rows { source, limits, documents: Vec::new(), findings: Vec::new() };
+    let mut rows = Rows::new(source, limits);
     let mut n = 0;
     for (i, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
@@ -99,16 +113,38 @@ pub(crate) fn json_lines(
             let value = match value {
                 serde_json::Value::String(text) => text,
                 serde_json::Value::Number(number) => number.to_string(),
+                serde_json::Value::Array(values) if name.eq_ignore_ascii_case("access") => {
+                    let texts: Vec<&str> =
+                        values.iter().filter_map(|value| value.as_str()).collect();
+                    texts.join(",")
+                }
                 _ => return None,
             };
             Some((name.to_lowercase(), value))
         });
+        let values = values.filter(|(name, _)| name.len() <= NAME_BYTES);
         rows.add((n, Some(number)), values.collect())?;
     }
-    Ok((rows.documents, rows.findings))
+    Ok(rows.finish())
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    fn new(source: &'a FileSource<'a>, limits: &'a Limits) -> Self {
+        Self { source, limits, documents: Vec::new(), findings: Vec::new(), left_out: 0 }
+    }
+
+    fn finish(mut self) -> (Vec<Document>, Vec<Finding>) {
+        let more = self.left_out.saturating_sub(MOST_NAMED);
+        if more > 0 {
+            let place = Place { file: Some(self.source.name.to_owned()), ..Place::default() };
+            let message = format!("{more} more rows without a question or an answer are left out");
+            let help = "fill both, or remove the rows";
+            self.findings
+                .push(Finding::new("BOT-7109", Severity::Warning, message, help).at(place));
+        }
+        (self.documents, self.findings)
+    }
+
     fn add(
         &mut self,
         (n, line): (u64, Option<u64>),
@@ -122,6 +158,7 @@ impl Rows<'_> {
         };
         let (question, answer) = (take(&QUESTION), take(&ANSWER));
         let (url, language) = (take(&URL), take(&LANGUAGE));
+        let (access, updated) = (take(&ACCESS), take(&UPDATED));
         let place = Place {
             file: Some(self.source.name.to_owned()),
             record: Some(n),
@@ -129,6 +166,10 @@ impl Rows<'_> {
             ..Place::default()
         };
         let (Some(question), Some(answer)) = (question, answer) else {
+            self.left_out += 1;
+            if self.left_out > MOST_NAMED {
+                return Ok(());
+            }
             let message = "a row without a question or an answer is left out";
             let finding = Finding::new(
                 "BOT-7109",
@@ -147,20 +188,30 @@ impl Rows<'_> {
                 .hint("split it into several files"));
         }
         let paragraphs = answer.split("\n\n").map(crate::builder::one_line);
-        let blocks = paragraphs
+        let blocks: Vec<Block> = paragraphs
             .filter(|text| !text.is_empty())
             .map(|text| Block { kind: BlockKind::Paragraph, text, page: None })
+            .take(self.limits.blocks + 1)
             .collect();
+        if blocks.len() > self.limits.blocks {
+            let most = self.limits.blocks;
+            let message = format!("an answer has more than {most} paragraphs");
+            return Err(Fault::data("BOT-7102", message)
+                .at(place)
+                .hint("split it into several answers"));
+        }
         let mut document = Document {
             id: format!("{}#{n}", self.source.name),
             title: crate::builder::one_line(&question),
             url: url.map(|url| url.trim().to_owned()),
             language: language.map(|language| language.trim().to_lowercase()),
+            updated_at: updated.as_deref().and_then(time),
             blocks,
             ..Document::default()
         };
-        values.retain(|_, value| !value.trim().is_empty() && value.len() <= 1_024);
-        document.metadata = values;
+        document.access.extend(access.as_deref().into_iter().flat_map(access_tags));
+        values.retain(|_, value| !value.trim().is_empty() && value.len() <= VALUE_BYTES);
+        document.metadata = values.into_iter().take(MOST_COLUMNS).collect();
         finish(&mut document, self.source, DocumentFormat::Questions);
         self.documents.push(document);
         Ok(())

@@ -9,7 +9,7 @@ use crate::{
     front_matter, html,
     limits::Limits,
     markdown,
-    metadata::{apply, finish, time},
+    metadata::{access_tags, apply, finish, time},
     pdf::{self, PdfReader},
     plain_text, questions,
 };
@@ -26,6 +26,10 @@ pub fn read(source: &FileSource<'_>, limits: &Limits, pdf: &dyn PdfReader) -> Re
     if source.bytes.len() > limits.file_bytes {
         let message = format!("`{}` has more than {} bytes", source.name, limits.file_bytes);
         return Err(wrong("BOT-7101", message).hint("split it, or import the text of it"));
+    }
+    if source.bytes.starts_with(b"\xff\xfe") || source.bytes.starts_with(b"\xfe\xff") {
+        let message = format!("`{}` is UTF-16, and not UTF-8", source.name);
+        return Err(wrong("BOT-7103", message).hint("save it as UTF-8"));
     }
     let Some(format) = DocumentFormat::of(source.name, source.bytes) else {
         let message = format!("`{}` is a binary file of a format that is not read", source.name);
@@ -54,7 +58,7 @@ pub fn read(source: &FileSource<'_>, limits: &Limits, pdf: &dyn PdfReader) -> Re
     Ok(ReadFile { documents, findings })
 }
 
-/// Returns the text of a file: UTF-8, or UTF-16 with a mark of its byte order.
+/// Returns the text of a file in UTF-8, with or without a mark of it.
 fn text(source: &FileSource<'_>) -> Result<String> {
     let bytes = source.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source.bytes);
     String::from_utf8(bytes.to_vec()).map_err(|error| {
@@ -87,6 +91,8 @@ fn of_text(
             document.title = page.title.unwrap_or_default();
             document.language = page.language;
             document.url = page.canonical;
+            let access = page.meta.get("access").map(String::as_str);
+            document.access.extend(access.into_iter().flat_map(access_tags));
             let dated = ["article:modified_time", "last-modified", "date"];
             document.updated_at =
                 dated.iter().find_map(|name| page.meta.get(*name)).and_then(|text| time(text));
@@ -109,6 +115,10 @@ fn of_pdf(source: &FileSource<'_>, limits: &Limits, reader: &dyn PdfReader) -> R
     if pages.len() > limits.pages {
         let message = format!("`{}` has more than {} pages", source.name, limits.pages);
         return Err(wrong("BOT-7102", message).hint("split it into several documents"));
+    }
+    if pages.is_empty() {
+        return Err(wrong("BOT-7106", format!("`{}` has no pages that can be read", source.name))
+            .hint("open it in a viewer and save it again, or import its text"));
     }
     let with_text = pages
         .iter()

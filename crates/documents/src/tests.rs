@@ -155,6 +155,64 @@ fn rows_of_questions_are_documents() {
     assert_eq!(fault.unwrap_err().place().line, Some(2));
 }
 
+/// A document for some people must never be read as one for all.
+#[test]
+fn access_tags_are_read_however_they_are_written() {
+    for matter in [
+        "access: [staff, partners]",
+        "access: staff, partners",
+        "access:\n  - staff\n  - \"partners\"",
+        "\"access\": ['staff', 'partners']",
+        "Access:\n- partners\n- staff\nteam: care",
+    ] {
+        for dashes in ["---", "--- "] {
+            let text = format!("{dashes}\n{matter}\n---\nText.");
+            let read = read_as("a.md", text.as_bytes(), &Limits::default()).unwrap();
+            let access: Vec<&str> = read.documents[0].access.iter().map(String::as_str).collect();
+            assert_eq!(access, ["partners", "staff"], "{text}");
+            assert_eq!(read.findings.len(), 0, "{text}");
+        }
+    }
+    let page = "<html><meta name=Access content='staff, partners'><body><p>Some text";
+    let csv = "question,answer,access\nWho?,We.,\"staff, partners\"\n";
+    let list =
+        "{\"question\": \"Who?\", \"answer\": \"We.\", \"access\": [\"staff\", \"partners\"]}";
+    for (name, text) in [("a.html", page), ("a.csv", csv), ("a.jsonl", list)] {
+        let document = only(name, text);
+        let access: Vec<&str> = document.access.iter().map(String::as_str).collect();
+        assert_eq!(access, ["partners", "staff"], "{text}");
+        assert!(document.metadata.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_hostile_table_of_questions_stays_small_in_memory() {
+    let name = "n".repeat(1 << 16);
+    let columns: String = (0..200).map(|n| format!(",c{n}")).collect();
+    let row = format!("Who?,We.,x{}\n", ",y".repeat(200));
+    let text = format!("question,answer,{name}{columns}\n{}", row.repeat(50));
+    let read = read_as("faq.csv", text.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(read.documents.len(), 50);
+    for document in &read.documents {
+        assert_eq!(document.metadata.len(), 32);
+        assert!(document.metadata.keys().all(|key| key.len() <= 64));
+    }
+    for (name, row) in [("faq.csv", "a,\n"), ("faq.jsonl", "{}\n")] {
+        let rest = if name == "faq.csv" {
+            "question,answer\nWho?,We.\n"
+        } else {
+            "{\"q\":\"Who?\",\"a\":\"We.\"}\n"
+        };
+        let text = format!("{rest}{}", row.repeat(10_000));
+        let read = read_as(name, text.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(read.findings.len(), 101);
+        assert!(read.findings[100].message.starts_with("9900 more rows"));
+    }
+    let few = Limits { blocks: 3, ..Limits::default() };
+    let text = "question,answer\nWho?,\"a\n\nb\n\nc\n\nd\"\n";
+    assert_eq!(read_as("faq.csv", text.as_bytes(), &few).unwrap_err().code(), "BOT-7102");
+}
+
 /// Returns a PDF with one line of text on each page.
 pub(crate) fn pdf_of(pages: &[&str]) -> Vec<u8> {
     let n = pages.len();
@@ -201,6 +259,7 @@ fn a_pdf_gives_the_text_of_its_pages_and_a_scanned_or_broken_one_says_so() {
     );
     assert_eq!(document.title, "guide");
     assert_eq!(code("scan.pdf", &pdf_of(&["", "", ""])), ("BOT-7105", 3));
+    assert_eq!(code("none.pdf", &pdf_of(&[])), ("BOT-7106", 3));
     assert_eq!(code("cut.pdf", &bytes[..bytes.len() / 2]), ("BOT-7106", 3));
     let few = Limits { pages: 1, ..Limits::default() };
     assert_eq!(read_as("guide.pdf", &bytes, &few).unwrap_err().code(), "BOT-7102");
@@ -220,7 +279,7 @@ fn docx_of(xml: &str) -> Vec<u8> {
 fn a_docx_keeps_styles_and_tables_and_a_bomb_is_refused() {
     let xml = r#"<?xml version="1.0"?><w:document xmlns:w="x"><w:body>
         <w:p><w:pPr><w:pStyle w:val="Heading2"/></w:pPr><w:r><w:t>Returns &amp; more</w:t></w:r></w:p>
-        <w:p><w:r><w:t>Within </w:t></w:r><w:del><w:r><w:t>14</w:t></w:r></w:del><w:r><w:t>30 days.</w:t></w:r></w:p>
+        <w:p><w:r><w:t>Within </w:t></w:r><w:del><w:r><w:t>14</w:t></w:r></w:del><w:r><w:rPr><w:vanish/></w:rPr><w:t>hidden </w:t></w:r><w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t>30 days.</w:t></w:r></w:p>
         <w:p><w:pPr><w:numPr/></w:pPr><w:r><w:t>unused</w:t></w:r></w:p>
         <w:tbl><w:tr><w:tc><w:p><w:r><w:t>size</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>fee</w:t></w:r></w:p></w:tc></w:tr>
         <w:tr><w:tc><w:p><w:r><w:t>small</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>2</w:t></w:r></w:p></w:tc></w:tr></w:tbl>
@@ -254,6 +313,7 @@ fn binary_empty_and_oversized_files_are_refused() {
     assert_eq!(code("a.md", b"  \n"), ("BOT-7101", 3));
     assert_eq!(code("a.html", b"<html><script>only()</script>"), ("BOT-7101", 3));
     assert_eq!(code("a.md", b"caf\xe9 noir"), ("BOT-7103", 3));
+    assert_eq!(code("a.md", b"\xff\xfea\0"), ("BOT-7103", 3));
     let tight = Limits { file_bytes: 10, ..Limits::default() };
     assert_eq!(read_as("a.md", b"more than ten bytes", &tight).unwrap_err().code(), "BOT-7101");
     let tight = Limits { text_bytes: 10, ..Limits::default() };
