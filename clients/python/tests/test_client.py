@@ -15,6 +15,7 @@ import httpx
 
 import botops_client
 from botops_client import (
+    ApiError,
     AsyncClient,
     Client,
     Conflict,
@@ -189,6 +190,22 @@ class Requests(unittest.TestCase):
             self.assertEqual((found.request_ids, len(found), found[-1].intent), (("3", "3", "1"), 7, "t6"))
             self.assertEqual(len(client.predict([])), 0)
 
+    def test_passages_are_searched(self) -> None:
+        passage = {
+            "knowledge": "help", "title": "Returns", "section": "Parcels", "url": None, "chunk": "c1", "score": 2.5,
+            "quote": "Within 30 days.", "language": "en",
+        }
+        answer = {"request_id": "r", "passages": [passage]}
+        script = Scripted(httpx.Response(200, json=answer), httpx.Response(200, json={"passages": [{"knowledge": "help"}]}))
+        with script.client() as client:
+            (found,) = client.search("return a parcel?", knowledge="help", k=3, mode="lexical", metadata={"product": "a"})
+            with self.assertRaises(UnexpectedAnswer):
+                client.search("return a parcel?")
+        self.assertEqual((found.knowledge, found.language, found.source.quote), ("help", "en", "Within 30 days."))
+        self.assertEqual(script.requests[0].url.path, "/v1/search")
+        asked = {"query": "return a parcel?", "knowledge": "help", "k": 3, "mode": "lexical", "metadata": {"product": "a"}}
+        self.assertEqual(script.bodies(), [asked, {"query": "return a parcel?"}])
+
     def test_mistakes_are_found_before_anything_is_sent(self) -> None:
         script = Scripted()
         with script.client() as client:
@@ -247,6 +264,11 @@ class Server(unittest.TestCase):
             with self.assertRaises(InvalidRequest) as empty:
                 client.chat(" ")
             self.assertEqual((empty.exception.code, empty.exception.errors[0].pointer), ("BOT-6015", "/text"))
+
+    def test_a_search_without_documents(self) -> None:
+        with Client(self.url) as client, self.assertRaises(ApiError) as caught:
+            client.search("returns")
+        self.assertEqual((caught.exception.status, caught.exception.code), (404, "BOT-6177"))
 
     def test_predictions_and_a_table(self) -> None:
         texts = ["where is my parcel", "hello there", "жжж"]

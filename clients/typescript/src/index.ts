@@ -1,6 +1,6 @@
 import { newId, pauseAfter, type Retries, sleep } from "./retries.js";
 import { ChatSocket, type SocketOptions } from "./socket.js";
-import { type Answer, ApiError, BotopsError, type Prediction, type Problem, Unreachable, type Verdict } from "./types.js";
+import { type Answer, ApiError, BotopsError, type Passage, type Prediction, type Problem, Unreachable, type Verdict } from "./types.js";
 
 export * from "./types.js";
 export { ChatSocket, type SocketOptions } from "./socket.js";
@@ -29,6 +29,18 @@ export interface ChatOptions {
   useKnowledge?: boolean;
   /** The metadata of the documents that may answer, such as `{product: "vacuum"}`. */
   metadata?: Record<string, string | string[]>;
+}
+
+export interface SearchOptions {
+  /** The knowledge base; every one without it. */
+  knowledge?: string;
+  /** The most passages of each base, from 1 to 50 (5). */
+  k?: number;
+  /** The scores that passages are ranked by (`hybrid`, which is `lexical` in a base without vectors). */
+  mode?: "lexical" | "dense" | "hybrid";
+  /** The metadata of the documents, such as `{product: "vacuum"}`. */
+  metadata?: Record<string, string | string[]>;
+  conversationId?: string;
 }
 
 /** A client of the public API of a botops server. */
@@ -82,6 +94,13 @@ export class BotopsClient {
       found.push(...answer.predictions);
     }
     return found;
+  }
+
+  /** Returns the passages of documents that fit a question, best first in each knowledge base. The key needs the scope `search`. */
+  async search(query: string, options: SearchOptions = {}): Promise<Passage[]> {
+    const { conversationId, ...rest } = options;
+    const body = { query, ...rest, conversation_id: conversationId };
+    return ((await this.#ask("POST", "/v1/search", body)) as { passages: Passage[] }).passages;
   }
 
   /** Judges the answer behind `token`. Returns `counted`, `noted` or `unknown`. */

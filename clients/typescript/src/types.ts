@@ -31,6 +31,13 @@ export interface Source {
   quote: string;
 }
 
+/** A passage of a document that fits a question; `quote` is the whole passage. */
+export interface Passage extends Source {
+  /** The knowledge base. */
+  knowledge: string;
+  language: string | null;
+}
+
 /** Returns the address of a source if it is one of the web, else `null`: a document may name a script. */
 export function safeUrl(source: Source): string | null {
   return source.url !== null && /^https?:\/\//i.test(source.url) ? source.url : null;

@@ -71,6 +71,22 @@ test("texts are classified in batches and come back in order", async () => {
   assert.deepEqual(found.map((it) => it.intent), ["a", "b", "c", "d", "e"]);
 });
 
+test("passages are searched", async () => {
+  const passage = {
+    knowledge: "help", title: "Returns", section: "Parcels", url: null, chunk: "c1", score: 2.5, quote: "Within 30 days.", language: "en",
+  };
+  const [client, requests] = scripted([{ request_id: "r", passages: [passage] }]);
+  const found = await client.search("return a parcel?", { knowledge: "help", k: 3, mode: "lexical", conversationId: "c" });
+  assert.deepEqual(found, [passage]);
+  assert.equal(requests[0].address, "http://bot.example/v1/search");
+  assert.deepEqual(requests[0].body, { query: "return a parcel?", knowledge: "help", k: 3, mode: "lexical", conversation_id: "c" });
+});
+
+test("a search of a server without documents", { skip: !url }, async () => {
+  const error = await new BotopsClient(url).search("returns").then(assert.fail, (error) => error);
+  assert.deepEqual([error.status, error.code], [404, "BOT-6177"]);
+});
+
 test("a conversation with a server", { skip: !url }, async () => {
   const client = new BotopsClient(url);
   assert.equal(await client.readiness(), "ready");

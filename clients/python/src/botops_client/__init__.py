@@ -1,4 +1,4 @@
-"""A typed client of a botops server: chat, predictions and feedback, sync and async."""
+"""A typed client of a botops server: chat, predictions, search and feedback, sync and async."""
 
 from ._aio import AsyncClient, AsyncConversation
 from ._errors import (
@@ -15,7 +15,7 @@ from ._errors import (
     UnexpectedAnswer,
 )
 from ._sync import Client, Conversation
-from ._types import Answer, Button, Entity, Feedback, Health, Prediction, Predictions, Readiness, Score, Source
+from ._types import Answer, Button, Entity, Feedback, Health, Passage, Prediction, Predictions, Readiness, Score, Source
 
 __all__ = [
     "Answer",
@@ -33,6 +33,7 @@ __all__ = [
     "Forbidden",
     "Health",
     "InvalidRequest",
+    "Passage",
     "Prediction",
     "Predictions",
     "RateLimited",

@@ -14,6 +14,7 @@ from ._errors import ApiError, UnexpectedAnswer, refusal
 from ._types import Feedback, Health, Predictions, Readiness
 
 FrameKind = Literal["pandas", "polars"]
+RankingMode = Literal["lexical", "dense", "hybrid"]
 
 _AGAIN = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE = 0.25
@@ -117,6 +118,26 @@ def chat(
         "metadata": None if metadata is None else dict(metadata),
     }
     return Request("POST", "/v1/chat", {name: it for name, it in body.items() if it is not None})
+
+
+def search(
+    query: str,
+    knowledge: str | None,
+    k: int | None,
+    mode: RankingMode | None,
+    metadata: Mapping[str, Any] | None,
+    conversation_id: str | None,
+) -> Request:
+    """Returns the request for the passages that fit a question."""
+    body = {
+        "query": query,
+        "knowledge": knowledge,
+        "k": k,
+        "mode": mode,
+        "metadata": None if metadata is None else dict(metadata),
+        "conversation_id": conversation_id,
+    }
+    return Request("POST", "/v1/search", {name: it for name, it in body.items() if it is not None})
 
 
 def predict(

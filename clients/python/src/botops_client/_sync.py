@@ -11,8 +11,8 @@ import httpx
 
 from . import _requests as requests
 from ._errors import ApiError, Unreachable
-from ._requests import FrameKind, Request, Retries
-from ._types import Answer, Feedback, Health, Prediction, Predictions, Readiness
+from ._requests import FrameKind, RankingMode, Request, Retries
+from ._types import Answer, Feedback, Health, Passage, Prediction, Predictions, Readiness
 
 
 class Client:
@@ -105,6 +105,24 @@ class Client:
     ) -> Conversation:
         """Begins a conversation, or goes on with the one called ``id``."""
         return Conversation(self, id or requests.new_id(), user_id, language)
+
+    def search(
+        self,
+        query: str,
+        *,
+        knowledge: str | None = None,
+        k: int | None = None,
+        mode: RankingMode | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        conversation_id: str | None = None,
+    ) -> tuple[Passage, ...]:
+        """Returns the passages of documents that fit a question, best first in each knowledge base.
+
+        ``k`` is the most passages of each base, from 1 to 50 (5). ``metadata`` limits the documents, such as
+        ``{"product": "vacuum"}``. The key needs the scope ``search``.
+        """
+        request = requests.search(query, knowledge, k, mode, metadata, conversation_id)
+        return Passage.all_of(self._ask(request))
 
     def predict(
         self,

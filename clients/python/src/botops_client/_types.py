@@ -68,6 +68,26 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Passage:
+    """A passage of a document that fits a question."""
+
+    knowledge: str
+    """The knowledge base."""
+    source: Source
+    """Its place; ``source.quote`` is the whole passage."""
+    language: str | None = None
+    """The language of the document."""
+
+    @classmethod
+    def all_of(cls, body: Mapping[str, Any]) -> tuple[Passage, ...]:
+        """Reads the answer of ``/v1/search``."""
+        try:
+            return tuple(cls(it["knowledge"], Source.of(it), it.get("language")) for it in body["passages"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnexpectedAnswer(f"the answer has another shape: {error!r}") from error
+
+
+@dataclass(frozen=True)
 class Score:
     """An intent and its probability."""
 
