@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(url) => Bot::Remote(Box::new(RemoteBot::open(args, url, context)?)),
         None => {
             let found = model_arg::load_or_champion(context, model)?;
-            Bot::Local(Box::new(LocalBot::new(args, found)?))
+            Bot::Local(Box::new(LocalBot::open(args, found, context)?))
         }
     };
     let is_typed = !reads_lines && io::stdin().is_terminal() && !context.printer.is_json();

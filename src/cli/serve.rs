@@ -5,7 +5,7 @@ use crate::cli::{
     Printer,
     arguments::model_arg,
     monitor::settings::{Flags, watched},
-    session::{context::Context, conversing},
+    session::{context::Context, conversing, knowledge_files},
     terminal::faults::place_prefix,
 };
 use botops_access::Identity;
@@ -63,12 +63,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let is_file = named.ends_with(".botops") || Path::new(&named).is_file();
     if !is_file && !args.knowledge.is_empty() {
-        let message = format!(
-            "`--knowledge` goes beside a model file, and `{named}` is a version of the registry"
-        );
-        return Err(Fault::usage("BOT-1003", message).hint(
-            "push the model with it: `botops push MODEL --knowledge FILE --questions FILE --test FILE --rules FILE`",
-        ));
+        return Err(knowledge_files::beside_a_version(&named));
     }
     let source = if is_file {
         let found = model_arg::load(context, &named)?;

@@ -147,6 +147,42 @@ fn a_server_answers_too_and_keeps_the_conversation() {
 }
 
 #[test]
+fn documents_answer_with_their_sources_where_no_intent_claims_a_message() {
+    let folder = bot::folder();
+    let page = "# Warranty\n\n## Batteries\n\nThe warranty of batteries ends after 24 months.\n";
+    folder.write("help/warranty.md", page).write(
+        "help/board.md",
+        "---\naccess: [board]\n---\n# Salaries\n\nThe salary of directors is secret.\n",
+    );
+    let run = |line: &str| {
+        let output = folder.botops(line.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", stderr(&output));
+    };
+    run("knowledge import help --into help");
+    run("knowledge pull help --out help.knowledge");
+    let question = "how long is the warranty of batteries?\n";
+    let without = chat(&folder, &["bot.botops"], question);
+    assert!(!stdout(&without).contains("24 months"), "{}", stdout(&without));
+    let beside = ["bot.botops", "--knowledge", "help.knowledge", "--format", "json"];
+    let output = chat(&folder, &beside, question);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let turn = &document["data"]["turns"][0];
+    assert_eq!(turn["response"], "The warranty of batteries ends after 24 months.");
+    assert_eq!((&turn["answered_by"], &turn["fallback"]), (&json!("knowledge"), &json!(false)));
+    let source = &turn["sources"][0];
+    assert_eq!((&source["title"], &source["section"]), (&json!("Warranty"), &json!("Batteries")));
+    let shown = chat(&folder, &beside[..3], question);
+    assert!(stdout(&shown).contains("  source: Warranty > Batteries\n"), "{}", stdout(&shown));
+    // A page for one group of people is for no client without a key.
+    let secret = chat(&folder, &beside[..3], "what is the salary of directors?\n");
+    assert!(!stdout(&secret).contains("is secret"), "{}", stdout(&secret));
+    // What an intent claims is answered by it.
+    let claimed = chat(&folder, &beside[..3], "hello there\n");
+    assert!(stdout(&claimed).starts_with("> hello there\nHello you!\n"), "{}", stdout(&claimed));
+}
+
+#[test]
 fn mistakes_have_their_exit_codes() {
     let folder = bot::folder();
     folder.write("other.txt", "no model");
@@ -164,6 +200,8 @@ fn mistakes_have_their_exit_codes() {
         (&["--url", &server.url], &long, 2, "BOT-6015"),
         (&["--url", &format!("{}/nowhere", server.url)], "hi\n", 2, "BOT-6030"),
         (&["missing.botops"], "hi\n", 2, "BOT-1001"),
+        (&["bot.botops", "--knowledge", "missing.knowledge"], "hi\n", 2, "BOT-1001"),
+        (&["bot.botops", "--knowledge", "other.txt"], "hi\n", 3, "BOT-7200"),
         (&[], "hi\n", 2, "BOT-1005"),
     ] {
         let output = chat(&folder, arguments, lines);

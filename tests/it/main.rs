@@ -77,6 +77,7 @@ mod serving;
 mod storage;
 mod storage_verbs;
 mod store;
+mod stored_channels;
 mod support;
 mod switched;
 mod terminal;

@@ -1,5 +1,7 @@
 //! The arguments of `botops chat`.
 
+use std::path::PathBuf;
+
 /// Talk to a model, or to a server
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -10,6 +12,9 @@ pub(crate) struct Args {
     /// Talk to the server at this address, with the key in `server.client_key` or BOTOPS_CLIENT_KEY
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
+    /// Answer from this knowledge, too, beside a model file; repeatable. A version of the registry has its own
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    pub(super) knowledge: Vec<PathBuf>,
     /// Show with each answer: intents, entities, slots, state, and the version and arm that answered
     #[arg(long)]
     pub(super) explain: bool,

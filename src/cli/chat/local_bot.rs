@@ -5,10 +5,17 @@ use super::{
     message::Message,
     turn::{Ranked, Turn},
 };
-use crate::cli::{arguments::model_arg::Found, session::provenance};
-use botops_dialogue::{ActionOutcome, Dialogue, DialogueState, Effect, Moment, Step, Understood};
+use crate::cli::{
+    arguments::model_arg::Found,
+    session::{context::Context, knowledge_files, provenance},
+};
+use botops_dialogue::{
+    ActionOutcome, Dialogue, DialogueState, Effect, Lookup, Moment, Step, Understood,
+};
 use botops_findings::Result;
+use botops_serving::{self as serving, LocalAnswer, LocalKnowledge};
 use botops_text::{Language, LanguageGuesser};
+use botops_workspace::AnswerMode;
 use chrono::{DateTime, Utc};
 
 /// The id of a conversation without `--conversation`.
@@ -20,6 +27,9 @@ const RANKED: usize = 5;
 pub(super) struct LocalBot {
     found: Found,
     dialogue: Dialogue,
+    knowledge: LocalKnowledge,
+    /// Whether a language model would write the answers of a server.
+    is_rewritten: bool,
     guesser: Option<LanguageGuesser>,
     language: Option<String>,
     conversation: String,
@@ -27,17 +37,31 @@ pub(super) struct LocalBot {
 }
 
 impl LocalBot {
-    /// Begins a conversation with a model.
+    /// Begins a conversation with a model, and reads its knowledge.
     ///
     /// # Errors
-    /// Those of its dialogue.
-    pub(super) fn new(args: &Args, found: Found) -> Result<Self> {
+    /// Those of its dialogue, of the registry and of the knowledge; `BOT-1003` (exit 2) `--knowledge` stands beside a version.
+    pub(super) fn open(args: &Args, found: Found, context: &Context) -> Result<Self> {
+        let files = match &found.version {
+            None => knowledge_files::read(&args.knowledge)?,
+            Some(_) if !args.knowledge.is_empty() => {
+                return Err(knowledge_files::beside_a_version(&found.name));
+            }
+            Some(version) => {
+                let registry = context.registry()?;
+                context.wait(serving::knowledge_files(&registry, version))??
+            }
+        };
+        let rules = &context.workspace()?.knowledge.value;
+        let knowledge = LocalKnowledge::read(rules, &files, &found.model)?;
         let dialogue = Dialogue::compile(found.model.dialogue())?;
         let languages = dialogue.languages();
         let guesser = (languages.len() > 1).then(|| LanguageGuesser::among(languages));
         Ok(Self {
             guesser,
             dialogue,
+            knowledge,
+            is_rewritten: matches!(rules.answer, AnswerMode::Generated),
             language: args.language.clone(),
             conversation: args.conversation.clone().unwrap_or_else(|| UNNAMED.to_owned()),
             state: DialogueState::default(),
@@ -89,8 +113,14 @@ impl LocalBot {
             guessed: self.language.is_none(),
             button: message.button,
         };
-        let step = self.dialogue.turn(&self.state, &understood, now, &self.conversation);
-        let (step, notes) = self.without_calls(step, now);
+        let (step, said) = self.decide(&understood, now)?;
+        let (step, mut notes) = self.without_calls(step, now);
+        if said.is_some() && self.is_rewritten {
+            notes.push(
+                "a server would let a language model write this answer from its sources".to_owned(),
+            );
+        }
+        let answered_by = said.is_some().then(|| "knowledge".to_owned());
         let ranked = ranking
             .iter()
             .take(RANKED)
@@ -112,10 +142,38 @@ impl LocalBot {
             branch: Some(step.branch),
             entities,
             notes,
+            sources: said.map(|said| said.sources).unwrap_or_default(),
+            answered_by,
             ..Turn::default()
         };
         self.state = step.state;
         Ok(turn)
+    }
+
+    /// Decides the answer to a message, from knowledge where the dialogue asks for it.
+    ///
+    /// # Errors
+    /// `BOT-6018` (exit 1) the search panicked.
+    fn decide(
+        &self,
+        understood: &Understood<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(Step, Option<LocalAnswer>)> {
+        let turn = |found: Option<&botops_dialogue::Found<'_>>| {
+            self.dialogue.turn_with(&self.state, understood, (now, &self.conversation), found)
+        };
+        let step = turn(None);
+        let said = match &step.lookup {
+            Some(lookup) if understood.button.is_none() || !matches!(lookup, Lookup::Any) => {
+                let before = self.state.question.as_deref();
+                self.knowledge.answer(lookup, understood.text, before)?
+            }
+            _ => None,
+        };
+        let Some(said) = said else { return Ok((step, None)) };
+        let LocalAnswer { text, language, question, .. } = &said;
+        let found = botops_dialogue::Found { text, language: language.as_deref(), question };
+        Ok((turn(Some(&found)), Some(said)))
     }
 
     /// Goes on after a step that calls another system, as if the call had failed: nothing leaves this machine. Returns the

@@ -7,6 +7,7 @@ pub(crate) mod following;
 pub(crate) mod input_lines;
 pub(crate) mod interruption;
 pub(crate) mod judging;
+pub(crate) mod knowledge_files;
 pub(crate) mod knowledge_source;
 pub(crate) mod named_knowledge;
 pub(crate) mod outputs;
