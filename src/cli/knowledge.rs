@@ -3,7 +3,6 @@
 mod diff;
 mod evaluate;
 mod fetching;
-mod gathering;
 mod import;
 mod log;
 mod pull;

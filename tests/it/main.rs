@@ -44,6 +44,8 @@ mod job_summaries;
 mod keys;
 mod killed_actions;
 mod knowledge;
+mod knowledge_pipelines;
+mod knowledge_versions;
 mod kubernetes;
 mod load;
 mod mistakes;

@@ -66,7 +66,7 @@ pub fn mermaid(stages: &[GraphStage]) -> String {
         };
         // Names are letters, digits, `-` and `_`, but may be words of Mermaid: nodes have numbers.
         let (open, close) = match stage.kind.as_str() {
-            "push" | "promote" | "compact" | BASELINE => ("([", "])"),
+            "push" | "promote" | "compact" | "knowledge_import" | BASELINE => ("([", "])"),
             "gate" => ("{", "}"),
             _ => ("[", "]"),
         };

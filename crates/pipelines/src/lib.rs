@@ -17,6 +17,7 @@ mod due_runs;
 mod events;
 mod graph;
 mod input_files;
+mod knowledge_input;
 mod log_window;
 mod outcome;
 mod params;
@@ -42,6 +43,7 @@ pub use annotations::{annotated, annotation_findings};
 pub use drift_input::{DriftColumns, FoldModels, rows};
 pub use events::{Event, Ignore, Listener};
 pub use graph::{GraphStage, graph, mermaid};
+pub use knowledge_input::KnowledgeInput;
 pub use log_window::LogSpec;
 pub use manifest::{Provenance, manifest, read_dialogue};
 pub use outcome::{RunSummary, StageOutcome, StageSummary};
@@ -55,9 +57,9 @@ pub use run::{prepare, run};
 pub use selection::RunOptions;
 pub use services::{Promoter, PromotionRequest, Prospect, Services};
 pub use spec::{
-    CompactStage, DialogueTestStage, DriftStage, EvaluateStage, GateStage, NearDuplicates, OnDrift,
-    OnInsufficient, PipelineSpec, PromoteStage, PushStage, ShellStage, SplitStage, StageSpec,
-    TrainStage, ValidateStage, WindowStage,
+    CompactStage, DialogueTestStage, DriftStage, EvaluateStage, GateStage, KnowledgeImportStage,
+    NearDuplicates, OnDrift, OnInsufficient, PipelineSpec, PromoteStage, PushStage, ShellStage,
+    SplitStage, StageSpec, TrainStage, ValidateStage, WindowStage,
 };
 pub use stage_validations::StageValidation;
 pub use state::{Folder, StageRecord, StageVerdict};

@@ -1,8 +1,13 @@
 //! The plan of a pipeline: its stages, checked and in the order of execution.
 
-use super::spec::{
-    DriftStage, NearDuplicates, OnInsufficient, PipelineSpec, SplitStage, StageSpec, ValidateStage,
+use super::{
+    knowledge_input::KnowledgeInput,
+    spec::{
+        DriftStage, NearDuplicates, OnInsufficient, PipelineSpec, PushStage, SplitStage, StageSpec,
+        ValidateStage,
+    },
 };
+use botops_evaluation::KnowledgeGate;
 use botops_findings::{Fault, Place, Result};
 use botops_spec::{Spec as _, nearest};
 use std::path::{Path, PathBuf};
@@ -163,6 +168,11 @@ fn check_sources(stage: &StageSpec, spec: &PipelineSpec, file: &Path) -> Result<
         Err(Fault::usage("BOT-8001", message).at(place(file, stage.name(), key)).hint(hint))
     };
     match stage {
+        StageSpec::Push(push) if judges_no_knowledge(push, spec) => wrong(
+            "gate",
+            "the evaluation of a push has knowledge, and the rules of its gate judge none",
+            "write rules on it, such as `knowledge: {recall_at_5: {min: 0.9}}`, into the gate stage",
+        ),
         StageSpec::Drift(DriftStage { current: None, window: None, .. }) => wrong(
             "current",
             "a drift stage needs current data",
@@ -195,6 +205,16 @@ fn check_sources(stage: &StageSpec, spec: &PipelineSpec, file: &Path) -> Result<
         }
         _ => Ok(()),
     }
+}
+
+/// Returns whether the evaluation that `push` rests on has knowledge, and its gate no rule about it.
+fn judges_no_knowledge(push: &PushStage, spec: &PipelineSpec) -> bool {
+    let find = |name: &str| spec.stages.iter().find(|other| other.name() == name);
+    let Some(StageSpec::Gate(gate)) = find(&push.gate) else { return false };
+    let Some(StageSpec::Evaluate(evaluate)) = find(&gate.from) else { return false };
+    let judged = gate.rules.knowledge.as_ref();
+    let has_rule = judged.is_some_and(|rules| *rules != KnowledgeGate::default());
+    !evaluate.knowledge.is_empty() && !has_rule
 }
 
 /// Adds the needs of each stage: those that it takes files from, and those named under `after`.
@@ -266,8 +286,20 @@ fn add_baseline(stages: &mut Vec<Stage>, spec: &PipelineSpec, file: &Path) -> Re
             stage.needs.push(BASELINE.to_owned());
         }
     }
-    stages.push(Stage { name: BASELINE.to_owned(), spec: None, needs: vec![source] });
+    // The first champion answers from the same knowledge, but its golden self-test judges none of it.
+    let mut needs = vec![source];
+    needs.extend(knowledge_of(spec).iter().filter_map(|input| input.from.clone()));
+    stages.push(Stage { name: BASELINE.to_owned(), spec: None, needs });
     Ok(())
+}
+
+/// Returns the knowledge of the versions of a pipeline: that of its first evaluation with some.
+pub(super) fn knowledge_of(spec: &PipelineSpec) -> &[KnowledgeInput] {
+    let mut all = spec.stages.iter().filter_map(|stage| match stage {
+        StageSpec::Evaluate(evaluate) => Some(evaluate.knowledge.as_slice()),
+        _ => None,
+    });
+    all.find(|knowledge| !knowledge.is_empty()).unwrap_or_default()
 }
 
 /// Sorts stages so that each follows the stages it needs, and otherwise keeps the order of the file.

@@ -17,6 +17,7 @@ use super::{
 };
 use botops_datasets as datasets;
 use botops_findings::{Fault, Place, Result};
+use botops_knowledge::store::Gathered;
 use botops_registry::CHAMPION;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,9 @@ pub(super) fn check_files(plan: &Plan, root: &Path, selection: &Selection) -> Re
             for file in input_files::expand(root, &path)? {
                 readable(plan, root, stage, key, &file)?;
             }
+        }
+        if let Some(StageSpec::KnowledgeImport(spec)) = &stage.spec {
+            Gathered::of(&[root.join(&spec.documents)])?;
         }
         if let Some(StageSpec::Evaluate(EvaluateStage { behaviour: Some(path), .. })) = &stage.spec
         {
@@ -123,9 +127,14 @@ fn files(stage: &Stage) -> Vec<(&'static str, PathBuf)> {
         StageSpec::Window(spec) => vec![("recorded", spec.recorded.as_ref())],
         StageSpec::Promote(spec) => vec![("traffic", spec.traffic.as_ref())],
         StageSpec::DialogueTest(spec) => vec![("stories", spec.stories.as_ref())],
-        StageSpec::Evaluate(spec) => vec![("behaviour", spec.behaviour.as_ref())],
+        StageSpec::Evaluate(spec) => {
+            let questions =
+                spec.knowledge.iter().map(|input| ("questions", Some(&input.questions)));
+            [("behaviour", spec.behaviour.as_ref())].into_iter().chain(questions).collect()
+        }
         StageSpec::Split(_)
         | StageSpec::Compact(_)
+        | StageSpec::KnowledgeImport(_)
         | StageSpec::Gate(_)
         | StageSpec::Push(_)
         | StageSpec::Shell(_) => Vec::new(),

@@ -30,6 +30,7 @@ fn is_barrier(stage: &Stage) -> bool {
             StageSpec::Push(_)
                 | StageSpec::Promote(_)
                 | StageSpec::Compact(_)
+                | StageSpec::KnowledgeImport(_)
                 | StageSpec::Shell(_)
         )
     )

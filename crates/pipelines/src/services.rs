@@ -4,6 +4,7 @@ use super::events::Listener;
 use crate::resources::Encoders;
 use botops_datasets::Traffic;
 use botops_digest::Digest;
+use botops_documents::PdfReader;
 use botops_experiments::{CodeState, Environment, Experiments};
 use botops_findings::Result;
 use botops_models::IntentModel;
@@ -23,6 +24,8 @@ pub struct Services<'a> {
     pub experiments: &'a Experiments,
     /// The source of encoders.
     pub encoders: &'a Encoders,
+    /// Reads PDF files of knowledge bases.
+    pub pdf: Arc<dyn PdfReader>,
     /// Promotes a version: a rehearsal or a server.
     pub promoter: &'a dyn Promoter,
     /// Returns the current time, for records and logs.

@@ -1,6 +1,7 @@
 //! The specification of a pipeline, as written in YAML.
 
 use crate::{
+    knowledge_input::KnowledgeInput,
     log_window::{LogSpec, Sides, days},
     retries::RetrySpec,
     stories::StoryRules,
@@ -75,6 +76,8 @@ pub enum StageSpec {
     Window(WindowStage),
     /// Compacts the prediction log.
     Compact(CompactStage),
+    /// Imports documents into a knowledge base.
+    KnowledgeImport(KnowledgeImportStage),
 }
 
 macro_rules! stage {
@@ -150,7 +153,7 @@ stage! {
     }
 }
 stage! {
-    /// Evaluates a model on the test side of a split or of a window, and compares it with the champion.
+    /// Evaluates a model, and its knowledge, on the test side of a split or of a window, and compares them with the champion.
     EvaluateStage {
         /// The train stage.
         model: String,
@@ -162,6 +165,9 @@ stage! {
         /// The effect of too few records on the run. After a warning, gates on this evaluation are not judged.
         #[serde(default, skip_serializing_if = "OnInsufficient::is_fail")]
         on_insufficient: OnInsufficient,
+        /// The knowledge of the version, and its questions: a push registers both with the model.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        knowledge: Vec<KnowledgeInput>,
     }
 }
 stage! {
@@ -196,7 +202,7 @@ stage! {
     }
 }
 stage! {
-    /// Registers a model that passed its gate.
+    /// Registers a model that passed its gate, with the knowledge that its evaluation judged.
     PushStage {
         /// The train stage.
         model: String,
@@ -282,6 +288,29 @@ stage! {
         /// The age, such as `90d`, at which hours of the log are removed; default: none is removed.
         #[serde(default)]
         retention: Option<String>,
+    }
+}
+
+stage! {
+    /// Imports documents into a knowledge base of the registry: they replace those that it has. A version with the same content is
+    /// not made again.
+    KnowledgeImportStage {
+        /// The folder of the documents, or one file.
+        documents: PathBuf,
+        /// The name of the knowledge base, such as `help`.
+        into: String,
+        /// The language of documents that name none; default: guessed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<String>,
+        /// The most tokens of a passage; default: as in the version before, at first 200.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chunk_tokens: Option<u32>,
+        /// The tokens that a passage repeats of the one before; default: as in the version before, at first 40.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        overlap: Option<u32>,
+        /// Whether files that cannot be read are left out with a warning; default: they stop the run.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        skip_unreadable: bool,
     }
 }
 
@@ -408,7 +437,14 @@ impl StageSpec {
                 Some(text) => days("retention", text).map(|_| ()).map_err(|fault| ("", fault)),
                 None => Ok(()),
             },
-            Self::Validate(_) | Self::Evaluate(_) | Self::Push(_) | Self::Shell(_) => Ok(()),
+            Self::Evaluate(stage) => {
+                let mut sources = stage.knowledge.iter().map(|input| input.source().map(|_| ()));
+                sources.find(Result::is_err).unwrap_or(Ok(())).map_err(|fault| ("knowledge", fault))
+            }
+            Self::KnowledgeImport(stage) => {
+                botops_knowledge::store::check_name(&stage.into).map_err(|fault| ("into", fault))
+            }
+            Self::Validate(_) | Self::Push(_) | Self::Shell(_) => Ok(()),
         }
     }
 
@@ -427,6 +463,7 @@ impl StageSpec {
             Self::DialogueTest(stage) => stage.retries.as_ref(),
             Self::Window(stage) => stage.retries.as_ref(),
             Self::Compact(stage) => stage.retries.as_ref(),
+            Self::KnowledgeImport(stage) => stage.retries.as_ref(),
         }
     }
 
@@ -446,6 +483,7 @@ impl StageSpec {
             Self::DialogueTest(_) => "dialogue_test",
             Self::Window(_) => "window",
             Self::Compact(_) => "compact",
+            Self::KnowledgeImport(_) => "knowledge_import",
         }
     }
 
@@ -465,6 +503,7 @@ impl StageSpec {
             Self::DialogueTest(stage) => &stage.name,
             Self::Window(stage) => &stage.name,
             Self::Compact(stage) => &stage.name,
+            Self::KnowledgeImport(stage) => &stage.name,
         };
         name.as_deref().unwrap_or_else(|| self.kind())
     }
@@ -484,6 +523,7 @@ impl StageSpec {
             Self::DialogueTest(stage) => &stage.after,
             Self::Window(stage) => &stage.after,
             Self::Compact(stage) => &stage.after,
+            Self::KnowledgeImport(stage) => &stage.after,
         }
     }
 
@@ -491,12 +531,18 @@ impl StageSpec {
     pub(super) fn takes(&self) -> Vec<(&'static str, &str, &'static [&'static str])> {
         const SIDES: &[&str] = &["split", "window"];
         match self {
-            Self::Validate(_) | Self::Shell(_) | Self::Compact(_) => Vec::new(),
+            Self::Validate(_) | Self::Shell(_) | Self::Compact(_) | Self::KnowledgeImport(_) => {
+                Vec::new()
+            }
             Self::Split(stage) => vec![("from", &stage.from, &["validate"])],
             Self::Window(stage) => vec![("from", &stage.from, &["split"])],
             Self::Train(stage) => vec![("from", &stage.from, SIDES)],
             Self::Evaluate(stage) => {
-                vec![("model", &stage.model, &["train"]), ("on", &stage.on, SIDES)]
+                let mut takes: Vec<(&str, &str, &[&str])> =
+                    vec![("model", &stage.model, &["train"]), ("on", &stage.on, SIDES)];
+                let imports = stage.knowledge.iter().filter_map(|input| input.from.as_deref());
+                takes.extend(imports.map(|name| ("knowledge", name, &["knowledge_import"][..])));
+                takes
             }
             Self::Gate(stage) => vec![("from", &stage.from, &["evaluate"])],
             Self::Drift(stage) => {

@@ -7,16 +7,18 @@ use super::{
     services::Services,
     spec::{ShellStage, StageSpec, ValidateStage, WindowStage},
     stages::{
-        INSUFFICIENT, SHELL_OUTPUTS, compact, promoted_over, read_json_in, shell_outputs,
-        work::{Work, expectations_path, is_champion, is_champion_set, pushed},
+        INSUFFICIENT, SHELL_OUTPUTS, compact, knowledge, promoted_over, read_json_in,
+        shell_outputs,
+        work::{Work, expectations_path, is_champion_set, pushed},
     },
     state::{Folder, StageRecord},
 };
 use botops_digest::Digest;
+use botops_evaluation::VersionSet;
 use botops_expectations::Expectations;
 use botops_findings::{Fault, Result};
 use botops_predictions::{HourKey, log_state};
-use botops_registry::CHAMPION;
+use botops_registry::{CHAMPION, Version};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 
@@ -252,8 +254,14 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             if let Some(behaviour) = &spec.behaviour {
                 inputs.insert("file:behaviour".to_owned(), input_files::digest(root, behaviour)?);
             }
-            settled = is_champion(work, inputs[&format!("{}/model.botops", spec.model)]);
-            let champion = work.champion.as_ref().and_then(|version| version.model_digest());
+            let held = knowledge::inputs(work, &spec.knowledge, &mut inputs).await?;
+            let model = inputs[&format!("{}/model.botops", spec.model)];
+            let set = work.champion.as_ref().and_then(Version::set);
+            settled = set == Some(VersionSet { model, knowledge: held });
+            let champion = set.map(|set| match spec.knowledge.is_empty() {
+                true => set.model,
+                false => Digest::of_json(&(set.model, set.knowledge)),
+            });
             inputs.extend(champion.map(|champion| (CHAMPION.to_owned(), champion)));
         }
         Some(StageSpec::Gate(spec)) => {
@@ -265,6 +273,9 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
                 return Ok(Inputs::of(inputs, &settings));
             }
             take(work, &mut inputs, &spec.from, "evaluation.json")?;
+            for file in knowledge::judgements(work, &spec.from) {
+                take(work, &mut inputs, &spec.from, &file)?;
+            }
             // There is a comparison only if there is a champion.
             if work.folder.file(&spec.from, "comparison.json").exists() {
                 take(work, &mut inputs, &spec.from, "comparison.json")?;
@@ -288,12 +299,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
         Some(StageSpec::Push(spec)) => {
             take(work, &mut inputs, &spec.model, "model.botops")?;
             take(work, &mut inputs, &spec.gate, "gate.json")?;
-            settings.push(work.plan.model.clone().into());
-            // Use the path relative to the workspace, so that a moved workspace stays up to date.
-            let registry = work.services.registry.store().url();
-            let inside = Path::new(registry).strip_prefix(root).ok();
-            settings
-                .push(inside.map_or(registry.to_owned(), |path| path.display().to_string()).into());
+            settings.extend([work.plan.model.clone().into(), registry_of(work)]);
         }
         Some(StageSpec::Promote(spec)) => {
             take(work, &mut inputs, &spec.version, "version.json")?;
@@ -323,9 +329,20 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             window_inputs(work, spec, &mut inputs, &mut settings).await?;
         }
         Some(StageSpec::Compact(spec)) => due = compact::due(work, spec).await?,
+        Some(StageSpec::KnowledgeImport(spec)) => {
+            inputs.insert("file:documents".to_owned(), knowledge::documents(root, spec)?);
+            settings.push(registry_of(work));
+        }
         Some(StageSpec::Shell(spec)) => shell_inputs(work, stage, spec, &mut inputs)?,
     }
     Ok(Inputs { settled, data, due, ..Inputs::of(inputs, &settings) })
+}
+
+/// Returns the location of the registry, relative to the workspace, so that a moved workspace stays up to date.
+fn registry_of(work: &Work<'_>) -> serde_json::Value {
+    let registry = work.services.registry.store().url();
+    let inside = Path::new(registry).strip_prefix(&work.services.root).ok();
+    inside.map_or(registry.to_owned(), |path| path.display().to_string()).into()
 }
 
 /// Adds the inputs of a validate stage, and returns its open data files.

@@ -1,9 +1,6 @@
 //! `botops knowledge import`.
 
-use super::{
-    fetching::{self, Fetched, PrivateAddresses},
-    gathering::Gathered,
-};
+use super::fetching::{self, Fetched, PrivateAddresses};
 use crate::cli::{
     Outcome,
     arguments::{out_path::OutPath, output_args::ForceArg},
@@ -14,17 +11,12 @@ use botops_documents::{Declared, Limits};
 use botops_files::{Output, OutputKind};
 use botops_findings::{Finding, Result};
 use botops_knowledge::store::{
-    Change, EncoderChoice, ImportAct, ImportMode, ImportRequest, Imported, PutFile, SettingsChange,
-    Unreadable, check_name,
+    Change, EncoderChoice, Gathered, ImportAct, ImportMode, ImportRequest, Imported, PutFile,
+    SettingsChange, Unreadable, check_name,
 };
-use botops_spec as spec;
 use botops_text::{self as text, shell_line};
 use serde::Serialize;
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// The value of `--encoder` for an index without one.
 const NO_ENCODER: &str = "none";
@@ -127,7 +119,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let gathered = Gathered::of(&args.paths)?;
     let store = context.knowledge()?;
     let act = context.act(args.reason.clone())?;
-    let mut changes = read_files(&gathered, args, &limits, context)?;
+    let bar = progress::bar(&context.printer, "reading", gathered.files.len() as u64);
+    let mut changes = gathered.changes(&declared(args, None), &limits, &|| bar.inc(1))?;
+    bar.finish_and_clear();
     if let Some(urls) = addresses {
         let bar = progress::bar(&context.printer, "fetching", urls.len() as u64);
         let private = match args.allow_private {
@@ -227,30 +221,6 @@ fn declared(args: &Args, url: Option<String>) -> Declared {
 fn put_page(page: Fetched, args: &Args) -> Change {
     let declared = declared(args, Some(page.url.clone()));
     Change::Put(PutFile { id: page.url, bytes: page.bytes, declared })
-}
-
-/// Reads the files, each up to one byte more than a document may have: a longer one is refused as such.
-fn read_files(
-    gathered: &Gathered,
-    args: &Args,
-    limits: &Limits,
-    context: &Context,
-) -> Result<Vec<Change>> {
-    let bar = progress::bar(&context.printer, "reading", gathered.files.len() as u64);
-    let mut changes = Vec::with_capacity(gathered.files.len());
-    for (name, path) in &gathered.files {
-        let unreadable = |error: std::io::Error| spec::unreadable(path, &error);
-        let mut bytes = Vec::new();
-        let most = limits.file_bytes as u64 + 1;
-        File::open(path)
-            .and_then(|file| file.take(most).read_to_end(&mut bytes))
-            .map_err(unreadable)?;
-        let declared = declared(args, None);
-        changes.push(Change::Put(PutFile { id: name.clone(), bytes: bytes.into(), declared }));
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    Ok(changes)
 }
 
 fn outcome(answer: &Answer<'_>, findings: Vec<Finding>) -> Outcome {

@@ -3,6 +3,7 @@
 use super::{
     context::Context,
     following::{Following, Until},
+    pdf_reader,
     promoter::Promotion,
     provenance,
 };
@@ -27,6 +28,7 @@ pub(crate) fn with_services<T>(
         registry: &registry,
         experiments: &experiments,
         encoders: &encoders,
+        pdf: pdf_reader::of_this_program(),
         promoter: &promoter,
         clock: &provenance::now,
         actor: workspace.actor.value.clone(),

@@ -11,6 +11,7 @@
 
 mod change;
 mod comparing;
+mod gathering;
 mod importing;
 mod indexer;
 mod knowledge_indexer;
@@ -30,6 +31,7 @@ pub use change::{
     Unreadable,
 };
 pub use comparing::{ChangedFile, KnowledgeDiff};
+pub use gathering::Gathered;
 pub use indexer::{
     IndexFile, IndexRequest, Indexer, OutlinedDocument, OutlinedPassage, RequestedEncoder,
 };

@@ -8,6 +8,7 @@ mod dialogue_test;
 mod drift;
 mod files;
 mod fitting;
+pub(crate) mod knowledge;
 mod shell;
 mod versions;
 mod window;
@@ -32,7 +33,7 @@ use super::{
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions, TableRows, table::Origin};
 use botops_digest::Digest;
 use botops_evaluation::{
-    self as evaluation, BehaviourKind, BehaviourSpec, Comparison, EvaluationReport,
+    self as evaluation, BehaviourKind, BehaviourSpec, Comparison, EvaluationReport, JudgedKnowledge,
 };
 use botops_expectations::Expectations;
 use botops_files::{Output, OutputKind};
@@ -81,6 +82,11 @@ pub(super) async fn execute(
             work.findings.extend(findings);
             Ok(ended)
         }
+        Some(StageSpec::KnowledgeImport(spec)) => {
+            let (ended, findings) = knowledge::import(work, spec, &inputs.inputs, made).await?;
+            work.findings.extend(findings);
+            Ok(ended)
+        }
         Some(StageSpec::Compact(spec)) => {
             let (ended, findings) = compact::compact(work, spec, made).await?;
             work.findings.extend(findings);
@@ -95,6 +101,9 @@ pub(super) async fn recall(
     stage: &Stage,
     _record: &StageRecord,
 ) -> Result<()> {
+    if let Some(StageSpec::KnowledgeImport(_)) = &stage.spec {
+        knowledge::recall(work, &stage.name).await?;
+    }
     if let Some(StageSpec::Push(spec)) = &stage.spec {
         let Some(model) = &work.plan.model else { return Ok(()) };
         let Some(version) = pushed(work, &stage.name).await? else {
@@ -425,6 +434,9 @@ async fn evaluate(work: &mut Work<'_>, stage: &EvaluateStage, made: &Path) -> Re
         ));
     }
     summary.push_str(&behaviour_line(&report));
+    let (knowledge, findings) = knowledge::evaluate(work, &stage.knowledge, made).await?;
+    summary.push_str(&knowledge);
+    work.findings.extend(findings);
     Ok((StageVerdict::Passed, summary))
 }
 
@@ -476,7 +488,12 @@ fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
             None
         };
     let rules = stage.rules.clone().check()?;
-    let outcome = evaluation::gate(&rules, &report, comparison.as_ref())?;
+    let judged = knowledge::judged(work, &stage.from)?;
+    let knowledge: Vec<JudgedKnowledge<'_>> = judged
+        .iter()
+        .map(|(report, against)| JudgedKnowledge { report, comparison: against.as_ref() })
+        .collect();
+    let outcome = evaluation::gate_set(&rules, &report, comparison.as_ref(), &knowledge)?;
     write_json(made, "gate.json", &outcome)?;
     write_text(made, "gate.md", &report::gate_markdown(&outcome))?;
     let failed: Vec<String> = outcome

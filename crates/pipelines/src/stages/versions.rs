@@ -5,13 +5,14 @@ use super::{
         load, read_bytes, read_json, read_model, read_output, write_bytes, write_json, write_text,
     },
     fitting::fit,
+    knowledge,
     last_run::last_run,
     work::{Ended, Pushed, Work, is_champion_set, pushed, version_file},
 };
 use crate::{
     events::Event,
     manifest::{Provenance, manifest},
-    plan::{BASELINE, Stage},
+    plan::{BASELINE, Stage, knowledge_of},
     services::PromotionRequest,
     spec::{PromoteStage, PushStage, StageSpec},
     state::StageVerdict,
@@ -20,7 +21,7 @@ use botops_datasets as datasets;
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, EvaluationReport, GateReport};
 use botops_findings::{Fault, Result};
-use botops_registry::{Version, check_labels};
+use botops_registry::{Version, check_labels, knowledge_path};
 use botops_report as report;
 use botops_rollout::Decision;
 use std::{path::Path, sync::Arc};
@@ -43,7 +44,9 @@ pub(super) async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> 
     let (model, equipment) = fit(work, BASELINE, &data, spec, source.dialogue.as_deref()).await?;
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
-    let report = evaluation::gate_by_self_test(&model, digest);
+    let knowledge = knowledge::files(work, knowledge_of(&plan.spec)).await?;
+    let digests = knowledge.iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes)));
+    let report = evaluation::gate_by_self_test(&model, digest).with_knowledge(digests.collect());
     write_bytes(made, "model.botops", &bytes)?;
     equipment.finish()?;
     work.findings.extend(equipment.findings());
@@ -51,10 +54,12 @@ pub(super) async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> 
     let Some(passed) = evaluation::passed(&report) else {
         return Ok((StageVerdict::Failed, "the baseline failed the golden self-test".to_owned()));
     };
-    let files = vec![
+    let mut files = vec![
         ("model.botops".to_owned(), bytes),
         ("gate.json".to_owned(), botops_digest::canonical_json(&report)),
     ];
+    files
+        .extend(knowledge.into_iter().map(|(name, bytes)| (knowledge_path(&name), bytes.to_vec())));
     let manifest = manifest(name, &model, &files, provenance(work, passed.evidence()));
     let act = work.services.act("baseline: the model had no champion")?;
     let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
@@ -105,7 +110,7 @@ pub(super) async fn push(
         return Ok((StageVerdict::Failed, "the model did not pass its gate".to_owned()));
     };
     let report: EvaluationReport = read_json(work, evaluated(work, stage), "evaluation.json")?;
-    let files = version_files(work, stage)?;
+    let files = version_files(work, stage).await?;
     let provenance = Provenance {
         run: last_run(work.folder),
         metrics: report.metrics,
@@ -138,9 +143,9 @@ fn evaluated<'a>(work: &Work<'a>, stage: &PushStage) -> &'a str {
     }
 }
 
-/// Returns the files of the version that a push stage registers: the model, its evaluation and its gate, and each further gate that
-/// the stage waits for, as `gate.<name>.json`, if it was judged.
-fn version_files(work: &Work<'_>, stage: &PushStage) -> Result<Vec<(String, Vec<u8>)>> {
+/// Returns the files of the version that a push stage registers: the model, its evaluation and its gate, the knowledge with its
+/// evaluations, and each further gate that the stage waits for, as `gate.<name>.json`, if it was judged.
+async fn version_files(work: &Work<'_>, stage: &PushStage) -> Result<Vec<(String, Vec<u8>)>> {
     let evaluate = evaluated(work, stage);
     let gate: GateReport = read_json(work, &stage.gate, "gate.json")?;
     let mut files = vec![
@@ -150,6 +155,12 @@ fn version_files(work: &Work<'_>, stage: &PushStage) -> Result<Vec<(String, Vec<
     ];
     if work.folder.file(evaluate, "comparison.json").exists() {
         files.push(("comparison.json".to_owned(), read_bytes(work, evaluate, "comparison.json")?));
+    }
+    for (name, bytes) in knowledge::evaluated_files(work, evaluate).await? {
+        files.push((knowledge_path(&name), bytes.to_vec()));
+        let report = knowledge::evaluation_file(&name);
+        let judged = read_bytes(work, evaluate, &report)?;
+        files.push((report, judged));
     }
     for name in stage.after.iter().filter(|name| **name != stage.gate) {
         let spec = work.plan.stage(name).and_then(|stage| stage.spec.as_ref());
@@ -175,7 +186,7 @@ pub(super) async fn restore(work: &Work<'_>, stage: &PushStage, version: &Versio
         }
         let made = match &mut made {
             Some(made) => made,
-            none => none.insert(version_files(work, stage)?),
+            none => none.insert(version_files(work, stage).await?),
         };
         let lost =
             format!("`{}` of {} was missing in the registry", file.path, version.reference());

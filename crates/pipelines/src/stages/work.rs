@@ -99,8 +99,3 @@ pub(crate) fn expectations_path(root: &Path, stage: &ValidateStage) -> Option<Pa
 pub(crate) fn is_champion_set(work: &Work<'_>, version: &Version) -> bool {
     work.champion.as_ref().is_some_and(|champion| champion.set() == version.set())
 }
-
-/// Returns whether the champion holds the model file.
-pub(crate) fn is_champion(work: &Work<'_>, model_file: Digest) -> bool {
-    work.champion.as_ref().is_some_and(|champion| champion.model_digest() == Some(model_file))
-}

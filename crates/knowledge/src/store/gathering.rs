@@ -1,11 +1,14 @@
 //! The files that an import names: single files, and the files of folders.
 
+use super::change::{Change, PutFile};
+use botops_documents::{Declared, Limits};
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_spec as spec;
 use botops_text as text;
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -17,11 +20,11 @@ const RENAME: &str = "rename it: names are UTF-8, without `\\` or control charac
 
 /// The files to import.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub struct Gathered {
     /// The files by their names in the knowledge base.
-    pub(super) files: BTreeMap<String, PathBuf>,
+    pub files: BTreeMap<String, PathBuf>,
     /// Hidden files and folders, which are skipped.
-    pub(super) hidden: Vec<String>,
+    pub hidden: Vec<String>,
     refused: Vec<Finding>,
 }
 
@@ -32,7 +35,7 @@ impl Gathered {
     /// # Errors
     /// `BOT-1001` (exit 2) a path does not exist; `BOT-7235` (exit 2) some files cannot be imported, with a finding for each, or
     /// there are none.
-    pub(super) fn of(paths: &[PathBuf]) -> Result<Self> {
+    pub fn of(paths: &[PathBuf]) -> Result<Self> {
         let mut gathered = Self::default();
         for path in paths {
             let meta = fs::metadata(path).map_err(|error| spec::unreadable(path, &error))?;
@@ -56,6 +59,31 @@ impl Gathered {
             }
         }
         gathered.checked(paths)
+    }
+
+    /// Reads the files as changes that put them into a knowledge base, each up to one byte more than a document may have: a longer
+    /// one is refused as such. `declared` is the metadata of all of them; `advance` is called after each.
+    ///
+    /// # Errors
+    /// `BOT-1001` (exit 2) a file cannot be read.
+    pub fn changes(
+        &self,
+        declared: &Declared,
+        limits: &Limits,
+        advance: &dyn Fn(),
+    ) -> Result<Vec<Change>> {
+        let mut changes = Vec::with_capacity(self.files.len());
+        for (name, path) in &self.files {
+            let mut bytes = Vec::new();
+            let most = limits.file_bytes as u64 + 1;
+            fs::File::open(path)
+                .and_then(|file| file.take(most).read_to_end(&mut bytes))
+                .map_err(|error| spec::unreadable(path, &error))?;
+            let (id, declared) = (name.clone(), declared.clone());
+            changes.push(Change::Put(PutFile { id, bytes: bytes.into(), declared }));
+            advance();
+        }
+        Ok(changes)
     }
 
     fn checked(mut self, paths: &[PathBuf]) -> Result<Self> {
