@@ -1,8 +1,8 @@
 //! The check of a generated answer: each sentence must be supported by the passages that it cites.
 //!
 //! In: the text of a language model, and the passages that it was given. Out: the sentences that stay. A sentence is dropped if
-//! it cites no passage, if most of its content words are not in the passages that it cites, or if one of its numbers, dates or
-//! names is not. An instruction that was hidden in a document is dropped like any other sentence without support, unless the
+//! it cites no passage, if most of its content words are not in the passages that it cites, if one of its numbers, dates or
+//! names is not, or if it says not where they do not, or leaves their not out. An instruction that was hidden in a document is dropped like any other sentence without support, unless the
 //! passage itself states it; such a sentence is then shown with that passage as its source.
 
 use crate::answer::{Word, sentences, stemmer, words};
@@ -63,6 +63,8 @@ pub enum DropReason {
     Unsupported,
     /// A number, a date or a name of it is not in the passages that it cites.
     Missing(String),
+    /// It denies what the passages that it cites do not deny, or leaves out that they deny it.
+    Contradicted,
     /// The text was cut inside it.
     Incomplete,
 }
@@ -124,6 +126,29 @@ pub struct Checker {
 struct Support {
     stems: BTreeSet<String>,
     folded: BTreeSet<String>,
+    /// The sentences of the text.
+    sentences: Vec<Statement>,
+}
+
+/// The words of a sentence of a passage.
+#[derive(Debug)]
+struct Statement {
+    stems: BTreeSet<String>,
+    is_denied: bool,
+}
+
+/// Words that deny a sentence, in English, French, German and Spanish, in lower case and without accents.
+const DENIALS: &[&str] = &[
+    "not", "no", "never", "cannot", "neither", "nor", "none", "nothing", "nobody", "ne", "pas",
+    "jamais", "aucun", "aucune", "nicht", "kein", "keine", "keinen", "keiner", "nie", "nunca",
+    "ningun", "ninguna",
+];
+
+/// Returns whether a sentence denies something: it has a word such as `not`, or one that ends with `n't`.
+fn is_denied(words: &[Word]) -> bool {
+    let is_shortened =
+        words.windows(2).any(|two| two[0].folded.ends_with('n') && two[1].folded == "t");
+    is_shortened || words.iter().any(|word| DENIALS.contains(&word.folded.as_str()))
 }
 
 impl Checker {
@@ -132,7 +157,16 @@ impl Checker {
     pub fn new(passages: &[Cited<'_>], language: Option<&str>) -> Self {
         let stemmer = stemmer(language);
         let support = |passage: &Cited<'_>| {
-            let mut support = Support { stems: BTreeSet::new(), folded: BTreeSet::new() };
+            let statements = sentences(passage.text).into_iter().map(|range| {
+                let words = words(&passage.text[range], stemmer.as_ref());
+                let is_denied = is_denied(&words);
+                Statement { is_denied, stems: words.into_iter().map(|word| word.stem).collect() }
+            });
+            let mut support = Support {
+                stems: BTreeSet::new(),
+                folded: BTreeSet::new(),
+                sentences: statements.collect(),
+            };
             for text in [passage.heading, passage.text] {
                 for word in words(text, stemmer.as_ref()) {
                     support.stems.insert(word.stem);
@@ -237,9 +271,25 @@ impl Checker {
         }
         let supported = content.iter().filter(|word| is_supported(word)).count();
         let support = supported as f64 / content.len() as f64;
-        match support >= LEAST_SUPPORT {
-            true => Ok((cited.into_iter().collect(), support)),
-            false => Err(DropReason::Unsupported),
+        if support < LEAST_SUPPORT {
+            return Err(DropReason::Unsupported);
+        }
+        // The words in common with the sentence of the passages that is nearest, among those that deny and those that do not.
+        let nearest = |denied: bool| {
+            let statements = passages.iter().flat_map(|passage| &passage.sentences);
+            let alike = statements.filter(|statement| statement.is_denied == denied);
+            let shared = |statement: &Statement| {
+                content.iter().filter(|word| statement.stems.contains(&word.stem)).count()
+            };
+            alike.map(shared).max().unwrap_or(0)
+        };
+        let is_contradicted = match is_denied(&words) {
+            true => nearest(true) == 0,
+            false => nearest(true) > nearest(false),
+        };
+        match is_contradicted {
+            true => Err(DropReason::Contradicted),
+            false => Ok((cited.into_iter().collect(), support)),
         }
     }
 }
@@ -355,6 +405,37 @@ mod tests {
         assert_eq!(reasons("NO_ANSWER").0, None);
         assert_eq!(reasons("[1]").0, None);
         assert_eq!(reasons("").0, None);
+    }
+
+    #[test]
+    fn a_sentence_that_turns_the_passage_around_is_dropped() {
+        let passages = [Cited {
+            heading: "Warranty",
+            text: "The frame is covered for ten years. Tyres are not covered by the warranty. We don't repair scooters.",
+        }];
+        for (text, language, is_kept) in [
+            ("The frame is covered for ten years [1].", "en", true),
+            ("Tyres aren't covered by the warranty [1].", "en", true),
+            ("No scooters are repaired [1].", "en", true),
+            ("Tyres are covered by the warranty [1].", "en", false),
+            ("We repair scooters [1].", "en", false),
+        ] {
+            let checked = check(text, &passages, Some(language));
+            assert_eq!(checked.sentences.len(), usize::from(is_kept), "{text}");
+            if !is_kept {
+                assert_eq!(checked.dropped[0].reason, DropReason::Contradicted, "{text}");
+            }
+        }
+        let passages =
+            [Cited { heading: "Frais", text: "La livraison est gratuite dès 50 euros." }];
+        let denied = check("La livraison n'est jamais gratuite [1].", &passages, Some("fr"));
+        assert_eq!(denied.dropped[0].reason, DropReason::Contradicted);
+        let kept = check(
+            "La livraison est-elle gratuite ? Y a-t-il des frais ? [1] La livraison est gratuite [1].",
+            &passages,
+            Some("fr"),
+        );
+        assert!(kept.text().unwrap().ends_with("La livraison est gratuite [1]."), "{kept:?}");
     }
 
     #[test]
