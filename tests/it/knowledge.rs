@@ -247,8 +247,10 @@ fn web_server(n: usize) -> u16 {
             let page = "<!doctype html><html><head><title>Hours</title></head><body><p>We open at nine.</p></body></html>";
             let request = String::from_utf8_lossy(&request).into_owned();
             let path = request.split(' ').nth(1).unwrap_or_default();
+            let latin = "content-type: text/html; charset=ISO-8859-1\r\n";
             let (status, more, body) = match path {
                 "/hours" => ("200 OK", "content-type: text/html\r\n", page),
+                "/latin" => ("200 OK", latin, "<html><p>Le café ouvre à neuf heures.</p></html>"),
                 "/moved" => ("302 Found", "location: /hours\r\n", ""),
                 "/elsewhere" => ("302 Found", "location: http://127.0.0.2:1/\r\n", ""),
                 "/loop" => ("302 Found", "location: /loop\r\n", ""),
@@ -260,11 +262,14 @@ fn web_server(n: usize) -> u16 {
             let length = if path == "/large" {
                 String::new()
             } else {
-                format!("content-length: {}\r\n", body.len())
+                format!("content-length: {}\r\n", body.chars().count())
             };
             let answer =
                 format!("HTTP/1.1 {status}\r\n{more}{length}connection: close\r\n\r\n{body}");
-            stream.write_all(answer.as_bytes()).unwrap();
+            // Each character of the pages is one byte in ISO-8859-1, which is what the first 256 characters of Unicode are.
+            let bytes: Vec<u8> =
+                answer.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+            stream.write_all(&bytes).unwrap();
         }
     });
     port
@@ -273,7 +278,7 @@ fn web_server(n: usize) -> u16 {
 #[test]
 fn addresses_are_fetched_within_their_limits() {
     let folder = Folder::empty();
-    let port = web_server(14);
+    let port = web_server(15);
     let import = |path: &str, more: &[&str]| {
         folder.write("urls.txt", format!("# pages\nhttp://127.0.0.1:{port}{path}\n"));
         let arguments =
@@ -287,6 +292,8 @@ fn addresses_are_fetched_within_their_limits() {
     assert!(fetched.starts_with("exit: 0") && fetched.contains("1 added"), "{fetched}");
     let moved = import("/moved", private);
     assert!(moved.starts_with("exit: 0") && moved.contains("1 added"), "{moved}");
+    let latin = import("/latin", private);
+    assert!(latin.starts_with("exit: 0") && latin.contains("1 added"), "{latin}");
     for (path, exit, code) in [
         ("/elsewhere", 6, "BOT-7241"),
         ("/loop", 3, "BOT-7243"),
@@ -304,6 +311,8 @@ fn addresses_are_fetched_within_their_limits() {
     run(&folder, &["knowledge", "pull", "web", "--documents", "out"]);
     let out = folder.path().join("out").join(format!("127.0.0.1_{port}"));
     assert!(out.join("hours").exists() && out.join("moved").exists());
+    let original = fs::read(out.join("latin")).unwrap();
+    assert!(original.windows(5).any(|bytes| bytes == b"caf\xe9 "), "it is stored as it was sent");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The format of a file, by its content.
 
+use encoding_rs::{Encoding, UTF_8};
 use serde::{Deserialize, Serialize};
 
 /// The format of a file.
@@ -36,14 +37,11 @@ impl DocumentFormat {
         if bytes.starts_with(b"PK\x03\x04") {
             return Some(Self::Docx);
         }
-        let begin = &bytes[..bytes.len().min(8_192)];
-        if begin.contains(&0) {
+        let text = beginning(&bytes[..bytes.len().min(8_192)]);
+        if text.contains('\0') {
             return None;
         }
-        let text = String::from_utf8_lossy(begin)
-            .trim_start_matches('\u{feff}')
-            .trim_start()
-            .to_lowercase();
+        let text = text.trim_start().to_lowercase();
         if ["<!doctype html", "<html", "<head", "<body"].iter().any(|tag| text.starts_with(tag)) {
             return Some(Self::Html);
         }
@@ -55,4 +53,10 @@ impl DocumentFormat {
             _ => Self::Text,
         })
     }
+}
+
+/// Returns the beginning of a file as text, to look at: its mark decides, and what cannot be decoded is replaced.
+fn beginning(bytes: &[u8]) -> String {
+    let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
+    encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned()
 }

@@ -4,6 +4,7 @@
 //! headings and pages, and [`Chunk`]s of it, which are what an index finds and an answer quotes.
 //!
 //! - [`read`] takes Markdown, HTML, plain text, PDF, DOCX, and tables of questions; the content decides on the format
+//! - text is in the encoding of its mark, its declaration or its `<meta charset>`, else in UTF-8
 //! - every step that can enlarge the input checks it against [`Limits`] again
 //! - PDF files are read by a [`PdfReader`], in a process of its own
 
@@ -12,12 +13,16 @@ mod chunk;
 mod chunking;
 mod document;
 mod docx;
+mod encoding;
+#[cfg(test)]
+mod encoding_tests;
 mod file;
 mod format;
 mod front_matter;
 mod html;
 mod limits;
 mod markdown;
+mod meta_charset;
 mod metadata;
 pub mod pdf;
 mod plain_text;

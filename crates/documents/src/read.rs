@@ -3,7 +3,7 @@
 use crate::{
     builder::Builder,
     document::{BlockKind, Document},
-    docx,
+    docx, encoding,
     file::{FileSource, ReadFile},
     format::DocumentFormat,
     front_matter, html,
@@ -27,10 +27,6 @@ pub fn read(source: &FileSource<'_>, limits: &Limits, pdf: &dyn PdfReader) -> Re
         let message = format!("`{}` has more than {} bytes", source.name, limits.file_bytes);
         return Err(wrong("BOT-7101", message).hint("split it, or import the text of it"));
     }
-    if source.bytes.starts_with(b"\xff\xfe") || source.bytes.starts_with(b"\xfe\xff") {
-        let message = format!("`{}` is UTF-16, and not UTF-8", source.name);
-        return Err(wrong("BOT-7103", message).hint("save it as UTF-8"));
-    }
     let Some(format) = DocumentFormat::of(source.name, source.bytes) else {
         let message = format!("`{}` is a binary file of a format that is not read", source.name);
         return Err(wrong("BOT-7100", message)
@@ -41,7 +37,7 @@ pub fn read(source: &FileSource<'_>, limits: &Limits, pdf: &dyn PdfReader) -> Re
         DocumentFormat::Pdf => vec![of_pdf(source, limits, pdf)?],
         DocumentFormat::Docx => vec![docx::read(source, limits)?],
         _ => {
-            let text = text(source)?;
+            let text = encoding::text(source, format, limits)?;
             let (documents, found) = of_text(&text, format, source, limits)?;
             findings = found;
             documents
@@ -56,16 +52,6 @@ pub fn read(source: &FileSource<'_>, limits: &Limits, pdf: &dyn PdfReader) -> Re
         finish(document, source, format);
     }
     Ok(ReadFile { documents, findings })
-}
-
-/// Returns the text of a file in UTF-8, with or without a mark of it.
-fn text(source: &FileSource<'_>) -> Result<String> {
-    let bytes = source.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source.bytes);
-    String::from_utf8(bytes.to_vec()).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let message = format!("`{}` is not UTF-8: byte {at} is 0x{:02X}", source.name, bytes[at]);
-        Fault::data("BOT-7103", message).file(source.name).hint("save it as UTF-8")
-    })
 }
 
 fn of_text(

@@ -16,6 +16,8 @@ pub struct FetchedPage {
     pub location: Option<String>,
     /// The media type without its parameters, in lowercase; empty if the server names none.
     pub media_type: String,
+    /// The parameter `charset` of the media type, in lowercase.
+    pub charset: Option<String>,
     /// The body, of at most [`CallRules::most_bytes`](crate::CallRules::most_bytes) bytes; or the reason in words why it was not
     /// read.
     pub body: Result<Vec<u8>, &'static str>,
@@ -53,9 +55,10 @@ impl GuardedClient {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let kind = text(CONTENT_TYPE).unwrap_or_default();
         let media_type = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let charset = charset(kind);
         let (status, location) = (answer.status().as_u16(), text(LOCATION).map(str::to_owned));
         let is_packed = is_packed(headers);
-        let page = |body| FetchedPage { status, location, media_type, body };
+        let page = |body| FetchedPage { status, location, media_type, charset, body };
         if is_packed {
             return Ok(page(Err("the answer is compressed")));
         }
@@ -78,8 +81,39 @@ impl GuardedClient {
     }
 }
 
+/// Returns the parameter `charset` of a content type. Names of encodings have up to 40 ASCII letters, digits and signs.
+fn charset(content_type: &str) -> Option<String> {
+    content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let value = value.trim().trim_matches(['"', '\'']).to_ascii_lowercase();
+        let is_name =
+            (1..=40).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_name && name.trim().eq_ignore_ascii_case("charset")).then_some(value)
+    })
+}
+
 fn is_packed(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_ENCODING)
         .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declared_encoding_is_read_and_bounded() {
+        for (content_type, found) in [
+            ("text/html; charset=ISO-8859-1", Some("iso-8859-1")),
+            ("text/html;Charset=\"utf-8\"; a=b", Some("utf-8")),
+            ("text/html; boundary=x; charset='koi8-r'", Some("koi8-r")),
+            ("text/html", None),
+            ("text/html; charset=", None),
+            ("text/html; charset=a b", None),
+        ] {
+            assert_eq!(charset(content_type).as_deref(), found, "{content_type}");
+        }
+        assert_eq!(charset(&format!("text/html; charset={}", "a".repeat(41))), None);
+    }
 }

@@ -31,6 +31,8 @@ pub(super) struct Fetched {
     /// The address of the list.
     pub(super) url: String,
     pub(super) bytes: Bytes,
+    /// The encoding that the server declares.
+    pub(super) charset: Option<String>,
 }
 
 /// Reads the addresses of `file`: one a line; empty lines and lines that begin with `#` are skipped.
@@ -145,7 +147,11 @@ async fn one(client: &GuardedClient, first: &Url) -> Result<Fetched> {
             let kind = text::display(&page.media_type, 60);
             return Err(unfit(format!("is declared as `{kind}`, and its content is not that")));
         }
-        return Ok(Fetched { url: first.as_str().to_owned(), bytes: bytes.into() });
+        return Ok(Fetched {
+            url: first.as_str().to_owned(),
+            bytes: bytes.into(),
+            charset: page.charset,
+        });
     }
     Err(unfit(format!("redirects more than {MOST_REDIRECTS} times")))
 }

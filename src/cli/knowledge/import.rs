@@ -212,6 +212,7 @@ fn declared(args: &Args, url: Option<String>) -> Declared {
     Declared {
         url,
         language: args.language.clone(),
+        charset: None,
         updated_at: None,
         access: args.access.iter().cloned().collect(),
         metadata: args.metadata.iter().cloned().collect(),
@@ -219,7 +220,7 @@ fn declared(args: &Args, url: Option<String>) -> Declared {
 }
 
 fn put_page(page: Fetched, args: &Args) -> Change {
-    let declared = declared(args, Some(page.url.clone()));
+    let declared = Declared { charset: page.charset, ..declared(args, Some(page.url.clone())) };
     Change::Put(PutFile { id: page.url, bytes: page.bytes, declared })
 }
 

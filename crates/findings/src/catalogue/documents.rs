@@ -26,7 +26,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-7103",
         kind: Some(FaultKind::Gate),
         title: "a document cannot be read as what it is",
-        explanation: "The file is not UTF-8, a table has no columns `question` and `answer`, a line is not a JSON object, or a DOCX file is damaged. The message names the place.",
+        explanation: "The bytes are not text in the encoding of the file: that of its byte-order mark, that which the server or `<meta charset>` declares, else UTF-8. Or a table has no columns `question` and `answer`, a line is not a JSON object, or a DOCX file is damaged. The message names the place.",
     },
     Entry {
         code: "BOT-7104",
