@@ -86,6 +86,7 @@ mod terminal;
 mod traces;
 mod training;
 mod typescript_client;
+mod uploads;
 mod validation;
 mod version;
 mod weekly_loop;

@@ -87,6 +87,17 @@ const fn read(path: &'static str, call: Call) -> Endpoint {
     Endpoint { method: Method::GET, path, call, any_of: &[Scope::Read], with_old_keys: true }
 }
 
+/// An endpoint that shows documents and jobs: whoever uploads follows the job.
+const fn follow(path: &'static str, call: Call) -> Endpoint {
+    Endpoint {
+        method: Method::GET,
+        path,
+        call,
+        any_of: &[Scope::Read, Scope::Knowledge],
+        with_old_keys: true,
+    }
+}
+
 const fn operate(path: &'static str, call: Call) -> Endpoint {
     let any_of = &[Scope::Operate];
     Endpoint { method: Method::POST, path, call, any_of, with_old_keys: false }
@@ -175,12 +186,12 @@ pub(super) const ENDPOINTS: [Endpoint; 35] = [
         with_old_keys: true,
     },
     read("/metrics", Call::Metrics),
-    read("/admin/v1/knowledge", Call::KnowledgeBases),
-    read("/admin/v1/knowledge/{name}", Call::KnowledgeBase),
+    follow("/admin/v1/knowledge", Call::KnowledgeBases),
+    follow("/admin/v1/knowledge/{name}", Call::KnowledgeBase),
     inform(Method::POST, "/admin/v1/knowledge/{name}/documents", Call::Upload),
     inform(Method::DELETE, "/admin/v1/knowledge/{name}/documents/{id}", Call::RemoveDocument),
-    read("/admin/v1/jobs", Call::Jobs),
-    read("/admin/v1/jobs/{id}", Call::Job),
+    follow("/admin/v1/jobs", Call::Jobs),
+    follow("/admin/v1/jobs/{id}", Call::Job),
     inform(Method::POST, "/admin/v1/jobs/{id}/cancel", Call::JobCommand(JobCommand::Cancel)),
     inform(Method::POST, "/admin/v1/jobs/{id}/retry", Call::JobCommand(JobCommand::Retry)),
 ];
@@ -245,8 +256,12 @@ mod tests {
             assert!(seen.insert((endpoint.method.to_string(), endpoint.path)), "{}", endpoint.path);
             endpoint.check(&caller(&[])).unwrap_err();
             endpoint.check(&caller(&[Scope::Admin])).unwrap();
-            let of_readers: [&[Scope]; 3] =
-                [&[Scope::Read], &[Scope::Audit], &[Scope::Audit, Scope::Operate]];
+            let of_readers: [&[Scope]; 4] = [
+                &[Scope::Read],
+                &[Scope::Read, Scope::Knowledge],
+                &[Scope::Audit],
+                &[Scope::Audit, Scope::Operate],
+            ];
             let reads = of_readers.contains(&endpoint.any_of);
             assert_eq!(
                 endpoint.method == Method::GET || endpoint.call == Call::Plan,

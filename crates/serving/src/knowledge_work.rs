@@ -24,6 +24,8 @@ pub(super) const KIND: &str = "knowledge";
 const SCHEMA: &str = "botops.knowledge-job/1";
 /// The most findings of a result.
 const FINDINGS: usize = 20;
+/// The most files that a failure names.
+const NAMED_FILES: usize = 10;
 
 /// The order of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +89,33 @@ impl KnowledgeOrder {
     }
 }
 
+/// Names the files of an upload that cannot be read, which a job keeps in its message only, with hints for an upload.
+fn of_upload(fault: Fault) -> Fault {
+    if fault.code() != "BOT-7234" {
+        return fault;
+    }
+    let unread = fault.findings();
+    let mut files: Vec<String> = unread
+        .iter()
+        .take(NAMED_FILES)
+        .map(|finding| {
+            let named = finding.place.file.as_deref().map(|file| botops_text::display(file, 120));
+            let message = match named.filter(|name| !finding.message.contains(name.as_str())) {
+                Some(name) => format!("`{name}`: {}", finding.message),
+                None => finding.message.clone(),
+            };
+            format!("{message} ({})", finding.code)
+        })
+        .collect();
+    if unread.len() > NAMED_FILES {
+        files.push(format!("and {} more", unread.len() - NAMED_FILES));
+    }
+    let message = format!("nothing was imported: {}", files.join("; "));
+    let help = unread.first().map(|finding| finding.help.clone()).filter(|help| !help.is_empty());
+    let fault = help.into_iter().fold(Fault::data("BOT-7234", message), Fault::hint);
+    fault.hint("correct these files or leave them out, and send the upload again")
+}
+
 /// The work on the knowledge bases of a store.
 pub(super) struct KnowledgeWork {
     /// The knowledge bases.
@@ -123,7 +152,7 @@ impl Work for KnowledgeWork {
             act: ImportAct { at: (self.now)(), actor: job.by.clone(), reason: order.reason },
             dry_run: false,
         };
-        let imported = self.knowledge.import(&request).await?;
+        let imported = self.knowledge.import(&request).await.map_err(of_upload)?;
         let reference = imported.reference(&job.subject);
         let findings: Vec<&Finding> = imported.findings.iter().take(FINDINGS).collect();
         Ok(json!({
