@@ -432,7 +432,7 @@ fn endpoints() -> BTreeSet<(String, String)> {
     let table = source.split("const ENDPOINTS").nth(1).unwrap();
     let table = &table[..table.find("];").unwrap()];
     let row = Regex::new(
-        r#"(?:(read)|(operate|approve|go_back)|administer|inform|Endpoint\s*)[({]\s*(?:method:\s*)?(?:Method::(\w+),)?\s*(?:path:\s*)?"([^"]+)""#,
+        r#"(?:(read|follow)|(operate|approve|go_back)|administer|inform|Endpoint\s*)[({]\s*(?:method:\s*)?(?:Method::(\w+),)?\s*(?:path:\s*)?"([^"]+)""#,
     )
     .unwrap();
     let method = |found: &regex::Captures<'_>| match (found.get(1), found.get(2), found.get(3)) {
