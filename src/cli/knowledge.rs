@@ -33,6 +33,13 @@ enum Verb {
     Evaluate(evaluate::Args),
 }
 
+impl Args {
+    /// Returns whether the answer can be Markdown.
+    pub(crate) fn writes_markdown(&self) -> bool {
+        matches!(self.verb, Verb::Evaluate(_))
+    }
+}
+
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
         Verb::Import(args) => import::run(args, context),

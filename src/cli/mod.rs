@@ -274,6 +274,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
             | Verb::Run(_) => true,
             Verb::Data(args) => args.writes_markdown(),
             Verb::Pipeline(args) => args.writes_markdown(),
+            Verb::Knowledge(args) => args.writes_markdown(),
             _ => false,
         },
         Format::Sarif | Format::Junit | Format::Github => {
@@ -283,7 +284,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
     if !has_format {
         return Err(Fault::usage("BOT-1003", "this verb does not support this format")
             .hint("use `--format table` or `--format json`")
-            .hint("`validate` and `run` write every format; `evaluate`, `gate`, `drift`, `promote`, `data profile` and `pipeline diff` write Markdown"));
+            .hint("`validate` and `run` write every format; `evaluate`, `gate`, `drift`, `promote`, `data profile`, `pipeline diff` and `knowledge evaluate` write Markdown"));
     }
     match verb {
         Verb::Init(args) => init::run(&args, context),

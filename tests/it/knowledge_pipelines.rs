@@ -74,6 +74,11 @@ fn an_edited_document_alone_makes_a_gated_version_that_is_promoted() {
     assert!(states(&folder).values().all(|state| state == "current"), "{:?}", states(&folder));
     let page = ".botops/pipelines/bot/evaluate/knowledge.help.html";
     assert!(folder.read(page).contains("knowledge evaluation"));
+    let short = folder.read(&page.replace(".html", ".md"));
+    assert!(
+        short.starts_with("### Knowledge help on questions.jsonl\n\n14 documents, "),
+        "{short}"
+    );
 
     // One page changes: nothing of the model runs again, and the version has the same model file.
     let path = folder.path().join("pages/en/returns.md");

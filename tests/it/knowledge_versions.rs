@@ -246,6 +246,17 @@ fn a_gate_judges_knowledge_as_a_push_does() {
     let pushed = json_of(&folder, &format!("{PUSH} help@3 --dry-run"));
     assert_eq!(pushed["gate"]["knowledge"], report["knowledge"]);
     assert_eq!(pushed["gate"]["basis"]["questions"], report["basis"]["questions"]);
+    let evaluate = "knowledge evaluate help@3 questions.jsonl --against help@1 --rules gate.yaml";
+    let short = run(&folder, &format!("{evaluate} --format markdown"));
+    for part in [
+        "### Knowledge help on questions.jsonl\n\n14 documents, ",
+        "| `recall_at_5` | ",
+        " | champion | change |\n",
+        "| ✅ | ",
+        "recall_at_5 of every knowledge base &#62;= 0.600",
+    ] {
+        assert!(short.contains(part), "{part}: {short}");
+    }
     let failed = terminal_output(&mut folder.botops(words(&format!("{gate} help@2"))));
     assert!(failed.starts_with("exit: 3"), "{failed}");
     for (line, missing) in [

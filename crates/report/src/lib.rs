@@ -24,6 +24,7 @@ mod html;
 mod job;
 mod junit;
 mod knowledge;
+mod knowledge_markdown;
 mod markdown;
 mod matrix;
 mod monitoring;
@@ -49,9 +50,10 @@ pub use evaluation::evaluation_html;
 pub use job::{JobStage, JobSummary, MOST_SUMMARY_BYTES, bounded_markdown, job_markdown};
 pub use junit::validation_junit;
 pub use knowledge::knowledge_html;
+pub use knowledge_markdown::knowledge_markdown;
 pub use markdown::{
-    decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, profile_markdown,
-    validation_markdown,
+    decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, gate_results_markdown,
+    profile_markdown, validation_markdown,
 };
 pub use monitoring::monitoring_html;
 pub use run::{RunReport, run_annotations, run_junit, run_sarif};

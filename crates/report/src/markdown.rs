@@ -11,7 +11,9 @@ use super::{
     wording::{count, counted, line, number, of, p_equals, p_value, percent, signed, trimmed},
 };
 use botops_drift::{DriftReport, DriftVerdict};
-use botops_evaluation::{Comparison, EntityScores, EvaluationReport, GateReport, METRICS};
+use botops_evaluation::{
+    Comparison, EntityScores, EvaluationReport, GateReport, GateResult, METRICS,
+};
 use botops_findings::Severity;
 use botops_profile::Profile;
 use botops_rollout::{Decision, GatePolicy};
@@ -240,18 +242,21 @@ pub fn gate_markdown(report: &GateReport) -> String {
             counted(report.results.len() as u64, "gate", "gates")
         )
     };
-    let rows = report.results.iter().map(|result| {
+    let results = gate_results_markdown(&report.results);
+    format!("### Gates on model `{}`\n\n{verdict}\n\n{results}", report.model.short())
+}
+
+/// Returns the table of rules with the observed numbers.
+#[must_use]
+pub fn gate_results_markdown(results: &[GateResult]) -> String {
+    let rows = results.iter().map(|result| {
         vec![
             if result.passed { "✅" } else { "❌" }.to_owned(),
             message(&result.rule, 160),
             message(&result.observed, 300),
         ]
     });
-    format!(
-        "### Gates on model `{}`\n\n{verdict}\n\n{}",
-        report.model.short(),
-        table(&["", "gate", "observed"], &[], rows)
-    )
+    table(&["", "gate", "observed"], &[], rows)
 }
 
 /// Returns the summary of a drift report.

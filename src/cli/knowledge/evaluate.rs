@@ -113,15 +113,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let judged = [JudgedKnowledge { report: &report, comparison }];
     let results = rules.map(|rules| judge_knowledge(rules, &judged));
     let html = args.page.write(|| report::knowledge_html(&report, comparison))?;
-    let mut text = self::text(&loaded.shown, &report, comparison.zip(args.against.as_deref()));
-    text.push_str(&tables::findings(&warnings, 3));
-    if let Some(results) = &results {
-        let verdict = |passed: bool| if passed { "passed" } else { "failed" }.to_owned();
-        let rows =
-            results.iter().map(|it| vec![it.rule.clone(), it.observed.clone(), verdict(it.passed)]);
-        text.push_str(&format!("\n{}", tables::table(&["rule", "observed", "verdict"], rows, &[])));
+    let is_markdown = context.printer.is_markdown();
+    let mut text = match is_markdown {
+        true => report::knowledge_markdown(&report, comparison),
+        false => self::text(&loaded.shown, &report, comparison.zip(args.against.as_deref())),
+    };
+    if !is_markdown {
+        text.push_str(&tables::findings(&warnings, 3));
     }
-    if let Some(file) = &html {
+    if let Some(results) = &results {
+        let table = match is_markdown {
+            true => report::gate_results_markdown(results),
+            false => rules_text(results),
+        };
+        text.push_str(&format!("\n{table}"));
+    }
+    if let Some(file) = html.as_ref().filter(|_| !is_markdown) {
         text.push_str(&format!("\nwrote {file}\n"));
     }
     let next = match html.is_some() {
@@ -166,6 +173,14 @@ fn finding(result: &GateResult) -> Finding {
         message: format!("gate `{}` failed: {}", result.rule, result.observed),
         help: "look at the questions that were missed, and add or correct the documents".to_owned(),
     }
+}
+
+/// Renders each rule with the observed value and the verdict.
+fn rules_text(results: &[GateResult]) -> String {
+    let verdict = |passed: bool| if passed { "passed" } else { "failed" }.to_owned();
+    let rows =
+        results.iter().map(|it| vec![it.rule.clone(), it.observed.clone(), verdict(it.passed)]);
+    tables::table(&["rule", "observed", "verdict"], rows, &[])
 }
 
 fn text(

@@ -260,6 +260,8 @@ pub(super) async fn evaluate(
         }
         let page = report::knowledge_html(&judged, comparison.as_ref());
         write_text(made, &format!("knowledge.{name}.html"), &page)?;
+        let short = report::knowledge_markdown(&judged, comparison.as_ref());
+        write_text(made, &format!("knowledge.{name}.md"), &short)?;
         line.push_str(&format!("; {name}: {}", headline(&judged)));
     }
     Ok((line, findings))
