@@ -84,6 +84,8 @@ mod knowledge_answer;
 mod knowledge_filter;
 mod knowledge_metrics;
 mod knowledge_settings;
+#[cfg(test)]
+mod knowledge_tests;
 mod knowledge_turn;
 mod knowledge_work;
 mod limit_metrics;
