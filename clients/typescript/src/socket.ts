@@ -9,6 +9,11 @@ export interface SocketOptions {
   resumeFrom?: number;
   /** Takes answers that were not asked for here: those after `resumeFrom`. */
   onAnswer?: (answer: Answer, messageId: string | undefined, number: number | undefined) => void;
+  /**
+   * Takes the sentences of an answer that a language model writes, each once the documents support it. The answer follows and
+   * replaces them.
+   */
+  onSentence?: (text: string, messageId: string | undefined) => void;
 }
 
 interface Waiting {
@@ -23,6 +28,7 @@ interface Frame {
   number?: number | null;
   status?: number;
   retry_after?: number;
+  text?: string;
 }
 
 /** A conversation over a WebSocket. It connects again when it is lost, and sends what was not answered. */
@@ -83,6 +89,8 @@ export class ChatSocket {
           conversation_id: this.conversationId,
           user_id: this.options.userId,
           resume_from: this.number,
+          // Servers that do not know the key refuse it, so it is sent only if it is wanted.
+          sentences: this.options.onSentence ? true : undefined,
         }),
       );
     };
@@ -115,6 +123,8 @@ export class ChatSocket {
       } else {
         this.options.onAnswer?.(answer as unknown as Answer, id, number ?? undefined);
       }
+    } else if (frame.type === "sentence") {
+      if (known) this.options.onSentence?.(frame.text ?? "", id);
     } else if (frame.type === "error") {
       const error = new ApiError(frame.status ?? 0, rest, frame.retry_after ?? 0, null);
       if (known && id !== undefined) {

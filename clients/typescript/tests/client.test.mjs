@@ -87,6 +87,36 @@ test("a search of a server without documents", { skip: !url }, async () => {
   assert.deepEqual([error.status, error.code], [404, "BOT-6177"]);
 });
 
+test("a socket hands on sentences before the answer, if they are wanted", async () => {
+  const Plain = globalThis.WebSocket;
+  const frames = [];
+  globalThis.WebSocket = class {
+    constructor() { setTimeout(() => this.onopen()); }
+    send(text) {
+      const frame = JSON.parse(text);
+      frames.push(frame);
+      const give = (reply) => this.onmessage({ data: JSON.stringify(reply) });
+      if (frame.type === "hello") return give({ type: "ready", number: null });
+      for (const text of ["One. [1]", "Two. [1]"]) give({ type: "sentence", message_id: frame.message_id, text });
+      give({ type: "answer", message_id: frame.message_id, number: 0, ...ANSWER });
+    }
+    close() {}
+  };
+  try {
+    for (const wanted of [true, false]) {
+      const seen = [];
+      const options = wanted ? { onSentence: (text, id) => seen.push([text, id]) } : {};
+      const socket = new BotopsClient("http://bot.example").connect(options);
+      assert.equal((await socket.send("hello", { messageId: "m" })).response, "Hello.");
+      assert.deepEqual(seen, wanted ? [["One. [1]", "m"], ["Two. [1]", "m"]] : []);
+      assert.equal(frames.findLast((it) => it.type === "hello").sentences, wanted ? true : undefined);
+      socket.close();
+    }
+  } finally {
+    globalThis.WebSocket = Plain;
+  }
+});
+
 test("a conversation with a server", { skip: !url }, async () => {
   const client = new BotopsClient(url);
   assert.equal(await client.readiness(), "ready");

@@ -223,6 +223,8 @@ pub struct Socket {
     message_at: Instant,
     ping_at: Instant,
     tick_at: Option<Instant>,
+    /// A frame that came while [`Self::gone`] watched; `None` in it is the end of the connection.
+    ahead: Option<Option<Result<Message, Error>>>,
 }
 
 impl Socket {
@@ -244,6 +246,7 @@ impl Socket {
             ping_at: now + limits.ping,
             tick_at: limits.tick.map(|tick| now + tick),
             limits,
+            ahead: None,
         }
     }
 
@@ -257,7 +260,8 @@ impl Socket {
                 return self.end(End::Stopped).await;
             }
             // While the client has sent more, answers are sent together.
-            let frame = match self.stream.next().now_or_never() {
+            let ready = self.ahead.take().or_else(|| self.stream.next().now_or_never());
+            let frame = match ready {
                 Some(frame) => frame,
                 None => {
                     if let Err(end) = self.flush().await {
@@ -338,6 +342,47 @@ impl Socket {
                 Err(end)
             }
         }
+    }
+
+    /// Sends `text` at once, with what waits.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_now(&mut self, text: String) -> Result<(), End> {
+        self.send(text).await?;
+        match self.flush().await {
+            Ok(()) => Ok(()),
+            Err(end) => {
+                self.end(end).await;
+                Err(end)
+            }
+        }
+    }
+
+    /// Waits until the client has gone, and closes the socket then. A message that comes meanwhile is kept for
+    /// [`Self::next`], and nothing after it is read: this waits for ever then. Dropped, it loses nothing.
+    pub async fn gone(&mut self) -> End {
+        while self.ahead.is_none() {
+            let frame = self.stream.next().await;
+            let now = Instant::now();
+            (self.heard_at, self.ping_at) = (now, now + self.limits.ping);
+            let end = match &frame {
+                Some(Ok(Message::Close(_))) | None => End::Client,
+                Some(Err(error)) => End::of(error),
+                Some(Ok(Message::Ping(_))) => {
+                    self.is_behind = true;
+                    continue;
+                }
+                Some(Ok(Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Text(_) | Message::Binary(_))) => {
+                    self.ahead = Some(frame);
+                    break;
+                }
+            };
+            self.end(end).await;
+            return end;
+        }
+        std::future::pending().await
     }
 
     async fn put(&mut self, message: Message) -> Result<(), End> {

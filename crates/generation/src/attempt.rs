@@ -4,13 +4,12 @@ use crate::{
     failure::{FailureKind, GenerationFailure},
     generated::{Finish, Usage},
     protocol::{self, Part},
-    request::Request,
     retry_after::retry_after,
     server_sent_events::EventStream,
     settings::{Delivery, GenerationSettings},
 };
 use botops_http::{Client, Response, StatusCode, header, why_unreachable};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
 
 /// The bytes of JSON around each token of a stream, and of an answer beside its text; endpoints send 200 to 400.
@@ -21,6 +20,8 @@ const BYTES_OF_TEXT: usize = 32;
 /// One try.
 pub(crate) struct Attempt<'a> {
     settings: &'a GenerationSettings,
+    /// The time of all tries together, for messages.
+    limit: Duration,
     /// The end of all tries together.
     deadline: Instant,
     /// The end of the wait for the first piece.
@@ -36,14 +37,20 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    pub(crate) fn new(settings: &'a GenerationSettings, started: Instant, tokens_in: u64) -> Self {
-        let deadline = started + settings.timeout;
+    /// Begins a try of a request that began at `started` and has `limit`.
+    pub(crate) fn new(
+        settings: &'a GenerationSettings,
+        (started, limit): (Instant, Duration),
+        tokens_in: u64,
+    ) -> Self {
+        let deadline = started + limit;
         let first = match settings.delivery {
             Delivery::Streamed => deadline.min(Instant::now() + settings.first_token_timeout),
             Delivery::Whole => deadline,
         };
         Self {
             settings,
+            limit,
             deadline,
             first,
             text: String::new(),
@@ -77,7 +84,7 @@ impl<'a> Attempt<'a> {
         &mut self,
         client: &Client,
         body: &[u8],
-        request: &Request<'_>,
+        now: SystemTime,
         on_piece: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(String, Finish), GenerationFailure> {
         let mut sent = client
@@ -95,7 +102,7 @@ impl<'a> Attempt<'a> {
             let why = why_unreachable(&error);
             GenerationFailure::new(kind, format!("the endpoint cannot be reached: {why}"))
         })?;
-        check_status(&response, request.now)?;
+        check_status(&response, now)?;
         self.is_accepted = true;
         let content_type = response.headers().get(header::CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -218,7 +225,7 @@ impl<'a> Attempt<'a> {
         let (what, time) = if self.text.is_empty() && self.first < self.deadline {
             ("first piece of the answer", self.settings.first_token_timeout)
         } else {
-            ("end of the answer", self.settings.timeout)
+            ("end of the answer", self.limit)
         };
         let message = format!("the {what} did not arrive within {time:?}");
         GenerationFailure::new(FailureKind::TimedOut, message)

@@ -6,8 +6,9 @@ use crate::{
     budget::{Budget, Reservation, Spent, cost},
     failure::{FailureKind, GenerationFailure},
     generated::{Generated, Usage, citations},
-    prompt, protocol,
-    request::Request,
+    prompt::{self, Message},
+    protocol,
+    request::{FollowUp, Request},
     settings::GenerationSettings,
 };
 use botops_findings::Result;
@@ -20,6 +21,8 @@ const BACK_OFF: Duration = Duration::from_millis(250);
 /// The bytes of a token where the endpoint does not report tokens. English has about 4 and Chinese about 2; an estimate should
 /// not be below the truth.
 const BYTES_OF_A_TOKEN: u64 = 3;
+/// The most tokens of a question in full.
+const QUESTION_TOKENS: u32 = 128;
 
 /// A client of one endpoint. All requests of a server go through one generator, which counts what they spend.
 #[derive(Debug)]
@@ -64,27 +67,58 @@ impl Generator {
         request: &Request<'_>,
         on_piece: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Generated, GenerationFailure> {
-        let started = Instant::now();
-        let body = protocol::body(&self.settings, &prompt::messages(request));
+        let begun = Instant::now();
+        let asked = Asked {
+            messages: prompt::messages(request),
+            max_tokens: self.settings.max_tokens,
+            started: begun.checked_sub(request.used).unwrap_or(begun),
+            limit: self.settings.timeout,
+            now: request.now,
+        };
+        self.ask(asked, on_piece).await
+    }
+
+    /// Asks the endpoint to write a question in full, within the time of a first piece. The text is that question.
+    ///
+    /// # Errors
+    /// A [`GenerationFailure`] with its class.
+    pub async fn complete(&self, follow_up: &FollowUp<'_>) -> Result<Generated, GenerationFailure> {
+        let asked = Asked {
+            messages: prompt::follow_up(follow_up),
+            max_tokens: self.settings.max_tokens.min(QUESTION_TOKENS),
+            started: Instant::now(),
+            limit: self.settings.timeout.min(self.settings.first_token_timeout),
+            now: follow_up.now,
+        };
+        self.ask(asked, &mut |_| {}).await
+    }
+
+    async fn ask(
+        &self,
+        asked: Asked,
+        on_piece: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Generated, GenerationFailure> {
+        let Asked { messages, max_tokens, started, limit, now } = asked;
+        let body = protocol::body(&self.settings, &messages, max_tokens);
         let estimate = Usage {
             tokens_in: (body.len() as u64).div_ceil(BYTES_OF_A_TOKEN),
-            tokens_out: u64::from(self.settings.max_tokens),
+            tokens_out: u64::from(max_tokens),
             is_reported: false,
         };
-        let mut reservation = self.budget.reserve(request.now, estimate).map_err(|limit| {
+        let mut reservation = self.budget.reserve(now, estimate).map_err(|limit| {
             let message = format!("the request would exceed `budget.{limit}`");
             GenerationFailure::new(FailureKind::OverBudget, message)
         })?;
-        let permit = self.breaker.admit(request.now).ok_or_else(|| {
+        let permit = self.breaker.admit(now).ok_or_else(|| {
             let message = "the endpoint failed repeatedly and is not asked for a while";
             GenerationFailure::new(FailureKind::Paused, message)
         })?;
         let mut retries = 0;
         let outcome = loop {
-            let attempt = Attempt::new(&self.settings, started, estimate.tokens_in);
+            let attempt = Attempt::new(&self.settings, (started, limit), estimate.tokens_in);
             // Dropped in the middle, the tokens that are known count as spent.
             let mut spending = Spending { attempt, reservation: &mut reservation };
-            let run = spending.attempt.run(&self.client, &body, request, on_piece);
+            let run = spending.attempt.run(&self.client, &body, now, on_piece);
             let outcome = run.await;
             let had_text = spending.attempt.has_text();
             drop(spending);
@@ -94,7 +128,7 @@ impl Generator {
             };
             failure.had_text = had_text;
             let wait = failure.retry_after.unwrap_or(BACK_OFF * 2_u32.pow(retries));
-            let is_in_time = started.elapsed() + wait < self.settings.timeout;
+            let is_in_time = started.elapsed() + wait < limit;
             let may_repeat = failure.kind.may_be_repeated()
                 && !failure.had_text
                 && retries < self.settings.retries
@@ -115,7 +149,7 @@ impl Generator {
             }
             Err(failure) => {
                 if failure.kind.counts_against_the_endpoint() {
-                    let now = request.now.checked_add(started.elapsed()).unwrap_or(request.now);
+                    let now = now.checked_add(started.elapsed()).unwrap_or(now);
                     permit.failed(now);
                 }
                 Err(GenerationFailure { usage, cost, retries, ..failure })
@@ -140,6 +174,16 @@ impl Generator {
     pub fn model(&self) -> &str {
         self.settings.model()
     }
+}
+
+/// A request in the form in which it is sent.
+struct Asked {
+    messages: Vec<Message>,
+    max_tokens: u32,
+    /// The time from which `limit` counts.
+    started: Instant,
+    limit: Duration,
+    now: SystemTime,
 }
 
 /// A try whose tokens are added to the reservation when it ends, in whatever way.

@@ -24,13 +24,17 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-/// Returns the body of a request. The temperature is 0: an answer from documents needs no invention.
-pub(crate) fn body(settings: &GenerationSettings, messages: &[Message]) -> Vec<u8> {
+/// Returns the body of a request for at most `max_tokens`. The temperature is 0: an answer from documents needs no invention.
+pub(crate) fn body(
+    settings: &GenerationSettings,
+    messages: &[Message],
+    max_tokens: u32,
+) -> Vec<u8> {
     let stream = settings.delivery == Delivery::Streamed;
     let body = Body {
         model: &settings.model,
         messages,
-        max_tokens: settings.max_tokens,
+        max_tokens,
         temperature: 0.0,
         stream,
         stream_options: stream.then_some(StreamOptions { include_usage: true }),

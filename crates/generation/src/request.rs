@@ -1,6 +1,6 @@
 //! A question to a language model, with everything that it may use.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A question with its passages, history and rules.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,19 @@ pub struct Request<'a> {
     /// The language of the answer, such as `en`; `None` for that of the question.
     pub language: Option<&'a str>,
     /// The time, by which the budget counts days and the circuit breaker its pause.
+    pub now: SystemTime,
+    /// The part of the time-out that the turn used before, such as for [`FollowUp`].
+    pub used: Duration,
+}
+
+/// A question that may need the conversation before it, such as `And for France?`.
+#[derive(Debug, Clone, Copy)]
+pub struct FollowUp<'a> {
+    /// The question.
+    pub question: &'a str,
+    /// The turns before it, oldest first. The last ones are sent.
+    pub history: &'a [Turn<'a>],
+    /// The time, as in [`Request`].
     pub now: SystemTime,
 }
 

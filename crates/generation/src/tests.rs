@@ -16,6 +16,7 @@ pub(crate) fn written(url: &str) -> Generation {
         model: "small".to_owned(),
         served_as: None,
         key: GenerationKey::default(),
+        rules: String::new(),
         timeout: Duration::from_secs(5),
         first_token_timeout: Duration::from_secs(2),
         max_tokens: 64,
@@ -49,6 +50,7 @@ async fn ask(
         rules: "",
         language: Some("en"),
         now,
+        used: Duration::ZERO,
     };
     let mut pieces = Vec::new();
     let outcome = generator.generate(&request, &mut |piece| pieces.push(piece.to_owned())).await;

@@ -1,59 +1,27 @@
-//! `POST /v1/chat`: the response of the bot to one message.
+//! `POST /v1/chat`: the response of the bot to one message, as JSON or as a stream of events.
 
 use super::{
     app::App,
     attempt::Refusal,
-    exchange::{Exchange, Text, parse_within, read_body},
-    kept_turns::{Ids, mark_unstored},
-    knowledge_filter::{KnowledgeUse, MetadataFilter},
-    turn_engine::{self, Message},
+    chat_message, chat_stream,
+    exchange::{Exchange, read_body},
+    kept_turns::mark_unstored,
 };
 use axum::{
     Extension,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
+    http::HeaderMap,
     response::Response,
 };
 use botops_access::PublicCaller;
-use serde::Deserialize;
 use std::sync::Arc;
-
-#[derive(Deserialize, utoipa::ToSchema)]
-#[schema(as = ChatRequest)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Request<'a> {
-    /// The conversation: it decides the arm of a rollout.
-    #[serde(borrow, default)]
-    conversation_id: Option<Text<'a>>,
-    /// The message.
-    #[serde(borrow)]
-    text: Text<'a>,
-    /// The language of the response, such as `en`; without it, the language of the message, guessed among those of the
-    /// responses, else the default language of the bot.
-    #[serde(borrow, default)]
-    language: Option<Text<'a>>,
-    /// The client's id of this message in its conversation: a message that is sent again gets its first answer.
-    #[serde(borrow, default)]
-    message_id: Option<Text<'a>>,
-    /// The person who speaks, so that what is stored of them can be found and erased.
-    #[serde(borrow, default)]
-    user_id: Option<Text<'a>>,
-    /// The payload of the button that the user pressed; `text` is then its title.
-    #[serde(borrow, default)]
-    button: Option<Text<'a>>,
-    /// Whether documents may answer; true by default.
-    #[serde(default)]
-    use_knowledge: Option<bool>,
-    /// The metadata that a document must have to answer, by key: a value, or a list of which it must have one. `language` and
-    /// `document` are keys, too. At most 16 keys.
-    #[serde(default)]
-    metadata: Option<MetadataFilter>,
-}
 
 /// Answers `POST /v1/chat`.
 pub(super) async fn chat(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<PublicCaller>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let exchange = Exchange::with(&app, "chat", &caller);
@@ -61,34 +29,17 @@ pub(super) async fn chat(
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
     };
-    match answer(&exchange, &body).await {
-        Ok(response) => response,
+    if chat_stream::is_asked(&headers) {
+        return chat_stream::stream(Arc::clone(&app), caller.clone(), body).await;
+    }
+    match chat_message::answer(&exchange, &body, None).await {
+        Ok(answer) => {
+            let mut response = exchange.with_body(answer.body, answer.shown);
+            if answer.is_lost {
+                mark_unstored(&mut response);
+            }
+            response
+        }
         Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
     }
-}
-
-async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
-    let request: Request<'_> = parse_within(body, exchange.app.sizes.depth)?;
-    let message = Message {
-        ids: Ids {
-            conversation: given(&request.conversation_id),
-            message: given(&request.message_id),
-            user: given(&request.user_id),
-        },
-        text: &request.text.0,
-        language: given(&request.language),
-        button: given(&request.button),
-        knowledge: KnowledgeUse::of(request.use_knowledge, request.metadata.as_ref())?,
-        is_given_back: false,
-    };
-    let answer = turn_engine::answer(exchange, &message).await?;
-    let mut response = exchange.with_body(answer.body, answer.shown);
-    if answer.is_lost {
-        mark_unstored(&mut response);
-    }
-    Ok(response)
-}
-
-fn given<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
-    text.as_ref().map(|text| &*text.0)
 }

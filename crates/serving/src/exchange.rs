@@ -41,7 +41,7 @@ const X_ARM: HeaderName = HeaderName::from_static("x-botops-arm");
 
 /// The most bytes of text that a fast model reads on a thread that serves connections: well below a millisecond of
 /// work. More than that takes a turn.
-const SHORT_BYTES: usize = 512;
+pub(super) const SHORT_BYTES: usize = 512;
 /// The longest conversation id, in bytes.
 pub(super) const MAX_ID_BYTES: usize = 256;
 

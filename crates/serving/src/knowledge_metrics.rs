@@ -19,6 +19,9 @@ struct DirectionLabels {
     direction: &'static str,
 }
 
+/// The outcome of an answer whose reader left.
+const CANCELLED: &str = "cancelled";
+
 /// The metrics of answers from documents.
 pub(super) struct KnowledgeMetrics {
     /// Questions that a quote answered.
@@ -30,6 +33,7 @@ pub(super) struct KnowledgeMetrics {
     /// The time of retrieval and of the choice of a quote.
     pub(super) seconds: Histogram,
     generated: Family<OutcomeLabels, Counter>,
+    completed: Family<OutcomeLabels, Counter>,
     /// The time until a language model answered or failed.
     pub(super) generation_seconds: Histogram,
     tokens: Family<DirectionLabels, Counter>,
@@ -52,8 +56,14 @@ impl KnowledgeMetrics {
         let generated = Family::<OutcomeLabels, Counter>::default();
         registry.register(
             "generation_requests",
-            "Answers asked of a language model, by outcome: answered, declined, unsupported, or the class of a failure",
+            "Answers asked of a language model, by outcome: answered, declined, unsupported, cancelled by the client, or the class of a failure",
             generated.clone(),
+        );
+        let completed = Family::<OutcomeLabels, Counter>::default();
+        registry.register(
+            "question_completions",
+            "Follow-up questions that a language model was asked to complete, by outcome: completed, unfit, or the class of a failure; the rules completed all but the first",
+            completed.clone(),
         );
         let generation_seconds = Histogram::seconds();
         let help = "Time until a language model answered or failed";
@@ -69,8 +79,12 @@ impl KnowledgeMetrics {
         registry.register("generation_paused", help, paused.clone());
         let outcome = |outcome| requests.get_or_create_owned(&OutcomeLabels { outcome });
         // A counter that begins at 1 has no increase: an alert would not see the first one.
-        let failures = FailureKind::ALL.iter().map(|kind| kind.name());
-        for outcome in ["answered", "declined", "unsupported"].into_iter().chain(failures) {
+        let failures = || FailureKind::ALL.iter().map(|kind| kind.name());
+        let written = ["answered", "declined", "unsupported", CANCELLED];
+        for outcome in ["completed", "unfit"].into_iter().chain(failures()) {
+            let _ = completed.get_or_create_owned(&OutcomeLabels { outcome });
+        }
+        for outcome in written.into_iter().chain(failures()) {
             let _ = generated.get_or_create_owned(&OutcomeLabels { outcome });
         }
         for direction in ["in", "out"] {
@@ -82,6 +96,7 @@ impl KnowledgeMetrics {
             searched: outcome("searched"),
             seconds,
             generated,
+            completed,
             generation_seconds,
             tokens,
             cost,
@@ -97,10 +112,48 @@ impl KnowledgeMetrics {
         generator: &Generator,
     ) {
         self.generated.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.spent((usage, cost), generator);
+    }
+
+    /// Counts a question that a language model was asked to complete, and what that cost.
+    pub(super) fn completion(
+        &self,
+        outcome: &'static str,
+        spent: (Usage, f64),
+        generator: &Generator,
+    ) {
+        self.completed.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.spent(spent, generator);
+    }
+
+    fn spent(&self, (usage, cost): (Usage, f64), generator: &Generator) {
         for (direction, n) in [("in", usage.tokens_in), ("out", usage.tokens_out)] {
             self.tokens.get_or_create(&DirectionLabels { direction }).inc_by(n);
         }
         self.cost.inc_by(cost.max(0.0));
         self.paused.set(i64::from(generator.is_paused()));
+    }
+}
+
+/// Counts an answer as cancelled if it is dropped before its end.
+pub(super) struct Unfinished<'a>(Option<&'a KnowledgeMetrics>);
+
+impl<'a> Unfinished<'a> {
+    /// Begins an answer.
+    pub(super) fn new(metrics: &'a KnowledgeMetrics) -> Self {
+        Self(Some(metrics))
+    }
+
+    /// Ends the answer.
+    pub(super) fn finished(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(metrics) = self.0 {
+            metrics.generated.get_or_create(&OutcomeLabels { outcome: CANCELLED }).inc();
+        }
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct AnswerRules {
     access: BTreeMap<String, BTreeSet<String>>,
     /// The language model that writes answers; `None` for quotes only.
     pub(super) generator: Option<Generator>,
+    /// The further rules for it.
+    pub(super) rules: String,
     /// The failure of the last generated answer.
     trouble: Mutex<Option<FailureKind>>,
 }
@@ -51,6 +53,7 @@ impl AnswerRules {
             min_confidence: rules.min_confidence,
             access: rules.access.clone(),
             generator,
+            rules: generation.map(|generation| generation.rules.clone()).unwrap_or_default(),
             trouble: Mutex::default(),
         })
     }

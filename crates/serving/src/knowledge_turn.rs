@@ -3,51 +3,107 @@
 use crate::{
     app::App,
     attempt::Attempt,
+    exchange::SHORT_BYTES,
     knowledge_answer::{AnsweredBy, KnowledgeRecord, Said},
     knowledge_filter::KnowledgeUse,
+    knowledge_history::History,
     problem::{Problem, internal},
-    served_knowledge::{FoundPassage, KnowledgeAnswer, LookedUp, Question},
+    served_knowledge::{KnowledgeAnswer, LookedUp, Question},
+    speed::Speed,
+    written_answer::Written,
 };
 use botops_dialogue::Lookup;
-use botops_generation::{Finish, GenerationFailure, NO_ANSWER, Passage, Request, Usage};
-use botops_knowledge::{
-    Filters, Mode, PastQuestion, Source,
-    citations::{Checker, Cited, Ending},
-    complete,
-};
-use botops_telemetry::{timed, timed_wait};
-use std::time::Instant;
-
-/// The longest quote of a passage that a generated answer cites, in bytes.
-const QUOTE_BYTES: usize = 300;
+use botops_generation::Usage;
+use botops_knowledge::{Filters, Mode, PastQuestion, Source, complete};
+use botops_telemetry::timed;
+use std::time::{Duration, Instant};
 
 /// The part of knowledge in one turn.
 #[derive(Default)]
 pub(super) struct TurnKnowledge<'m> {
     uses: KnowledgeUse<'m>,
+    search: Search,
+    /// The question that waits for its search.
+    noted: Option<Asked>,
+    /// The question that a language model completed, and its full form.
+    completed: Option<(Asked, String)>,
+    /// The end of the conversation, once it was read.
+    pub(super) history: Option<History>,
     /// The last question, where it was looked up, and the outcome.
     asked: Option<(String, Lookup, LookedUp)>,
     /// The answer of a language model to that question.
-    written: Option<(String, Written)>,
+    pub(super) written: Option<(String, Written)>,
     /// The tokens and the cost of every answer that was asked for, given or not.
     spent: Option<(Usage, f64)>,
+    /// The time that a language model took before the search.
+    pub(super) waited: Duration,
 }
 
-/// An answer that a language model wrote, checked.
-#[derive(Debug, Clone)]
-struct Written {
+/// When a question is searched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Search {
+    /// At once: the search is cheap.
+    #[default]
+    Now,
+    /// When there is a turn for it. Until then, the question is noted.
+    InTurn,
+    /// At once if no language model may complete the question first.
+    UnlessFollowUp,
+}
+
+/// A question, as the person asked it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asked {
     text: String,
-    sources: Vec<Source>,
+    /// The last question that was answered.
+    before: Option<String>,
 }
 
 impl<'m> TurnKnowledge<'m> {
-    /// Begins with what the message allows.
-    pub(super) fn new(uses: KnowledgeUse<'m>) -> Self {
-        Self { uses, ..Self::default() }
+    /// Begins with what the message allows. A search that costs more than a short message waits for its turn, so that only
+    /// messages that reach the documents do.
+    pub(super) fn new(attempt: &Attempt<'_>, uses: KnowledgeUse<'m>) -> Self {
+        let (served, app) = (attempt.choice.served, attempt.exchange.app);
+        let search = match served.knowledge.speed() {
+            Speed::Fast if served.knowledge.cost_in_bytes() > SHORT_BYTES => Search::InTurn,
+            Speed::Fast if app.answers.generator.is_some() => Search::UnlessFollowUp,
+            Speed::Fast => Search::Now,
+            Speed::Slow => Search::InTurn,
+        };
+        Self { uses, search, ..Self::default() }
+    }
+
+    /// Returns whether a question waits for its search.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.noted.is_some()
+    }
+
+    /// Returns the question that waits, if a language model may complete it from the conversation.
+    pub(super) fn to_complete(&self, app: &App) -> Option<&str> {
+        app.answers.generator.as_ref()?;
+        let asked = self.noted.as_ref().filter(|asked| asked.before.is_some())?;
+        Some(&asked.text)
+    }
+
+    /// Lets the question that waits be searched, in its full form if a language model wrote it.
+    pub(super) fn release(&mut self, completed: Option<String>) {
+        self.search = Search::Now;
+        self.completed = self.noted.take().zip(completed);
+    }
+
+    /// Adds what a language model cost.
+    pub(super) fn spend(&mut self, (usage, cost): (Usage, f64)) {
+        let (before, cost_before) = self.spent.unwrap_or_default();
+        let usage = Usage {
+            tokens_in: before.tokens_in.saturating_add(usage.tokens_in),
+            tokens_out: before.tokens_out.saturating_add(usage.tokens_out),
+            is_reported: usage.is_reported,
+        };
+        self.spent = Some((usage, cost_before + cost));
     }
 
     /// Returns the answer of the bases of `lookup` to `text`, which follows the question `before`; `None` if there is none. The
-    /// same question is looked up once.
+    /// same question is looked up once. While it waits for its turn, it is noted and there is none.
     ///
     /// # Errors
     /// `BOT-6018` (500) the search panicked.
@@ -61,8 +117,23 @@ impl<'m> TurnKnowledge<'m> {
         if knowledge.is_empty() || matches!(self.uses, KnowledgeUse::Never) {
             return Ok(None);
         }
-        let past = before.map(|text| PastQuestion { text, is_answered: true });
-        let question = complete(text, past.as_slice()).question;
+        let waits = match self.search {
+            Search::Now => false,
+            Search::InTurn => true,
+            Search::UnlessFollowUp => before.is_some(),
+        };
+        if waits {
+            let before = before.map(str::to_owned);
+            self.noted = Some(Asked { text: text.to_owned(), before });
+            return Ok(None);
+        }
+        let question = match &self.completed {
+            Some((of, full)) if of.text == text && of.before.as_deref() == before => full.clone(),
+            _ => {
+                let past = before.map(|text| PastQuestion { text, is_answered: true });
+                complete(text, past.as_slice()).question
+            }
+        };
         let is_known =
             self.asked.as_ref().is_some_and(|(asked, at, _)| *asked == question && at == lookup);
         if !is_known {
@@ -117,63 +188,13 @@ impl<'m> TurnKnowledge<'m> {
         Ok(found)
     }
 
-    /// Returns the answer that a language model may write in other words, if the settings ask for it.
+    /// Returns the question and the answer that a language model may write in other words, if the settings ask for it.
     pub(super) fn to_write<'a>(&'a self, app: &App) -> Option<(&'a str, &'a KnowledgeAnswer)> {
         app.answers.generator.as_ref()?;
         match &self.asked {
             Some((question, _, LookedUp::Answered(answer))) => Some((question, answer)),
             _ => None,
         }
-    }
-
-    /// Asks the language model. Where it fails, declines, or writes nothing that the passages support, the quote stands.
-    pub(super) async fn write(&mut self, app: &App) {
-        let Some(generator) = &app.answers.generator else { return };
-        let Some((question, answer)) = self.to_write(app) else { return };
-        let question = question.to_owned();
-        let passages: Vec<Passage<'_>> = answer.passages.iter().map(given).collect();
-        let request = Request {
-            question: &question,
-            history: &[],
-            passages: &passages,
-            rules: "",
-            language: answer.language.as_deref(),
-            now: app.clock.now().into(),
-        };
-        let begun = Instant::now();
-        // A piece is not checked yet, so nobody sees it.
-        let mut unseen = |_: &str| {};
-        let asked = generator.generate(&request, &mut unseen);
-        let outcome = timed_wait("generate", asked).await;
-        let metrics = &app.metrics.knowledge;
-        metrics.generation_seconds.observe(begun.elapsed().as_secs_f64());
-        let (outcome, spent, written) = match outcome {
-            Err(GenerationFailure { kind, usage, cost, message, .. }) => {
-                if app.answers.ended(Some(kind)) {
-                    let message = format!("answers are quotes: {}: {message}", kind.code());
-                    app.log.event(app.clock.now(), "warning", "generation", message);
-                }
-                (kind.name(), (usage, cost), None)
-            }
-            Ok(generated) => {
-                if app.answers.ended(None) {
-                    let message = "the language model answers again".to_owned();
-                    app.log.event(app.clock.now(), "info", "generation", message);
-                }
-                let spent = (generated.usage, generated.cost);
-                if generated.text.contains(NO_ANSWER) {
-                    ("declined", spent, None)
-                } else {
-                    match checked(&generated.text, generated.finish, answer) {
-                        Some(written) => ("answered", spent, Some(written)),
-                        None => ("unsupported", spent, None),
-                    }
-                }
-            }
-        };
-        metrics.generation(outcome, spent, generator);
-        self.spent = Some(spent);
-        self.written = written.map(|written| (question, written));
     }
 
     /// Returns the facts for the prediction log; `sources` are those of the answer that was given.
@@ -193,99 +214,4 @@ impl<'m> TurnKnowledge<'m> {
             cost: self.spent.map(|(_, cost)| cost),
         }
     }
-}
-
-fn given(passage: &FoundPassage) -> Passage<'_> {
-    let FoundPassage { source, text, .. } = passage;
-    Passage { title: &source.title, section: &source.section, text }
-}
-
-/// Returns the sentences of `text` that the passages support, with the sources that they cite; `None` if there is none.
-///
-/// Citations are numbered again: `[1]` is the first of the sources.
-fn checked(text: &str, finish: Finish, answer: &KnowledgeAnswer) -> Option<Written> {
-    let headings: Vec<String> = answer
-        .passages
-        .iter()
-        .map(|passage| format!("{} {}", passage.source.title, passage.source.section))
-        .collect();
-    let cited: Vec<Cited<'_>> = answer
-        .passages
-        .iter()
-        .zip(&headings)
-        .map(|(passage, heading)| Cited { heading, text: &passage.text })
-        .collect();
-    let mut checker = Checker::new(&cited, answer.language.as_deref());
-    let mut sentences = checker.push(text);
-    let ending = match finish {
-        Finish::Stop => Ending::Complete,
-        Finish::Length => Ending::Cut,
-    };
-    sentences.extend(checker.finish(ending).sentences);
-    let mut numbers: Vec<u32> = Vec::new();
-    for number in sentences.iter().flat_map(|sentence| &sentence.passages) {
-        if !numbers.contains(number) {
-            numbers.push(*number);
-        }
-    }
-    let sources: Vec<Source> = numbers
-        .iter()
-        .filter_map(|number| answer.passages.get((*number as usize).checked_sub(1)?))
-        .map(|passage| source_of(passage, answer))
-        .collect();
-    let texts: Vec<String> =
-        sentences.iter().map(|sentence| renumbered(sentence.text.trim(), &numbers)).collect();
-    (!texts.is_empty()).then(|| Written { text: texts.join(" "), sources })
-}
-
-/// Returns the source of a cited passage, with the quote that was chosen in it, else its beginning.
-fn source_of(passage: &FoundPassage, answer: &KnowledgeAnswer) -> Source {
-    let chosen = answer.sources.iter().find(|source| source.chunk == passage.source.chunk);
-    let quote = match chosen {
-        Some(source) => source.quote.clone(),
-        None => beginning(&passage.text).to_owned(),
-    };
-    Source { quote, ..passage.source.clone() }
-}
-
-/// Returns `sentence` with each number of its citations, such as `[3]` or `[1, 3]`, replaced by its place in `numbers`, from 1.
-fn renumbered(sentence: &str, numbers: &[u32]) -> String {
-    let mut out = String::with_capacity(sentence.len());
-    let mut rest = sentence;
-    while let Some(begin) = rest.find('[') {
-        let (before, from) = rest.split_at(begin);
-        out.push_str(before);
-        let inside = from[1..].split_once(']');
-        let places = inside.and_then(|(inside, _)| {
-            let place = |number: &str| {
-                let number: u32 = number.trim().parse().ok()?;
-                numbers.iter().position(|it| *it == number).map(|at| (at + 1).to_string())
-            };
-            inside.split(',').map(place).collect::<Option<Vec<_>>>()
-        });
-        match (places, inside) {
-            (Some(places), Some((_, after))) => {
-                out.push_str(&format!("[{}]", places.join(", ")));
-                rest = after;
-            }
-            _ => {
-                out.push('[');
-                rest = &from[1..];
-            }
-        }
-    }
-    out + rest
-}
-
-#[test]
-fn citations_are_numbered_by_the_sources_that_are_shown() {
-    assert_eq!(renumbered("It is so. [3] [1, 3]", &[3, 1]), "It is so. [1] [2, 1]");
-    assert_eq!(renumbered("See [above] and [", &[3]), "See [above] and [");
-    assert_eq!(renumbered("A [7].", &[3]), "A [7].");
-}
-/// Returns the beginning of a text, of at most [`QUOTE_BYTES`].
-fn beginning(text: &str) -> &str {
-    let fits = |(at, c): (usize, char)| Some(at + c.len_utf8()).filter(|end| *end <= QUOTE_BYTES);
-    let end = text.char_indices().map_while(fits).last();
-    &text[..end.unwrap_or(0)]
 }

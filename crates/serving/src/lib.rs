@@ -51,7 +51,9 @@ mod channel_turns;
 mod channels;
 mod chat;
 mod chat_client;
+mod chat_message;
 mod chat_page;
+mod chat_stream;
 mod client;
 mod client_jobs;
 mod client_orders;
@@ -81,13 +83,19 @@ mod keeper;
 mod kept_turns;
 mod key_ring;
 mod knowledge_answer;
+#[cfg(test)]
+mod knowledge_cost_tests;
 mod knowledge_filter;
+mod knowledge_history;
 mod knowledge_metrics;
 mod knowledge_settings;
+#[cfg(test)]
+mod knowledge_stream_tests;
 #[cfg(test)]
 mod knowledge_tests;
 mod knowledge_turn;
 mod knowledge_work;
+mod knowledge_writing;
 mod limit_metrics;
 mod listener_settings;
 mod local_knowledge;
@@ -153,7 +161,10 @@ mod tests;
 #[cfg(test)]
 mod tls_tests;
 mod turn_answer;
+mod turn_cost;
 mod turn_engine;
+#[cfg(test)]
+mod turn_language_tests;
 mod turn_metrics;
 mod turn_order;
 #[cfg(test)]
@@ -171,6 +182,7 @@ mod websocket_tests;
 #[cfg(test)]
 mod wire_tests;
 mod work;
+mod written_answer;
 
 pub use admin_openapi::admin_openapi;
 pub use admin_plan::PlanAnswer;

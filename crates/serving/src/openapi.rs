@@ -280,6 +280,18 @@ pub(crate) fn events(description: &str, names: &[&str], data: &str) -> ResponseB
     identified(ResponseBuilder::new().description(description).content(EVENT_STREAM, content))
 }
 
+/// Adds the server-sent events with these names to an answer that is JSON otherwise.
+pub(crate) fn or_events(answer: ResponseBuilder, names: &[&str], data: &str) -> ResponseBuilder {
+    let of = |builder: ObjectBuilder| builder.schema_type(Type::String);
+    let event = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("event", of(ObjectBuilder::new()).enum_values(Some(names.to_vec())))
+        .property("data", of(ObjectBuilder::new()).content_media_type(JSON).description(Some(data)))
+        .required("event")
+        .required("data");
+    answer.content(EVENT_STREAM, Content::new(Some(RefOr::T(Schema::from(event)))))
+}
+
 /// Returns an answer of text of the media type `kind`.
 pub(crate) fn text_of(description: &str, kind: &str) -> ResponseBuilder {
     let schema = ObjectBuilder::new().schema_type(Type::String);

@@ -2,13 +2,15 @@
 
 use crate::{
     app::App,
-    chat::Request as ChatRequest,
+    chat_message::Request as ChatRequest,
     chat_page::page_answer,
     exchange::Exchange,
     feedback,
     media_type::{LINES, TENSORS},
     open_inference::InferRequest,
-    openapi::{Api, Described, Operation, Schemas, document, json, parameter, text, text_of},
+    openapi::{
+        Api, Described, Operation, Schemas, document, json, or_events, parameter, text, text_of,
+    },
     predict,
     public_endpoints::{ENDPOINTS, PublicCall, PublicEndpoint},
     rasa::{BotMessage, ParseAnswer, ParseRequest, WebhookRequest},
@@ -80,9 +82,12 @@ fn described(endpoint: &PublicEndpoint, schemas: &mut Schemas) -> Described {
         PublicCall::Chat => {
             let body = schemas.of::<ChatRequest<'static>>();
             let example = json!({"conversation_id": "7f1c", "message_id": "m1", "text": "where is order 20447"});
+            let answer = json("The answer.", schemas.of::<ChatAnswer>());
+            let names = ["sentence", "unstored", "answer", "error"];
+            let data = "An object with the `text` of a sentence; the answer; or a problem. `answer` or `error` is last.";
             Described::new("chat", "Answer one message of a conversation")
                 .body(Required::True, body, example)
-                .answer(StatusCode::OK, json("The answer.", schemas.of::<ChatAnswer>()).build())
+                .answer(StatusCode::OK, or_events(answer, &names, data).build())
                 .problems(&[StatusCode::CONFLICT])
         }
         PublicCall::Feedback => {
@@ -155,7 +160,7 @@ fn described(endpoint: &PublicEndpoint, schemas: &mut Schemas) -> Described {
         PublicCall::Docs => Described::new("docs", "Show this document as a page")
             .answer(StatusCode::OK, text_of("The page.", "text/html").build()),
         PublicCall::WebSocket => {
-            let summary = "Talk over a WebSocket: frames `hello` and `message` in, `ready`, `answer` and `error` out";
+            let summary = "Talk over a WebSocket: frames `hello` and `message` in, `ready`, `sentence`, `answer` and `error` out";
             let switched = ResponseBuilder::new().description("The connection speaks WebSocket.");
             Described::new("webSocket", summary)
                 .answer(StatusCode::SWITCHING_PROTOCOLS, switched.build())

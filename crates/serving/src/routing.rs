@@ -120,14 +120,6 @@ impl Served {
         Ok(Self { knowledge, ..self })
     }
 
-    /// Returns how long one message of a conversation takes: knowledge may embed it.
-    pub(super) fn chat_speed(&self) -> Speed {
-        match (self.speed, self.knowledge.speed()) {
-            (Speed::Fast, Speed::Fast) => Speed::Fast,
-            _ => Speed::Slow,
-        }
-    }
-
     /// Returns the model.
     pub(super) fn model(&self) -> &IntentModel {
         &self.model
@@ -152,6 +144,12 @@ impl Served {
     /// Returns how long one prediction takes.
     pub(super) fn speed(&self) -> Speed {
         self.speed
+    }
+
+    /// Makes its searches take turns, as those with an encoder do.
+    #[cfg(test)]
+    pub(super) fn with_slow_knowledge(self) -> Self {
+        Self { knowledge: self.knowledge.slowed(), ..self }
     }
 
     /// Makes it take turns, as a model with an encoder does.

@@ -5,6 +5,7 @@
 use crate::speed::{Panicked, Speed};
 use botops_dialogue::{DialogueSpec, Lookup};
 use botops_findings::{Fault, Result};
+use botops_http::Url;
 use botops_knowledge::{
     Filters, Hit, KnowledgeIndex, Mode, Query, SearchScratch, Source,
     answer::{AnswerSpec, Answered, Candidate, extract},
@@ -177,6 +178,11 @@ impl ServedKnowledge {
         self.n_chunks / CHUNKS_OF_A_BYTE
     }
 
+    /// Returns the speed and the cost in bytes of searching every base for `text`.
+    pub(super) fn cost(&self, text: &str) -> (Speed, usize) {
+        (self.speed(), self.cost_in_bytes().max(text.len()))
+    }
+
     /// Answers `question` from the bases of `lookup`: by the quote of the highest confidence, and by the first base of those
     /// with the same. `min_confidence` replaces the thresholds of the indexes.
     ///
@@ -217,6 +223,12 @@ impl ServedKnowledge {
         })
     }
 
+    /// Makes every search take a turn, as one with an encoder does.
+    #[cfg(test)]
+    pub(super) fn slowed(self) -> Self {
+        Self { has_encoder: true, ..self }
+    }
+
     /// Returns every base.
     pub(super) fn bases(&self) -> &[Arc<KnowledgeIndex>] {
         &self.bases
@@ -249,13 +261,18 @@ fn hits(base: &KnowledgeIndex, question: &Question<'_>, scratch: &mut SearchScra
     base.search(&Query { text, k, filters, mode, embedding: None }, scratch)
 }
 
+/// Returns whether a client may show `url` as a link. Imports keep no other addresses, but a file may come from elsewhere.
+fn is_web_address(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
 fn passage(base: &KnowledgeIndex, hit: &Hit) -> FoundPassage {
     let passage = base.passage(hit.chunk);
     FoundPassage {
         source: Source {
             title: passage.title.to_owned(),
             section: passage.section.to_owned(),
-            url: passage.url.map(str::to_owned),
+            url: passage.url.filter(|url| is_web_address(url)).map(str::to_owned),
             page: passage.page,
             chunk: passage.id.to_string(),
             score: hit.score,

@@ -24,6 +24,8 @@ use crate::{
     repeated_turn::{Repeated, name_of_caller},
     speed::Panicked,
     turn_answer::Answer,
+    turn_cost::cost_in_bytes,
+    written_answer::Sentences,
 };
 use botops_conversations::{Head, Id, Named, StoredTurn, Turn};
 use botops_dialogue::{
@@ -66,6 +68,8 @@ pub(super) struct Message<'a> {
     pub(super) knowledge: KnowledgeUse<'a>,
     /// Whether a person who had the conversation gave it back with this message.
     pub(super) is_given_back: bool,
+    /// Takes the sentences of a generated answer before its end.
+    pub(super) sentences: Option<&'a Sentences>,
 }
 
 /// The answer to a message.
@@ -194,32 +198,34 @@ pub(super) async fn answer(
     let work = || {
         let mut heard = hear(&attempt, message)?;
         let mut decided = decide(&attempt, &mut heard, kept.as_ref())?;
-        heard.duration = exchange.elapsed();
-        let judged = attempt.predicted(&counted(&heard, &decided), heard.duration);
-        let judged_answer = (decided.answer.intent.as_str(), decided.answer.fallback);
-        heard.feedback_token = attempt.feedback_token(judged_answer, judged);
-        decided.answer.feedback_token.clone_from(&heard.feedback_token);
-        let is_handed_off = matches!(decided.effect, Some(Effect::HandOff(_)));
-        heard.is_rephrased = kept.as_ref().is_some_and(|new| is_rephrased(&heard, new));
-        if is_handed_off || heard.is_rephrased {
-            attempt.trouble(is_handed_off);
+        if !heard.knowledge.is_waiting() {
+            judge(&attempt, &mut heard, &mut decided, kept.as_ref());
         }
         Ok::<_, Refusal>((heard, decided))
     };
     let n_bytes = cost_in_bytes(text, served.dialogue.n_patterns());
-    let (speed, n_bytes) = match message.knowledge {
-        KnowledgeUse::Never => (served.speed(), n_bytes),
-        _ => (served.chat_speed(), n_bytes.max(served.knowledge.cost_in_bytes())),
-    };
-    // The latency that the judge compares ends here, for both arms: the store is the same for both.
-    let (mut heard, mut decided) = exchange.take_turn(speed, n_bytes, work).await??;
+    let (mut heard, mut decided) = exchange.take_turn(served.speed(), n_bytes, work).await??;
     let arm = Some(attempt.choice.arm);
     let refuse = |problem| Refusal(problem, arm);
+    if heard.knowledge.is_waiting() {
+        if let (Some(new), Some(_)) = (&mut kept, heard.knowledge.to_complete(exchange.app)) {
+            new.let_others_pass();
+        }
+        heard.knowledge.complete(exchange.app, kept.as_ref()).await;
+        let search = || {
+            let mut decided = decide(&attempt, &mut heard, kept.as_ref())?;
+            judge(&attempt, &mut heard, &mut decided, kept.as_ref());
+            Ok::<_, Problem>(decided)
+        };
+        let (speed, n_bytes) = served.knowledge.cost(text);
+        let searched = exchange.take_turn(speed, n_bytes, search).await;
+        decided = searched.flatten().map_err(refuse)?;
+    }
     if !decided.answer.sources.is_empty() && heard.knowledge.to_write(exchange.app).is_some() {
         if let Some(new) = &mut kept {
             new.let_others_pass();
         }
-        heard.knowledge.write(exchange.app).await;
+        heard.knowledge.write(exchange.app, kept.as_ref(), message.sentences).await;
         decided = decide(&attempt, &mut heard, kept.as_ref()).map_err(refuse)?;
     }
     let mut is_lost = false;
@@ -269,6 +275,27 @@ pub(super) async fn answer(
     let (is_lost, _, body) = carried_out.map_err(refuse)?;
     let shown = exchange.count_answer(&attempt.choice, 1, &counted, heard.duration);
     Ok(TurnAnswer { body, number, is_lost, shown })
+}
+
+/// Counts the decision for the judge, and makes the token for feedback on it.
+///
+/// The latency that the judge compares ends here, for both arms: the store and a language model are the same for both.
+fn judge(
+    attempt: &Attempt<'_>,
+    heard: &mut Heard<'_>,
+    decided: &mut Decided,
+    new: Option<&NewTurn<'_>>,
+) {
+    heard.duration = attempt.exchange.elapsed().saturating_sub(heard.knowledge.waited);
+    let judged = attempt.predicted(&counted(heard, decided), heard.duration);
+    let judged_answer = (decided.answer.intent.as_str(), decided.answer.fallback);
+    heard.feedback_token = attempt.feedback_token(judged_answer, judged);
+    decided.answer.feedback_token.clone_from(&heard.feedback_token);
+    let is_handed_off = matches!(decided.effect, Some(Effect::HandOff(_)));
+    heard.is_rephrased = new.is_some_and(|new| is_rephrased(heard, new));
+    if is_handed_off || heard.is_rephrased {
+        attempt.trouble(is_handed_off);
+    }
 }
 
 /// Returns the prediction as it is counted: in a dialogue of several turns, an answer to a question of the bot is understood
@@ -392,15 +419,6 @@ fn turn(attempt: &Attempt<'_>, heard: &Heard<'_>, decided: &Decided, new: &NewTu
     }
 }
 
-/// Returns the cost of answering `text`, in bytes that the classifier could read instead.
-///
-/// A byte that a pattern reads counts as an eighth: with a few patterns, the classifier decides. Outside ASCII a pattern
-/// with a word boundary is matched by a slower engine, and counts four times.
-fn cost_in_bytes(text: &str, n_patterns: usize) -> usize {
-    let per_pattern = if text.is_ascii() { text.len() } else { 4 * text.len() };
-    text.len().max(n_patterns * per_pattern / 8)
-}
-
 /// Classifies the message, guesses its language if the request names none, and finds its entities.
 fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>, Refusal> {
     let Attempt { exchange, choice, .. } = attempt;
@@ -451,7 +469,7 @@ fn hear<'m>(attempt: &Attempt<'_>, message: &'m Message<'m>) -> Result<Heard<'m>
         feedback_token: None,
         details,
         is_rephrased: false,
-        knowledge: TurnKnowledge::new(message.knowledge),
+        knowledge: TurnKnowledge::new(attempt, message.knowledge),
     })
 }
 
@@ -568,69 +586,4 @@ fn state(new: &NewTurn<'_>) -> FaultResult<DialogueState> {
     let Some(head) = &new.head else { return Ok(DialogueState::default()) };
     let at = head.at().and_then(DateTime::from_timestamp_millis).unwrap_or_default();
     DialogueState::read(head.slots(), at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cost_in_bytes;
-    use crate::routing::Served;
-    use botops_dialogue::DialogueSpec;
-    use botops_digest::Digest;
-    use botops_models::{ModelSpec, Sample, Silent, TrainingInput, train};
-    use botops_spec::Spec as _;
-    use std::sync::Arc;
-
-    /// Serves a bot that speaks English and Canadian French, and defaults to French.
-    fn bilingual() -> Served {
-        let texts = ["set a timer", "set a new timer", "règle un minuteur", "un minuteur", "timer"];
-        let others = ["report a bug", "a bug", "signaler une panne", "une panne", "report a fault"];
-        let samples: Vec<Sample<'_>> = texts
-            .into_iter()
-            .map(|text| Sample { text, intent: "timer" })
-            .chain(others.into_iter().map(|text| Sample { text, intent: "bug" }))
-            .collect();
-        let both = |en: &str, fr: &str| {
-            [("en".to_owned(), en.into()), ("fr-CA".to_owned(), fr.into())].into()
-        };
-        let dialogue = DialogueSpec {
-            responses: [("timer".to_owned(), both("Done.", "C'est fait."))].into(),
-            fallback: both("Sorry?", "Pardon ?"),
-            default_language: Some("fr".to_owned()),
-            ..DialogueSpec::default()
-        };
-        let spec = ModelSpec::default().check().unwrap();
-        let input = TrainingInput { dialogue, ..TrainingInput::new(&samples, &spec) };
-        let model = Arc::new(train(input, &Silent).unwrap());
-        Served::prepare(model, Digest::of(b"a"), "a@1".to_owned(), None, None).unwrap()
-    }
-
-    #[test]
-    fn a_bot_answers_in_a_language_of_its_responses_else_in_its_default_language() {
-        let bot = bilingual();
-        let used = |text: &str| {
-            let guess = bot.guess_language(text).map(|guess| guess.code());
-            bot.dialogue.respond(Some("timer"), guess, &[]).unwrap().1
-        };
-        for text in ["set a timer", "report a bug", "start a claim", "where is my parcel"] {
-            assert_eq!(used(text), "en", "{text}");
-        }
-        assert_eq!(used("règle un minuteur de dix minutes"), "fr-ca");
-        for text in [
-            "stell einen wecker auf sieben uhr",
-            "ich möchte meinen Vertrag kündigen",
-            "quiero cancelar mi cuenta por favor",
-            "где моя посылка",
-            "12345",
-        ] {
-            assert_eq!(used(text), "fr-ca", "the default language: {text}");
-        }
-    }
-
-    #[test]
-    fn many_patterns_make_a_short_text_a_long_one() {
-        assert_eq!(cost_in_bytes("where is order 20447", 0), 20);
-        assert_eq!(cost_in_bytes("where is order 20447", 6), 20);
-        assert_eq!(cost_in_bytes(&"A".repeat(200), 64), 1_600);
-        assert_eq!(cost_in_bytes(&"\u{390}".repeat(200), 6), 1_200);
-    }
 }

@@ -1,7 +1,7 @@
 //! `GET /v1/ws`: a conversation over a WebSocket. Its frames are JSON texts.
 //!
 //! The client says `hello` with its conversation, and sends messages; each gets the answer of `POST /v1/chat`, in order, one
-//! at a time: a turn depends on the one before. A frame that cannot be answered gets an `error`, and the socket goes on. It
+//! at a time: a turn depends on the one before. A client that asks for them gets the sentences of a generated answer before it. A frame that cannot be answered gets an `error`, and the socket goes on. It
 //! is closed when the credentials are no longer accepted, when a limit is reached, and when the server stops.
 
 use crate::{
@@ -15,7 +15,8 @@ use crate::{
     problem::Problem,
     public_gate::{Credentials, PublicRight},
     request_traces::{of_work, within},
-    turn_engine::{self, Message},
+    turn_engine::{self, Message, TurnAnswer},
+    written_answer::Sentences,
 };
 use axum::{
     Extension,
@@ -30,6 +31,7 @@ use botops_telemetry::Kind;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
+use tokio::sync::mpsc::unbounded_channel;
 
 /// The subprotocol of the frames.
 pub(super) const SUBPROTOCOL: &str = "botops.v1";
@@ -53,6 +55,9 @@ enum Frame<'a> {
         /// The number of the last answer that the client has: later ones are sent again. -1 for all.
         #[serde(default)]
         resume_from: Option<i64>,
+        /// Whether the sentences of a generated answer are sent before the answer.
+        #[serde(default)]
+        sentences: bool,
     },
     /// A message of the user, with the fields of `POST /v1/chat`.
     Message {
@@ -141,6 +146,8 @@ fn no_handshake(reason: NoHandshake) -> Problem {
 struct Hello {
     conversation: Option<String>,
     user: Option<String>,
+    /// Whether the sentences of a generated answer are sent before the answer.
+    sentences: bool,
 }
 
 /// One socket and its client.
@@ -218,14 +225,14 @@ impl Talk {
             _ => None,
         };
         let answered = match read {
-            Ok(Frame::Hello { conversation_id, user_id, resume_from }) => {
+            Ok(Frame::Hello { conversation_id, user_id, resume_from, sentences }) => {
                 let ids = [&conversation_id, &user_id].map(|id| id.as_ref().map(|id| &*id.0));
-                self.begin(&exchange, socket, (ids, resume_from)).await
+                self.begin(&exchange, socket, (ids, resume_from, sentences)).await
             }
             Ok(Frame::Message { text, language, button, use_knowledge, metadata, .. }) => {
                 let [language, button] =
                     [&language, &button].map(|it| it.as_ref().map(|it| &*it.0));
-                let answer = match KnowledgeUse::of(use_knowledge, metadata.as_ref()) {
+                match KnowledgeUse::of(use_knowledge, metadata.as_ref()) {
                     Err(problem) => Err(problem.into()),
                     Ok(knowledge) => {
                         let ids = Ids { message: message_id.as_deref(), ..Ids::default() };
@@ -236,13 +243,10 @@ impl Talk {
                             button,
                             knowledge,
                             is_given_back: false,
+                            sentences: None,
                         };
-                        self.turn(&exchange, message).await
+                        self.turn(&exchange, socket, message).await
                     }
-                };
-                match answer {
-                    Ok(answer) => socket.send(answer).await.map_err(Broken::Gone),
-                    Err(refusal) => Err(Broken::Refused(refusal)),
                 }
             }
             Err(problem) => Err(problem.into()),
@@ -260,8 +264,13 @@ impl Talk {
         }
     }
 
-    /// Answers a message. Returns the frame.
-    async fn turn(&self, exchange: &Exchange<'_>, message: Message<'_>) -> Result<String, Refusal> {
+    /// Answers a message.
+    async fn turn(
+        &self,
+        exchange: &Exchange<'_>,
+        socket: &mut Socket,
+        message: Message<'_>,
+    ) -> Result<(), Broken> {
         let message_id = message.ids.message;
         let Some(hello) = &self.hello else {
             return Err(
@@ -279,8 +288,12 @@ impl Talk {
             },
             ..message
         };
-        let answer = turn_engine::answer(exchange, &message).await?;
-        Ok(answer_frame(&answer.body, (answer.number, message_id), answer.is_lost))
+        let answer = match hello.sentences {
+            true => in_sentences(exchange, socket, (message, message_id)).await?,
+            false => turn_engine::answer(exchange, &message).await.map_err(Broken::Refused)?,
+        };
+        let frame = answer_frame(&answer.body, (answer.number, message_id), answer.is_lost);
+        socket.send(frame).await.map_err(Broken::Gone)
     }
 
     /// Begins the conversation: sends the answers that the client does not have, and the number of the last one.
@@ -288,7 +301,7 @@ impl Talk {
         &mut self,
         exchange: &Exchange<'_>,
         socket: &mut Socket,
-        ([conversation, user], resume_from): ([Option<&str>; 2], Option<i64>),
+        ([conversation, user], resume_from, sentences): ([Option<&str>; 2], Option<i64>, bool),
     ) -> Result<(), Broken> {
         if self.hello.is_some() {
             let message = "`hello` was said before: another conversation needs another socket";
@@ -326,7 +339,7 @@ impl Talk {
             _ => None,
         };
         let (conversation, user) = (conversation.map(str::to_owned), user.map(str::to_owned));
-        self.hello = Some(Hello { conversation, user });
+        self.hello = Some(Hello { conversation, user, sentences });
         exchange.count_repeat();
         let ready = json!({"type": "ready", "number": last}).to_string();
         socket.send(ready).await.map_err(Broken::Gone)
@@ -353,6 +366,40 @@ impl From<Problem> for Broken {
     fn from(problem: Problem) -> Self {
         Self::Refused(problem.into())
     }
+}
+
+/// Answers a message, and sends the sentences of a generated answer as they come. Ends the work of the language model if the
+/// client leaves.
+async fn in_sentences(
+    exchange: &Exchange<'_>,
+    socket: &mut Socket,
+    (message, message_id): (Message<'_>, Option<&str>),
+) -> Result<TurnAnswer, Broken> {
+    let frame = |text: String| {
+        let mut frame = json!({ "type": "sentence", "text": text });
+        if let Some(id) = message_id {
+            frame["message_id"] = json!(id);
+        }
+        frame.to_string()
+    };
+    let (sender, mut checked) = unbounded_channel();
+    let sentences = Sentences(sender);
+    let message = Message { sentences: Some(&sentences), ..message };
+    let mut answering = Box::pin(turn_engine::answer(exchange, &message));
+    let answered = loop {
+        tokio::select! {
+            biased;
+            Some(sentence) = checked.recv() => {
+                socket.send_now(frame(sentence)).await.map_err(Broken::Gone)?;
+            }
+            answered = &mut answering => break answered,
+            end = socket.gone() => return Err(Broken::Gone(end)),
+        }
+    };
+    while let Ok(sentence) = checked.try_recv() {
+        socket.send(frame(sentence)).await.map_err(Broken::Gone)?;
+    }
+    answered.map_err(Broken::Refused)
 }
 
 /// Returns whether a problem of credentials does not pass by itself.

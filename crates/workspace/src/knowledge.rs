@@ -50,10 +50,13 @@ pub struct GenerationSpec {
     /// The key, by reference: `${env:NAME}` or `${file:PATH}`. Without it, requests carry none.
     #[serde(default)]
     pub key: Option<String>,
-    /// The longest time to a whole answer, with all tries (default `30s`).
+    /// Further rules for the language model, such as the tone of its answers; at most 8,000 characters.
+    #[serde(default)]
+    pub rules: Option<String>,
+    /// The longest time to a whole answer, with all tries and the completion of a follow-up question (default `30s`).
     #[serde(default)]
     pub timeout: Option<String>,
-    /// The longest time to the first piece of an answer (default `10s`).
+    /// The longest time to the first piece of an answer, and to the completion of a follow-up question (default `10s`).
     #[serde(default)]
     pub first_token_timeout: Option<String>,
     /// The most tokens of an answer (default 512).
@@ -147,7 +150,9 @@ pub struct Generation {
     /// The key.
     #[serde(skip)]
     pub key: GenerationKey,
-    /// The longest time to a whole answer, with all tries.
+    /// Further rules for the language model; may be empty.
+    pub rules: String,
+    /// The longest time to a whole answer, with all tries and the completion of a follow-up question.
     pub timeout: Duration,
     /// The longest time to the first piece of an answer.
     pub first_token_timeout: Duration,

@@ -23,7 +23,7 @@ const PUBLIC: [Route; 27] = [
         "/v1/chat",
         "chat.rs:Request",
         "chat.rs:Answer",
-        "Answer one message: intent, entities, and a response in the user's language",
+        "Answer one message: intent, entities, and a response in the user's language; with `Accept: text/event-stream`, the sentences of a generated answer first",
     ),
     (
         "POST",

@@ -18,6 +18,8 @@ const MOST_PASSAGES: u32 = 50;
 const MOST_TOKENS: u32 = 32_768;
 /// The most further tries.
 const MOST_RETRIES: u32 = 5;
+/// The most characters of further rules. They are sent with every question.
+const RULES_CHARS: usize = 8_000;
 /// The longest time-out.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -95,6 +97,13 @@ impl Sources<'_> {
             return Err(unfit("model", "is empty: expected the name of a model".to_owned())
                 .hint("the endpoint lists its models at `/models`"));
         }
+        let rules = spec.rules.as_deref().unwrap_or_default().trim();
+        let n_chars = rules.chars().count();
+        if n_chars > RULES_CHARS {
+            let message = format!("has {n_chars} characters: expected at most {RULES_CHARS}");
+            return Err(unfit("rules", message)
+                .hint("write facts into the documents, and only rules such as `Be brief.` here"));
+        }
         let within =
             |key: &str, value: Option<u32>, least: u32, most: u32, default: u32| match value {
                 Some(value) if !(least..=most).contains(&value) => {
@@ -135,6 +144,7 @@ impl Sources<'_> {
             model: spec.model.trim().to_owned(),
             served_as: spec.served_as.clone(),
             key: GenerationKey(key),
+            rules: rules.to_owned(),
             timeout: timeout("timeout", spec.timeout.as_ref(), Duration::from_secs(30))?,
             first_token_timeout: timeout(
                 "first_token_timeout",
