@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 /// The schema of a stored state.
 pub(crate) const SCHEMA: &str = "botops.dialogue_state/1";
+/// The schema of a state with a question. Servers that know no questions refuse it as newer, and read all others.
+pub(crate) const SCHEMA_WITH_QUESTION: &str = "botops.dialogue_state/2";
 /// The most slots of a dialogue, so of a state.
 pub(crate) const MAX_SLOTS: usize = 64;
 /// The longest question that is remembered, in bytes. A longer one is rarely followed up by a short one.
@@ -154,7 +156,8 @@ impl DialogueState {
             _ => return Err(damaged("it is no object".to_owned())),
         };
         match fields.get("schema").and_then(Value::as_str) {
-            Some(SCHEMA) => {
+            // Builds before the second schema wrote questions under the first.
+            Some(SCHEMA | SCHEMA_WITH_QUESTION) => {
                 let mut fields = fields.clone();
                 fields.remove("schema");
                 serde_json::from_value(Value::Object(fields))
@@ -162,7 +165,9 @@ impl DialogueState {
             }
             Some(newer) if newer.starts_with("botops.dialogue_state/") => Err(Fault::policy(
                 "BOT-1110",
-                format!("the state of the dialogue is `{newer}`, and this botops reads `{SCHEMA}`"),
+                format!(
+                    "the state of the dialogue is `{newer}`, and this botops reads `{SCHEMA_WITH_QUESTION}`"
+                ),
             )
             .hint("upgrade this server")),
             _ => Ok(Self { slots: plain_slots(fields, at), ..Self::default() }),
@@ -179,7 +184,8 @@ impl DialogueState {
             return Value::Null;
         }
         let mut value = serde_json::to_value(self).expect("a state can be written as JSON");
-        value["schema"] = SCHEMA.into();
+        let schema = if self.question.is_some() { SCHEMA_WITH_QUESTION } else { SCHEMA };
+        value["schema"] = schema.into();
         value
     }
 

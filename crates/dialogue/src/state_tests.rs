@@ -39,6 +39,19 @@ fn a_state_is_read_back_as_it_was_stored() {
 }
 
 #[test]
+fn a_state_with_a_question_is_newer_for_servers_that_know_none() {
+    let mut state = DialogueState { turns: 1, ..DialogueState::default() };
+    assert_eq!(state.stored()["schema"], "botops.dialogue_state/1");
+    state.remember("How long may shoes be returned?");
+    let stored = state.stored();
+    assert_eq!(stored["schema"], "botops.dialogue_state/2");
+    assert_eq!(DialogueState::read(&stored, noon()).unwrap(), state);
+    let mut older = stored;
+    older["schema"] = json!("botops.dialogue_state/1");
+    assert_eq!(DialogueState::read(&older, noon()).unwrap(), state);
+}
+
+#[test]
 fn plain_slots_of_an_older_botops_are_read() {
     let older = json!({ "order": "20447", "count": 2, "done": true, "list": [1], "none": null });
     let state = DialogueState::read(&older, noon()).unwrap();
@@ -50,7 +63,7 @@ fn plain_slots_of_an_older_botops_are_read() {
 #[test]
 fn newer_and_damaged_states_are_refused() {
     for (stored, code) in [
-        (json!({ "schema": "botops.dialogue_state/2", "slots": {} }), "BOT-1110"),
+        (json!({ "schema": "botops.dialogue_state/3", "slots": {} }), "BOT-1110"),
         (json!({ "schema": "botops.dialogue_state/1", "mood": "good" }), "BOT-1111"),
         (
             json!({ "schema": "botops.dialogue_state/1", "awaited": { "awaits": "tea" } }),
