@@ -70,6 +70,39 @@ fn messages_buttons_and_answers_go_over_the_socket() {
 }
 
 #[test]
+fn sentences_are_shown_as_they_come_and_the_answer_takes_their_place() {
+    let bot = Served::start(&["--chat-page"]);
+    let Some(page) = open(&bot) else { return };
+    assert_eq!(frames(&page)[0]["sentences"], true);
+    // From here on, the test answers instead of the server.
+    page.0.run(
+        "const link = sockets.at(-1);
+        link.send = (text) => frames_seen.push(JSON.parse(text));
+        window.give = (frame) => {
+          const { message_id } = frames_seen.findLast((it) => it.type === 'message');
+          link.onmessage({ data: JSON.stringify({ message_id, ...frame }) });
+        };",
+    );
+    page.say("how long");
+    page.until("frames_seen.some(it => it.type === 'message')");
+    let bodies = "return [...document.querySelectorAll('.bot .body')].map(it => it.textContent);";
+    let partial = "return document.querySelectorAll('.bot[data-partial][aria-hidden]').length;";
+    for text in ["<b onclick=a()>30 days.</b> [1]", "Hats: 14. [2]"] {
+        let frame = json!({"type": "sentence", "text": text});
+        page.0.run(&format!("give({frame});"));
+    }
+    assert_eq!(page.0.run(bodies), json!(["<b onclick=a()>30 days.</b> [1] Hats: 14. [2]"]));
+    assert_eq!(page.0.run(partial), 1);
+    page.0.run("give({ type: 'answer', response: '30 days.', fallback: false, number: 0 });");
+    page.until("!document.querySelector('[data-partial]')");
+    assert_eq!(page.0.run(bodies), json!(["30 days."]));
+    // A sentence that comes late changes nothing.
+    page.0.run("give({ type: 'sentence', text: 'late' });");
+    assert_eq!(page.0.run(bodies), json!(["30 days."]));
+    assert_eq!(page.surprises(), Vec::<String>::new());
+}
+
+#[test]
 fn a_conversation_with_questions_and_buttons_goes_on_after_a_reload() {
     let bot = Served::start(&["--chat-page"]);
     let Some(page) = open(&bot) else { return };

@@ -22,6 +22,12 @@ function takeAnswer(id, answer) {
   showTurn(turn);
 }
 
+// A sentence of an answer that is being written; the answer takes the place of all of them.
+function takeSentence(id, text) {
+  const turn = memory.state.turns.find((it) => it.id === id);
+  if (turn && turn.state === "waiting" && !turn.answer && typeof text === "string") showSentence(turn, text);
+}
+
 function takeFailure(turn, error) {
   const names = { 403: "forbidden", 413: "too_long" };
   const isLong = error.problem?.code === "BOT-6015";

@@ -37,7 +37,7 @@ const socket = {
     } catch { return; }
     this.link = link;
     const { conversation, number } = memory.state;
-    link.onopen = () => link.send(JSON.stringify({ type: "hello", conversation_id: conversation, resume_from: number }));
+    link.onopen = () => link.send(JSON.stringify({ type: "hello", conversation_id: conversation, resume_from: number, sentences: true }));
     link.onmessage = (event) => { if (this.link === link) this.read(event.data); };
     link.onclose = () => { if (this.link === link) this.lost(); };
   },
@@ -51,6 +51,8 @@ const socket = {
       const known = this.pending.get(frame.message_id);
       if (known) known.resolve(frame);
       else takeAnswer(frame.message_id, frame);
+    } else if (frame.type === "sentence") {
+      takeSentence(frame.message_id, frame.text);
     } else if (frame.type === "error") {
       const known = this.pending.get(frame.message_id) ?? [...this.pending.values()][0];
       known?.reject(new Refusal(frame.status, frame, Number(frame.retry_after) || 0));
@@ -132,6 +134,8 @@ async function deliver(turn, isWanted) {
   for (let tries = 1; isWanted(); ) {
     await online();
     showTyping(true);
+    // The answer to another try is written anew.
+    dropSentences(turn);
     const [message, body] = sent(turn);
     const bySocket = useSocket && keepsTurns && socket.isOpen();
     try {

@@ -57,8 +57,35 @@ function showTurn(turn) {
   const message = itemOf(turn, "user"), answer = itemOf(turn, "bot");
   if (message && turn.state === "done") message.querySelector(".note")?.remove();
   else showMessage(turn, newItem(turn, "user", message));
-  if (turn.answer && !answer) showAnswer(turn, newItem(turn, "bot"));
+  if (turn.answer && (!answer || isPartial(answer))) showAnswer(turn, newItem(turn, "bot", answer));
+  else if (turn.state === "failed") dropSentences(turn);
   scrollDown();
+}
+
+// Shows a sentence of an answer that is being written. Screen readers are told the whole answer only.
+function showSentence(turn, text) {
+  if (!itemOf(turn, "user")) return;
+  let item = itemOf(turn, "bot");
+  if (!item) {
+    item = newItem(turn, "bot");
+    item.dataset.partial = "true";
+    item.setAttribute("aria-hidden", "true");
+    item.append(make("p", "body", ""));
+  }
+  if (!isPartial(item)) return;
+  const body = item.querySelector(".body");
+  body.textContent = body.textContent ? `${body.textContent} ${text}` : text;
+  scrollDown();
+}
+
+function isPartial(item) {
+  return item.dataset.partial !== undefined;
+}
+
+// Removes the sentences of an answer that is not complete.
+function dropSentences(turn) {
+  const item = itemOf(turn, "bot");
+  if (item && isPartial(item)) item.remove();
 }
 
 function itemOf(turn, side) {
