@@ -3,8 +3,8 @@
 mod endpoint;
 
 use crate::{
-    BreakerSpec, FailureKind, Finish, Generated, GenerationFailure, GenerationSettings, Generator,
-    Passage, Request,
+    BreakerSpec, FailureKind, Finish, FollowUp, Generated, GenerationFailure, GenerationSettings,
+    Generator, Passage, Request, Speaker, Turn,
 };
 use botops_workspace::{Generation, GenerationBudget, GenerationKey, GenerationPrice, Secret};
 use endpoint::{Endpoint, Reply, event, piece, whole};
@@ -270,6 +270,54 @@ async fn a_client_that_leaves_pays_for_the_tokens_and_frees_the_rest() {
     let spent = generator.spent(at(0)).tokens;
     assert!((1..1_000).contains(&spent), "{spent}");
     assert!(!generator.is_paused());
+}
+
+#[tokio::test]
+async fn a_follow_up_is_written_in_full_within_the_time_of_a_first_piece() {
+    let history = [
+        Turn { speaker: Speaker::Person, text: "How long does shipping to Germany take?" },
+        Turn { speaker: Speaker::Bot, text: "Two days." },
+    ];
+    let follow_up = FollowUp { question: "And to France?", history: &history, now: at(0) };
+    let endpoint = Endpoint::start(vec![Reply::json(
+        200,
+        &whole("How long does shipping to France take?", "stop"),
+    )])
+    .await;
+    let full = generator(&endpoint, |it| it.stream = false).complete(&follow_up).await.unwrap();
+    assert_eq!(full.text, "How long does shipping to France take?");
+    let sent: serde_json::Value = serde_json::from_str(&endpoint.bodies()[0]).unwrap();
+    assert_eq!(sent["max_tokens"], 64, "no more than an answer may have");
+    let messages = sent["messages"].as_array().unwrap();
+    let roles: Vec<&str> = messages.iter().map(|it| it["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["system", "user", "assistant", "user"]);
+    assert!(messages[3]["content"].as_str().unwrap().contains("\nAnd to France?\n"), "{sent}");
+
+    let silent = Endpoint::start(vec![Reply::hang()]).await;
+    let asks = generator(&silent, |it| it.first_token_timeout = Duration::from_millis(100));
+    let begun = std::time::Instant::now();
+    let failure = asks.complete(&follow_up).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::TimedOut);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn the_time_that_a_turn_used_before_is_taken_from_the_time_out() {
+    let endpoint = Endpoint::start(vec![Reply::hang()]).await;
+    let request = Request {
+        question: "How long does a refund take?",
+        history: &[],
+        passages: &[],
+        rules: "",
+        language: None,
+        now: at(0),
+        used: Duration::from_millis(4_800),
+    };
+    let begun = std::time::Instant::now();
+    let asks = generator(&endpoint, |it| it.first_token_timeout = Duration::from_secs(5));
+    let failure = asks.generate(&request, &mut |_| {}).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::TimedOut);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

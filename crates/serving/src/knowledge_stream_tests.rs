@@ -3,7 +3,7 @@
 use super::{
     Running,
     client::http,
-    knowledge_tests::{QUOTE, RETURNS, chat, generated, metrics, serve, shop},
+    knowledge_tests::{QUOTE, RETURNS, chat, generated, metrics, parcels, serve, shop},
 };
 use axum::{
     Router,
@@ -332,4 +332,36 @@ async fn the_endpoint_gets_the_rules_and_the_history_and_completes_a_follow_up()
     assert!(question.ends_with("Question: How long may hats be returned?"), "{question}");
     let line = "botops_question_completions_total{outcome=\"completed\"} 1";
     assert!(metrics(&running).await.contains(line));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rules_complete_a_follow_up_where_the_endpoint_does_not() {
+    let replies: [(fn() -> Response, &str); 3] = [
+        (
+            || ([("content-type", "text/html")], "<html>Sign in").into_response(),
+            "not_of_the_protocol",
+        ),
+        (|| whole("Sure! Here it is:\nHow long may hats be returned?"), "unfit"),
+        (
+            || events(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())),
+            "timed_out",
+        ),
+    ];
+    for (full, outcome) in replies {
+        let (url, _) = completing(full).await;
+        let mut rules = streamed(&url);
+        let generation = rules.generation.as_mut().unwrap();
+        generation.first_token_timeout = Duration::from_millis(300);
+        rules.min_confidence = Some(0.0);
+        let running = serve(vec![parcels()], rules).await;
+        let says =
+            |text: &'static str| chat(&running, json!({"text": text, "conversation_id": "c"}));
+        let first = says("How long does shipping to Germany take?").await;
+        assert_eq!(first["response"], "Shipping to Germany takes two days.");
+        let follow_up = says("And to France?").await;
+        assert_eq!(follow_up["response"], "Shipping to France takes five days.", "{outcome}");
+        let line = format!("botops_question_completions_total{{outcome=\"{outcome}\"}} 1");
+        let metrics = metrics(&running).await;
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
 }

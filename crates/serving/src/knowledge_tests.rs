@@ -65,6 +65,12 @@ pub(super) fn shop() -> KnowledgeFile {
     file("shop", &documents)
 }
 
+/// Documents in which a follow-up question finds another sentence than the one before it.
+pub(super) fn parcels() -> KnowledgeFile {
+    let text = "Shipping to Germany takes two days. Shipping to France takes five days.";
+    file("parcels", &[document("shipping", "Parcels", text)])
+}
+
 /// A model with the intents `fruit` and `vehicle`, and a fallback for everything else.
 pub(super) fn model(intents: Value) -> IntentModel {
     let fruit = ["red apple", "red pear", "red plum", "red fig", "red lime", "red kiwi"];
@@ -237,6 +243,22 @@ async fn a_repeated_message_gets_its_first_answer_with_its_sources_and_replicas_
     let other = chat(&b, body).await;
     for part in ["response", "sources", "language", "answered_by"] {
         assert_eq!(other[part], first[part], "{part}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follow_up_is_completed_from_the_question_before_it() {
+    for dialogue in [Value::Null, json!({"fruit": {"title": {"en": "Fruit"}}})] {
+        let rules = Knowledge { min_confidence: Some(0.0), ..Knowledge::default() };
+        let running = serve_model(keeping(vec![parcels()], rules), model(dialogue)).await.unwrap();
+        let says =
+            |text: &'static str| chat(&running, json!({"text": text, "conversation_id": "c"}));
+        let first = says("How long does shipping to Germany take?").await;
+        assert_eq!(first["response"], "Shipping to Germany takes two days.");
+        assert_eq!(says("red apple").await["response"], "A fruit.");
+        let follow_up = says("And to France?").await;
+        let answer = "Shipping to France takes five days.";
+        assert_eq!(follow_up["response"], answer, "{follow_up}");
     }
 }
 

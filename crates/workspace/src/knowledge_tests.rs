@@ -21,6 +21,7 @@ const WHOLE: &str = "knowledge:
     url: https://llm.example.com/v1/
     model: small
     key: ${env:LLM_KEY}
+    rules: Be brief.
     timeout: 20s
     first_token_timeout: 1500ms
     max_tokens: 300
@@ -51,6 +52,7 @@ fn every_key_is_read_and_the_block_of_a_profile_replaces_it() {
     assert!(knowledge.access["shop"].contains("staff"));
     let generation = knowledge.generation.as_ref().unwrap();
     assert_eq!(generation.url, "https://llm.example.com/v1");
+    assert_eq!(generation.rules, "Be brief.");
     assert_eq!(generation.first_token_timeout, Duration::from_millis(1_500));
     assert_eq!((generation.max_tokens, generation.retries, generation.stream), (300, 2, false));
     assert_eq!(generation.budget.tokens_per_day, Some(100_000));
@@ -71,6 +73,7 @@ fn unfit_values_are_refused_with_their_key_and_a_remedy() {
         ("knowledge: {min_confidence: 1.5}".to_owned(), "BOT-1012", "min_confidence"),
         ("knowledge: {top_k: 0}".to_owned(), "BOT-1012", "top_k"),
         ("knowledge: {answer: generated}".to_owned(), "BOT-1012", "generation"),
+        (generation(&format!("    rules: {}", "é".repeat(8_001))), "BOT-1012", "rules"),
         (generation("    timeout: 0s"), "BOT-1012", "timeout"),
         (generation("    max_tokens: 0"), "BOT-1012", "max_tokens"),
         (generation("    retries: 9"), "BOT-1012", "retries"),
