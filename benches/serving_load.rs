@@ -154,15 +154,17 @@ fn model(path: Option<&str>) -> Outcome<(IntentModel, Vec<String>)> {
     }
 }
 
-pub(crate) fn trained(rows: Vec<(String, String)>) -> Outcome<(IntentModel, Vec<String>)> {
+fn trained(rows: Vec<(String, String)>) -> Outcome<(IntentModel, Vec<String>)> {
+    let model = trained_as(ModelSpec::default(), &rows)?;
+    Ok((model, rows.into_iter().map(|(text, _)| text).collect()))
+}
+
+/// Trains a model of `rows`, which are texts and intents.
+pub(crate) fn trained_as(spec: ModelSpec, rows: &[(String, String)]) -> Outcome<IntentModel> {
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
-    let spec = ModelSpec::default();
-    let model = train(
-        TrainingInput::new(&samples, &spec.check().expect("the settings are in range")),
-        &Silent,
-    )?;
-    Ok((model, rows.into_iter().map(|(text, _)| text).collect()))
+    let spec = spec.check()?;
+    Ok(train(TrainingInput::new(&samples, &spec), &Silent)?)
 }
 
 pub(crate) fn small() -> Vec<(String, String)> {
