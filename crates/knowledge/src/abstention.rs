@@ -107,6 +107,16 @@ impl Abstention {
         self.threshold
     }
 
+    /// Returns the least confidence of answers that are given, so that at most a quarter of them is wrong (level 0.9,
+    /// Clopper-Pearson, fixed sequence); `None` if no confidence of at least 20 answers proves that.
+    ///
+    /// `answers` are the confidence of each answer, given or not, and whether it is wrong. They decide on the threshold only:
+    /// the confidence stays that of the index.
+    #[must_use]
+    pub fn least_confidence(answers: &[(f64, bool)]) -> Option<f64> {
+        threshold(answers)
+    }
+
     /// Returns the number of questions that it was fitted on; 0 for the embedded default.
     #[must_use]
     pub fn n_questions(&self) -> u32 {
@@ -226,6 +236,22 @@ mod tests {
         assert_eq!(Abstention::fit(&known(100, 0.9, true)), None);
         let few = [known(100, 0.9, true), known(19, 0.1, false)].concat();
         assert_eq!(Abstention::fit(&few), None);
+    }
+
+    #[test]
+    fn the_least_confidence_is_the_lowest_one_that_the_answers_prove() {
+        // Of 100 answers at 0.8, 10 are wrong; of 100 at 0.4, 50. All together would be 60 of 200, more than a quarter.
+        let at = |confidence: f64, n_wrong: usize| {
+            (0..100).map(move |answer| (confidence, answer < n_wrong))
+        };
+        let answers: Vec<(f64, bool)> = at(0.8, 10).chain(at(0.4, 50)).collect();
+        assert_eq!(Abstention::least_confidence(&answers), Some(0.41));
+        // SciPy: beta.cdf(0.25, 19 + 1, 100 - 19) = 0.9005, and 0.8512 for 20 wrong answers.
+        let alone = |n_wrong| Abstention::least_confidence(&at(0.8, n_wrong).collect::<Vec<_>>());
+        assert_eq!((alone(19), alone(20)), (Some(0.0), None));
+        // 19 answers prove nothing, even if all are right.
+        assert_eq!(Abstention::least_confidence(&[(0.9, false); 19]), None);
+        assert_eq!(Abstention::least_confidence(&[]), None);
     }
 
     #[test]

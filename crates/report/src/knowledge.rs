@@ -136,7 +136,14 @@ fn abstention(report: &KnowledgeReport) -> String {
         ("share of them wrong", Column::Number),
         ("0 to 1", Column::Chart),
     ];
-    table("Wrong answers by coverage", Narrow::Scroll, &columns, rows)
+    let advice = match report.least_confidence {
+        Some(least) => format!(
+            "From a confidence of {} on, at most 25 % of the answers are wrong (level 0.9): set it as <code>min_confidence</code>.",
+            number(least)
+        ),
+        None => "For no confidence do these questions prove that at most 25 % of the answers are wrong (level 0.9).".to_owned(),
+    };
+    format!("<p>{advice}</p>{}", table("Wrong answers by coverage", Narrow::Scroll, &columns, rows))
 }
 
 fn gaps(report: &KnowledgeReport) -> String {

@@ -207,6 +207,11 @@ fn text(
         ])
     });
     out.push_str(&tables::table(&["metric", "value", "95 % interval", "n"], rows, &[1, 3]));
+    if let Some(least) = report.least_confidence {
+        out.push_str(&format!(
+            "from a confidence of {least:.2} on, at most 25 % of the answers are wrong (level 0.9): `min_confidence` under `knowledge` in botops.yaml\n"
+        ));
+    }
     if let Some((comparison, against)) = comparison {
         out.push_str(&format!(
             "against {against}: first passage newly right {}, newly wrong {}, McNemar p {}\n",

@@ -9,6 +9,7 @@ use super::{
 use crate::{evaluation_report::UNKNOWN_LANGUAGE, metrics::Metric};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
+use botops_knowledge::Abstention;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -87,6 +88,10 @@ pub struct KnowledgeReport {
     pub per_language: BTreeMap<String, BTreeMap<String, Metric>>,
     /// The risk-coverage curve, at 20 coverages.
     pub risk_coverage: Vec<CoveragePoint>,
+    /// The least confidence at which these questions prove that at most a quarter of the answers given is wrong: a
+    /// `min_confidence` for the settings; `None` if they prove it for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_confidence: Option<f64>,
     /// The questions whose first passage does not answer, or whose answer is wrong; at most 1,000.
     pub missed: Vec<MissedQuestion>,
     /// The subjects that the documents lack.
@@ -129,16 +134,21 @@ impl KnowledgeReport {
             metrics: super::measure_knowledge(set, outcomes),
             per_language,
             risk_coverage: curve(outcomes),
+            least_confidence: Abstention::least_confidence(&confidences(outcomes)),
             missed: missed(set, outcomes),
             gaps: gaps(set, outcomes),
         })
     }
 }
 
+/// Returns the confidence of each answer, given or not, and whether it is wrong.
+fn confidences(outcomes: &[QuestionOutcome]) -> Vec<(f64, bool)> {
+    outcomes.iter().map(|outcome| (outcome.confidence, outcome.is_wrong)).collect()
+}
+
 /// Returns the curve at [`POINTS`] coverages; answers with equal confidence are given together.
 fn curve(outcomes: &[QuestionOutcome]) -> Vec<CoveragePoint> {
-    let mut sorted: Vec<(f64, bool)> =
-        outcomes.iter().map(|outcome| (outcome.confidence, outcome.is_wrong)).collect();
+    let mut sorted = confidences(outcomes);
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
     let n = sorted.len();
     let mut points: Vec<CoveragePoint> = Vec::new();

@@ -192,17 +192,46 @@ fn questions_without_an_answer_are_grouped_by_their_subject() {
     assert_eq!(found[0].examples.len(), 3);
 }
 
-#[test]
-fn a_report_needs_ten_questions() {
-    let set = set(r#"{"id":"1","question":"one","documents":["a"]}"#);
-    let subject = KnowledgeSubject {
+fn subject() -> KnowledgeSubject {
+    KnowledgeSubject {
         name: "faq".to_owned(),
         digest: Digest::of(b"faq"),
         n_documents: 1,
         n_chunks: 1,
         mode: "lexical".to_owned(),
+    }
+}
+
+#[test]
+fn a_report_advises_the_least_confidence_of_its_questions() {
+    let lines: Vec<String> = (0..120)
+        .map(|n| {
+            format!(
+                r#"{{"id":"q{n}","question":"number {n}","documents":["a"],"answers":["yes"]}}"#
+            )
+        })
+        .collect();
+    let set = set(&lines.join("\n"));
+    // The 60 answers at 0.8 are right, and the 60 at 0.3 are wrong, given or not.
+    let report = |sure: &str| {
+        let answers: Vec<Asked> = (0..120)
+            .map(|n| if n < 60 { asked(&["a"], sure, 0.8) } else { asked(&["a"], "no", 0.3) })
+            .collect();
+        KnowledgeReport::of(subject(), &set, &outcomes(&set, &answers)).unwrap()
     };
-    let fault = KnowledgeReport::of(subject, &set, &outcomes(&set, &[asked(&["a"], "x", 0.9)]));
+    assert_eq!(report("yes").least_confidence, Some(0.31));
+    assert_eq!(report("no").least_confidence, None);
+    // A report that was written before there was advice is read.
+    let mut json = serde_json::to_value(report("yes")).unwrap();
+    json.as_object_mut().unwrap().remove("least_confidence").unwrap();
+    let old: KnowledgeReport = serde_json::from_value(json).unwrap();
+    assert_eq!(old.least_confidence, None);
+}
+
+#[test]
+fn a_report_needs_ten_questions() {
+    let set = set(r#"{"id":"1","question":"one","documents":["a"]}"#);
+    let fault = KnowledgeReport::of(subject(), &set, &outcomes(&set, &[asked(&["a"], "x", 0.9)]));
     let fault = fault.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7261", FaultKind::Insufficient));
 }

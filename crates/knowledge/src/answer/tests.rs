@@ -93,6 +93,25 @@ fn french_passages_are_read_with_french_stems() {
 }
 
 #[test]
+fn each_passage_is_read_in_its_own_language() {
+    // The best passage is English; only French stems make `versés` and `verse` one word.
+    let english = candidate("a", "Refunds", "Remboursements: this page is in French, too.");
+    let french = Candidate {
+        language: Some("fr"),
+        ..candidate("b", "Retours", "La boutique verse les sommes dues sous cinq jours.")
+    };
+    let question = "Quand les remboursements sont-ils versés ?";
+    let found = |candidates: &[Candidate<'_>]| answer(question, candidates, Some(0.0)).signals();
+    let alone = found(&[french]);
+    assert!(alone.sentence > 0.0, "{alone:?}");
+    let both =
+        answer(question, &[english, Candidate { language: Some("fr"), ..french }], Some(0.0));
+    let misread =
+        answer(question, &[english, Candidate { language: Some("en"), ..french }], Some(0.0));
+    assert!(both.signals().share < misread.signals().share, "{both:?} {misread:?}");
+}
+
+#[test]
 fn other_passages_that_say_the_same_are_further_sources() {
     let again = "Norway: shipping costs 12.50 euros.";
     let candidates = [candidate("b", "Shipping", SHIPPING), candidate("c", "Prices", again)];
