@@ -170,6 +170,7 @@ fn platform(spec: &ChannelSpec) -> &'static str {
         () if spec.webhook.is_some() => "webhook",
         () if spec.slack.is_some() => "slack",
         () if spec.telegram.is_some() => "telegram",
+        () if spec.chatwoot.is_some() => "chatwoot",
         () => "none",
     }
 }

@@ -301,7 +301,7 @@ fn forget(args: &ForgetArgs, context: &Context) -> Result<Outcome> {
     let log = context.store(&workspace.registry.value)?;
     let (subject, written) = args.subject.subject();
     let (found, messages, erased) = context.wait(async {
-        let of = conversing::open(context, false).await?;
+        let of = conversing::open_or_empty(context).await?;
         let found = of.find(subject, written).await?;
         // An erasure that did not end may have left nothing but its files to clean.
         let unfinished = Conversations::is_unfinished(&log, &found.names).await?;

@@ -38,6 +38,11 @@ pub(crate) trait Adapter: Send + Sync {
     /// Reads the answer to a call.
     fn verdict(&self, status: u16, body: &[u8]) -> Verdict;
 
+    /// Returns whether the platform itself keeps messages from the bot that a person answers.
+    fn knows_holder(&self) -> bool {
+        false
+    }
+
     /// Returns whether messages are kept after their answer, which the platform may report as not delivered.
     fn keeps_answers(&self) -> bool {
         false

@@ -154,7 +154,7 @@ impl Channel {
             return Ok(Step::Lost);
         }
         let message = &waiting.message;
-        let person = self.names.person(&message.person);
+        let person = self.names.persons(&message.person);
         let language = message.language.as_deref();
         let text =
             |kind| self.setting.texts.text(kind, language, &self.setting.language).to_owned();
@@ -162,8 +162,17 @@ impl Channel {
         // A message that opted out and was not confirmed before a crash is confirmed now.
         let is_out = self.opt_outs.out_by(&person).await?.is_some_and(|by| by != name);
         let since = (self.clock.now().timestamp(), self.setting.silence);
-        let holder = self.handed.holder(conversation, since).await?;
-        let (reply, outcome) = match self.setting.words.wish(message.text()) {
+        let holder = match self.handed.holder(conversation, since).await? {
+            // The platform gave the conversation back.
+            Holder::Person if self.adapter.knows_holder() => Holder::BotAgain,
+            holder => holder,
+        };
+        let wish = self.setting.words.wish(message.text());
+        if wish == Some(Wish::In) && !is_out {
+            // The person may have refused templates only.
+            self.opt_outs.opt_in(&person).await?;
+        }
+        let (reply, outcome) = match wish {
             Some(Wish::Out) if !is_out => (polite(text(TextKind::OptedOut)), "opted_out"),
             Some(Wish::In) if is_out => (polite(text(TextKind::OptedIn)), "opted_in"),
             _ if is_out => {
@@ -446,7 +455,7 @@ impl Channel {
         let Some(template) = self.adapter.reopening(&waiting.message, piece) else {
             return Ok(Err(NO_TEMPLATE.to_owned()));
         };
-        let person = self.names.person(&waiting.message.person);
+        let person = self.names.persons(&waiting.message.person);
         match self.opt_outs.refuses_templates(&person).await? {
             true => Ok(Err(REFUSES_TEMPLATES.to_owned())),
             false => Ok(Ok(template)),

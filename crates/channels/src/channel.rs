@@ -168,7 +168,7 @@ impl Channel {
         request: &ReceivedRequest<'_>,
         news: Result<DeskNews, ChannelResponse>,
     ) -> ChannelResponse {
-        let DeskNews { conversation, is_with_person } = match news {
+        let DeskNews { conversation, id, is_with_person } = match news {
             Ok(news) => news,
             Err(refused) => {
                 match refused.status {
@@ -178,24 +178,29 @@ impl Channel {
                 return refused;
             }
         };
-        let place = self.names.conversation(&conversation);
+        let (place, name) = (self.names.conversation(&conversation), self.names.desk_request(&id));
         let now = request.now.timestamp();
         let noted = async {
+            if self.inbox.is_done(&name).await? {
+                // It was replayed: it must not undo what came after it.
+                self.counters.duplicates.add();
+                return Ok(());
+            }
             let holder = self.handed.holder(&place, (now, self.setting.silence)).await?;
             match (is_with_person, holder) {
                 (true, Holder::Bot | Holder::BotAgain) => {
-                    let name = self.protection.conversation(&conversation);
-                    self.handed.hand_over(&place, (name, now)).await?;
+                    let conversation = self.protection.conversation(&conversation);
+                    self.handed.hand_over(&place, (conversation, now)).await?;
                     self.counters.taken.add();
                 }
                 (false, Holder::Person) => {
                     self.handed.give_back(&place).await?;
                     self.counters.given_back.add();
                 }
-                // It is so already: the request came twice, or says what the hand-off did.
+                // It is so already, such as after a hand-off.
                 (true, Holder::Person) | (false, Holder::Bot | Holder::BotAgain) => {}
             }
-            Ok::<_, botops_findings::Fault>(())
+            self.inbox.mark_done(&name, ("desk", now)).await
         };
         match noted.await {
             Ok(()) => ChannelResponse::accepted(),

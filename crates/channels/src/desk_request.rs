@@ -16,6 +16,8 @@ const SCHEMA: &str = "botops.channel-conversation/1";
 pub(crate) struct DeskNews {
     /// The id of the conversation on the platform.
     pub(crate) conversation: String,
+    /// The id of the request, the same in every try.
+    pub(crate) id: String,
     /// Whether a person has it now, and the bot is silent.
     pub(crate) is_with_person: bool,
 }
@@ -50,13 +52,14 @@ pub(crate) fn read(
         true => body["contact_inbox"]["source_id"].as_str(),
         false => body["conversation_id"].as_str(),
     };
+    let request_id = request.header("webhook-id").unwrap_or_default().to_owned();
     let news = id.and_then(usable_id).zip(body["status"].as_str()).and_then(|(id, status)| {
         let is_with_person = match status {
             "open" | "snoozed" => true,
             "pending" | "resolved" => false,
             _ => return None,
         };
-        Some(DeskNews { conversation: id, is_with_person })
+        Some(DeskNews { conversation: id, id: request_id.clone(), is_with_person })
     });
     let problem = "the body needs `conversation_id`, and a `status` of `open`, `pending`, `resolved` or `snoozed`";
     Some(news.ok_or_else(|| ChannelResponse::refused(400, "BOT-7511", problem)))

@@ -184,9 +184,17 @@ impl Inbox {
         (conversation, message): (&str, &str),
         (outcome, at): (&str, i64),
     ) -> Result<()> {
-        let mark = serde_json::json!({ "schema": MARK, "outcome": outcome, "at": at });
-        self.store.create(&self.done_path(message), Bytes::from(mark.to_string())).await?;
+        self.mark_done(message, (outcome, at)).await?;
         self.forget(conversation, message).await
+    }
+
+    /// Marks a message, or a request of the desk, as processed.
+    ///
+    /// # Errors
+    /// `BOT-5002`, `BOT-5003`.
+    pub(crate) async fn mark_done(&self, name: &str, (outcome, at): (&str, i64)) -> Result<()> {
+        let mark = serde_json::json!({ "schema": MARK, "outcome": outcome, "at": at });
+        self.store.create(&self.done_path(name), Bytes::from(mark.to_string())).await.map(drop)
     }
 
     /// Removes a message that has a mark.

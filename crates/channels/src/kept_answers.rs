@@ -44,7 +44,7 @@ impl Inbox {
         format!("{}/answered/{message}.json", self.folder)
     }
 
-    /// Keeps a message that was answered.
+    /// Keeps a message that was answered, unless it was erased meanwhile.
     ///
     /// # Errors
     /// `BOT-5002`, `BOT-5003`.
@@ -53,6 +53,9 @@ impl Inbox {
         (conversation, message): (&str, &str),
         waiting: &StoredMessage,
     ) -> Result<()> {
+        if self.store.size(&self.waiting_path(conversation, message)).await?.is_none() {
+            return Ok(());
+        }
         let kept = KeptAnswer {
             schema: SCHEMA.to_owned(),
             conversation: conversation.to_owned(),

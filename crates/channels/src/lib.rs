@@ -1,4 +1,4 @@
-//! Messaging channels: WhatsApp, signed webhooks, Slack and Telegram over one interface.
+//! Messaging channels: WhatsApp, signed webhooks, Slack, Telegram and Chatwoot over one interface.
 //!
 //! In: a [`ReceivedRequest`] of a platform. Out: a [`ChannelResponse`], and later calls to the platform with the answers.
 //!
@@ -11,6 +11,7 @@
 mod adapter;
 mod answering;
 mod channel;
+mod chatwoot;
 mod claims;
 mod clock;
 mod counters;
@@ -56,8 +57,8 @@ pub use opt_outs::Words;
 pub use sending::ChannelPace;
 pub use set::{ChannelContext, ChannelSet};
 pub use settings::{
-    ChannelSetting, ChannelSettings, GenericWebhook, Handoff, HandoffShape, Platform, Slack,
-    Telegram, Template, WhatsApp,
+    ChannelSetting, ChannelSettings, Chatwoot, GenericWebhook, Handoff, HandoffShape, Platform,
+    Slack, Telegram, Template, WhatsApp,
 };
 pub use texts::{TextKind, Texts};
 pub use turns::{ReplyButton, ReplySource, TurnFailure, TurnReply, TurnRequest, Turns};

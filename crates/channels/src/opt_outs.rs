@@ -89,24 +89,28 @@ impl OptOuts {
         format!("{}/{person}.json", self.folder)
     }
 
-    /// Returns the name of the message by which the person with this name opted out; `None` if the person did not. An object
-    /// that cannot be read counts as an opt-out by an unknown message.
+    /// Returns the name of the message by which the person with one of these names opted out; `None` if the person did not. An
+    /// object that cannot be read counts as an opt-out by an unknown message.
     ///
     /// # Errors
     /// `BOT-5003` (exit 7).
-    pub(crate) async fn out_by(&self, person: &str) -> Result<Option<String>> {
-        let read = self.store.read(&self.path(person)).await?;
-        Ok(read.map(|bytes| {
-            let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            body["by"].as_str().unwrap_or_default().to_owned()
-        }))
+    pub(crate) async fn out_by(&self, persons: &[String]) -> Result<Option<String>> {
+        for person in persons {
+            if let Some(bytes) = self.store.read(&self.path(person)).await? {
+                let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+                return Ok(Some(body["by"].as_str().unwrap_or_default().to_owned()));
+            }
+        }
+        Ok(None)
     }
 
     /// Records an opt-out by the message `by`.
     ///
     /// # Errors
     /// `BOT-5002`, `BOT-5003`.
-    pub(crate) async fn opt_out(&self, person: &str, (by, at): (&str, i64)) -> Result<()> {
+    pub(crate) async fn opt_out(&self, persons: &[String], (by, at): (&str, i64)) -> Result<()> {
+        // Written under the key in force only.
+        let Some(person) = persons.first() else { return Ok(()) };
         let body = serde_json::json!({ "schema": "botops.channel-opt-out/1", "by": by, "at": at });
         self.store.create(&self.path(person), Bytes::from(body.to_string())).await.map(drop)
     }
@@ -115,25 +119,30 @@ impl OptOuts {
     ///
     /// # Errors
     /// `BOT-5002`, `BOT-5003`.
-    pub(crate) async fn refuse_templates(&self, person: &str, at: i64) -> Result<()> {
-        self.opt_out(&format!("{person}-templates"), ("", at)).await
+    pub(crate) async fn refuse_templates(&self, persons: &[String], at: i64) -> Result<()> {
+        let names: Vec<String> = persons.iter().map(|it| format!("{it}-templates")).collect();
+        self.opt_out(&names, ("", at)).await
     }
 
     /// Returns whether a person wants no templates.
     ///
     /// # Errors
     /// `BOT-5003`.
-    pub(crate) async fn refuses_templates(&self, person: &str) -> Result<bool> {
-        Ok(self.out_by(&format!("{person}-templates")).await?.is_some())
+    pub(crate) async fn refuses_templates(&self, persons: &[String]) -> Result<bool> {
+        let names: Vec<String> = persons.iter().map(|it| format!("{it}-templates")).collect();
+        Ok(self.out_by(&names).await?.is_some())
     }
 
     /// Removes an opt-out, and a wish for no templates.
     ///
     /// # Errors
     /// `BOT-5002`, `BOT-5003`.
-    pub(crate) async fn opt_in(&self, person: &str) -> Result<()> {
-        self.store.remove(&self.path(&format!("{person}-templates"))).await?;
-        self.store.remove(&self.path(person)).await
+    pub(crate) async fn opt_in(&self, persons: &[String]) -> Result<()> {
+        for person in persons {
+            self.store.remove(&self.path(&format!("{person}-templates"))).await?;
+            self.store.remove(&self.path(person)).await?;
+        }
+        Ok(())
     }
 }
 

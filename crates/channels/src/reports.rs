@@ -23,7 +23,7 @@ impl Channel {
             match report.fate {
                 Fate::OptOut => {
                     if let Some(person) = &report.person {
-                        let person = self.names.person(person);
+                        let person = self.names.persons(person);
                         self.opt_outs.refuse_templates(&person, at).await?;
                     }
                     self.counters.failed_opted_out.add();

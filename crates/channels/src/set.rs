@@ -3,6 +3,7 @@
 use crate::{
     adapter::Adapter,
     channel::{Channel, Parts},
+    chatwoot::ChatwootAdapter,
     claims::Claims,
     clock::Clock,
     counters::ChannelCounts,
@@ -74,7 +75,9 @@ impl ChannelSet {
     /// certificates of the system cannot be read.
     pub fn new(settings: ChannelSettings, context: &ChannelContext) -> Result<Self> {
         let channels = settings.channels.into_iter().map(|(name, setting)| {
-            let channel = channel(name.clone(), setting, context)?;
+            let old = settings.old_identity_key.as_ref().map(|key| key.expose().as_bytes());
+            let names = NameKey::new(&context.identity_key, old, &name);
+            let channel = channel((name.clone(), names), setting, context)?;
             Ok((name, Arc::new(channel)))
         });
         Ok(Self {
@@ -152,7 +155,11 @@ impl ChannelSet {
 }
 
 /// Makes a channel.
-fn channel(name: String, setting: ChannelSetting, context: &ChannelContext) -> Result<Channel> {
+fn channel(
+    (name, names): (String, NameKey),
+    setting: ChannelSetting,
+    context: &ChannelContext,
+) -> Result<Channel> {
     let pace = context.pace;
     let (adapter, http): (Box<dyn Adapter>, Http) = match &setting.platform {
         Platform::WhatsApp(spec) => {
@@ -163,6 +170,9 @@ fn channel(name: String, setting: ChannelSetting, context: &ChannelContext) -> R
         }
         Platform::Telegram(spec) => {
             (Box::new(TelegramAdapter::new(spec.clone())), Http::plain(pace.timeout)?)
+        }
+        Platform::Chatwoot(spec) => {
+            (Box::new(ChatwootAdapter::new(spec.clone())), Http::plain(pace.timeout)?)
         }
         Platform::Webhook(spec) => {
             let key = format!("channels.{name}.webhook.url");
@@ -187,7 +197,7 @@ fn channel(name: String, setting: ChannelSetting, context: &ChannelContext) -> R
         opt_outs: OptOuts::new(store.clone(), &name),
         handed: HandedOver::new(store.clone(), &name),
         protection: Protection::new(&name, context.names.clone(), context.data_keys.clone()),
-        names: NameKey::new(&context.identity_key, &name),
+        names,
         turns: Arc::clone(&context.turns),
         clock: Arc::clone(clock),
         pace,

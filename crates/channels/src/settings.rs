@@ -10,6 +10,8 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct ChannelSettings {
     /// The channels.
     pub channels: BTreeMap<String, ChannelSetting>,
+    /// The identity key before, under which opt-outs are still found.
+    pub old_identity_key: Option<Secret>,
 }
 
 /// The settings of one channel.
@@ -52,6 +54,8 @@ pub enum Platform {
     Slack(Slack),
     /// The Telegram Bot API.
     Telegram(Telegram),
+    /// An agent bot of Chatwoot.
+    Chatwoot(Chatwoot),
 }
 
 /// The settings of a WhatsApp number.
@@ -120,6 +124,19 @@ pub struct Telegram {
     /// The token of the bot.
     pub token: Secret,
     /// The address of the API, without `/` at its end.
+    pub base_url: String,
+}
+
+/// The settings of an agent bot of Chatwoot.
+#[derive(Debug, Clone)]
+pub struct Chatwoot {
+    /// The account.
+    pub account_id: u64,
+    /// The secret that signs events, or that the address has.
+    pub secret: Secret,
+    /// The token of the bot.
+    pub token: Secret,
+    /// The address of the server, without `/` at its end.
     pub base_url: String,
 }
 

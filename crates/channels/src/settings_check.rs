@@ -4,8 +4,8 @@ use crate::{
     hours::Hours,
     opt_outs::Words,
     settings::{
-        ChannelSetting, ChannelSettings, GenericWebhook, Handoff, HandoffShape, Platform, Slack,
-        Telegram, Template, WhatsApp,
+        ChannelSetting, ChannelSettings, Chatwoot, GenericWebhook, Handoff, HandoffShape, Platform,
+        Slack, Telegram, Template, WhatsApp,
     },
     texts::{TextKind, Texts},
 };
@@ -44,7 +44,7 @@ impl ChannelSettings {
             })?;
             channels.insert(name.clone(), setting);
         }
-        Ok(Self { channels })
+        Ok(Self { channels, old_identity_key: workspace.old_identity_key.value.resolve()? })
     }
 }
 
@@ -145,13 +145,21 @@ impl Check<'_> {
                 })),
                 None => None,
             },
+            match &spec.chatwoot {
+                Some(chatwoot) => Some(Platform::Chatwoot(Chatwoot {
+                    account_id: chatwoot.account_id,
+                    secret: self.secret("chatwoot.secret")?,
+                    token: self.secret("chatwoot.token")?,
+                    base_url: base_url("chatwoot.base_url", Some(&chatwoot.base_url), "")?,
+                })),
+                None => None,
+            },
         ];
         let mut platforms = platforms.into_iter().flatten();
         match (platforms.next(), platforms.next()) {
             (Some(platform), None) => Ok(platform),
             (None, _) => {
-                let hint =
-                    "write one of `whatsapp:`, `webhook:`, `slack:` and `telegram:` under it";
+                let hint = "write one of `whatsapp:`, `webhook:`, `slack:`, `telegram:` and `chatwoot:` under it";
                 Err(unfit("", "has no platform", hint))
             }
             (Some(_), Some(_)) => {

@@ -40,6 +40,7 @@ fn a_channel_has_the_settings_of_the_file_and_the_defaults() {
     assert!(shop.hours.as_ref().is_some_and(|hours| hours.bot_answers_outside));
     assert_eq!(shop.handoff.as_ref().map(|it| it.shape), Some(HandoffShape::Chatwoot));
     assert_eq!(settings.channels["crm"].attempts, 8);
+    assert_eq!((shop.silence, number.resend_failed), (Duration::from_secs(86_400), false));
     assert!(!format!("{settings:?}").contains("s3cret"), "{settings:?}");
     assert!(read("model: m\n").unwrap().channels.is_empty());
 }
@@ -47,6 +48,11 @@ fn a_channel_has_the_settings_of_the_file_and_the_defaults() {
 #[test]
 fn a_setting_that_cannot_be_used_is_named_with_its_key() {
     let of = |more: &str| format!("channels:\n  shop:\n    {WHATSAPP}\n    {more}\n");
+    let of_template = |parameters: &str| {
+        let template = format!("template: {{name: t, language: en, parameters: {parameters}}}}}");
+        let spec = WHATSAPP.strip_suffix('}').unwrap();
+        format!("channels:\n  shop:\n    {spec}, {template}\n")
+    };
     let cases = [
         ("channels:\n  shop: {language: en}\n".to_owned(), "channels.shop` has no platform"),
         (of("slack: {signing_secret: '${env:A}', token: '${env:A}'}"), "several platforms"),
@@ -54,6 +60,14 @@ fn a_setting_that_cannot_be_used_is_named_with_its_key() {
         (of("attempts: 51"), "channels.shop.attempts` is 51"),
         (of("queue: 0"), "channels.shop.queue` is 0"),
         (of("retention: 1h"), "channels.shop.retention` is `1h`"),
+        (of("silence: 30m"), "channels.shop.silence` is `30m`"),
+        (of("silence: 31d"), "channels.shop.silence` is `31d`"),
+        (
+            "channels:\n  desk:\n    chatwoot: {account_id: 3, secret: '${env:A}', token: '${env:A}', base_url: 'http://desk.example.com'}\n".to_owned(),
+            "channels.desk.chatwoot.base_url` is no `https://` URL",
+        ),
+        (of_template("['{name}']"), "parameters` has an unknown placeholder"),
+        (of_template("['']"), "parameters` has an empty"),
         (of("opt_out: []"), "channels.shop.opt_out`"),
         (of("texts: {en: {hello: Hi}}"), "channels.shop.texts.en.hello`"),
         (of("hours: {time_zone: Paris, open: [mon 09:00-10:00]}"), "unknown time zone `Paris`"),

@@ -4,8 +4,8 @@ use crate::secret::SecretSource;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A channel under `channels:` of `botops.yaml` or of a profile: exactly one of `whatsapp`, `webhook`, `slack` and `telegram`,
-/// and settings that all of them have.
+/// A channel under `channels:` of `botops.yaml` or of a profile: exactly one of `whatsapp`, `webhook`, `slack`, `telegram` and
+/// `chatwoot`, and settings that all of them have.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChannelSpec {
@@ -17,6 +17,8 @@ pub struct ChannelSpec {
     pub slack: Option<SlackSpec>,
     /// A Telegram bot.
     pub telegram: Option<TelegramSpec>,
+    /// An agent bot of Chatwoot.
+    pub chatwoot: Option<ChatwootSpec>,
     /// The language of polite texts where neither the platform nor the answer names one (default `en`).
     pub language: Option<String>,
     /// The polite texts, by language and then by name: `unsupported`, `opted_out`, `opted_in` and `closed`. English and French
@@ -132,6 +134,20 @@ pub struct TelegramSpec {
     pub base_url: Option<String>,
 }
 
+/// The block `chatwoot` of a channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChatwootSpec {
+    /// The id of the account, which its addresses show.
+    pub account_id: u64,
+    /// The secret of the agent bot, which signs events, by reference: `${env:NAME}` or `${file:PATH}`.
+    pub secret: String,
+    /// The access token of the agent bot, by reference.
+    pub token: String,
+    /// The address of the server, such as `https://app.chatwoot.com`.
+    pub base_url: String,
+}
+
 /// The hours in which persons are there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -190,6 +206,10 @@ impl ChannelSpec {
         if let Some(it) = &self.telegram {
             found.push(("telegram.secret_token", it.secret_token.as_str()));
             found.push(("telegram.token", it.token.as_str()));
+        }
+        if let Some(it) = &self.chatwoot {
+            found.push(("chatwoot.secret", it.secret.as_str()));
+            found.push(("chatwoot.token", it.token.as_str()));
         }
         if let Some(it) = &self.handoff {
             found.push(("handoff.url", it.url.as_str()));

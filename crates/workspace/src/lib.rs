@@ -21,8 +21,8 @@ mod telemetry;
 pub use access::{AccessSpec, JwtSpec, PublicAccess, RestrictedSpec};
 pub use actions::{Actions, ActionsSpec};
 pub use channels::{
-    ChannelHandoffSpec, ChannelSource, ChannelSpec, ChannelWebhookSpec, HoursSpec, SlackSpec,
-    TelegramSpec, TemplateSpec, WhatsAppSpec,
+    ChannelHandoffSpec, ChannelSource, ChannelSpec, ChannelWebhookSpec, ChatwootSpec, HoursSpec,
+    SlackSpec, TelegramSpec, TemplateSpec, WhatsAppSpec,
 };
 pub use knowledge::{
     AnswerMode, Generation, GenerationBudget, GenerationKey, GenerationPrice, GenerationSpec,

@@ -2,9 +2,10 @@
 
 use super::context::Context;
 use crate::cli::serve::identity_key;
-use botops_conversations::{Conversations, DataKeys, Location, Names, News};
+use botops_conversations::{Conversations, DataKeys, Location, MemoryStore, Names, News};
 use botops_findings::Result;
 use botops_workspace::{Secret, Workspace};
+use std::sync::Arc;
 
 /// Returns where the conversations of the workspace are stored.
 ///
@@ -31,6 +32,23 @@ pub(crate) async fn open(context: &Context, serves: bool) -> Result<Conversation
     };
     let (names, keys) = names_and_keys(workspace, &key)?;
     Ok(Conversations::new(store, names, keys))
+}
+
+/// Opens the conversations of the workspace; where nothing is stored, those of an empty store. Channels may hold messages of a
+/// conversation that has no turn.
+///
+/// # Errors
+/// `BOT-6126` (exit 2) nothing is stored, and there is no key by which channels name conversations; those of [`open`].
+pub(crate) async fn open_or_empty(context: &Context) -> Result<Conversations> {
+    match open(context, false).await {
+        Err(fault) if fault.code() == "BOT-6126" => match names(context) {
+            Ok(names) => {
+                Ok(Conversations::new(Arc::new(MemoryStore::of_last_turns()), names, None))
+            }
+            Err(_) => Err(fault),
+        },
+        opened => opened,
+    }
 }
 
 /// Makes the conversations of the workspace for a server that answers without its store, which cannot be reached now; `news`

@@ -25,6 +25,8 @@ use tokio::{
 pub(super) const APP_SECRET: &str = "an-app-secret-of-the-tests";
 pub(super) const NUMBER: &str = "100000000000001";
 
+/// The identity key before.
+pub(super) const OLD_IDENTITY_KEY: &str = "the-identity-key-before-of-the-tests";
 const IDENTITY_KEY: &[u8] = b"the-identity-key-of-the-tests";
 
 /// The names of conversations.
@@ -286,7 +288,8 @@ pub(super) fn open_sealed(
         pace,
     };
     let channels = [("shop".to_owned(), setting)].into_iter().collect();
-    ChannelSet::new(ChannelSettings { channels }, &context).unwrap()
+    let old_identity_key = Some(Secret::new(OLD_IDENTITY_KEY));
+    ChannelSet::new(ChannelSettings { channels, old_identity_key }, &context).unwrap()
 }
 
 /// Makes a text message in the documented shape; the numbers are of the range reserved for fiction.

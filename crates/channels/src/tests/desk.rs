@@ -12,7 +12,13 @@ use botops_store::Store;
 use botops_workspace::Secret;
 use chrono::Utc;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 const PERSON: &str = "15550100001";
 
@@ -27,6 +33,7 @@ struct Desk {
     bot: Arc<Echo>,
     store: Store,
     set: ChannelSet,
+    requests: AtomicUsize,
 }
 
 impl Desk {
@@ -41,7 +48,7 @@ impl Desk {
         change(&mut with);
         let (bot, store) = (Arc::new(Echo::default()), Store::in_memory());
         let set = open(&store, with, Arc::clone(&bot) as _);
-        Self { fake, people, bot, store, set }
+        Self { fake, people, bot, store, set, requests: AtomicUsize::new(0) }
     }
 
     /// Says whether the bot hands over from now on.
@@ -60,12 +67,17 @@ impl Desk {
 
     /// Sends a request of the desk, signed by `key`; returns the status.
     async fn desk(&self, body: &Value, key: &SigningKey) -> u16 {
+        let id = format!("d{}", self.requests.fetch_add(1, Ordering::Relaxed));
+        self.desk_as(&id, body, key).await
+    }
+
+    async fn desk_as(&self, id: &str, body: &Value, key: &SigningKey) -> u16 {
         let (body, at) = (body.to_string(), Utc::now().timestamp());
         let header = |name: &str, value: String| (name.to_owned(), value);
         let headers = [
-            header("webhook-id", "d1".to_owned()),
+            header("webhook-id", id.to_owned()),
             header("webhook-timestamp", at.to_string()),
-            header("webhook-signature", key.sign("d1", at, &body)),
+            header("webhook-signature", key.sign(id, at, &body)),
         ];
         post(&self.set, &headers, body.as_bytes()).await.status
     }
@@ -126,6 +138,12 @@ async fn the_desk_takes_a_conversation_by_an_event_of_chatwoot() {
     of.say("wamid.3", "Back").await;
     assert_eq!(of.fake.texts(), ["You wrote: Hello", "You wrote: Back"]);
     assert_eq!((counts(&of.set).taken, counts(&of.set).given_back), (1, 1));
+    // A request that comes again undoes nothing that came after it.
+    assert_eq!(of.desk_as("one", &event("open"), &key()).await, 200);
+    assert_eq!(of.desk_as("two", &event("resolved"), &key()).await, 200);
+    assert_eq!(of.desk_as("one", &event("open"), &key()).await, 200);
+    of.say("wamid.4", "Still back").await;
+    assert_eq!(of.fake.texts().last().unwrap(), "You wrote: Still back");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Channels against a server on this machine.
 
 mod bench;
+mod chatwoot;
 mod deliveries;
 mod desk;
 mod failures;

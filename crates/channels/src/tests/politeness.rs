@@ -1,9 +1,13 @@
 //! Opt-outs, hours, hand-offs, and messages that the bot cannot read.
 
 use super::bench::{
-    Echo, Fake, counts, deliver, open, payload, setting, text_message, until, whatsapp,
+    Echo, Fake, OLD_IDENTITY_KEY, counts, deliver, open, payload, setting, text_message, until,
+    whatsapp,
 };
-use crate::{Handoff, HandoffShape, Hours, Platform, ReplyButton, TextKind, Texts, TurnReply};
+use crate::{
+    Handoff, HandoffShape, Hours, Platform, ReplyButton, TextKind, Texts, TurnReply,
+    name_key::NameKey, opt_outs::OptOuts,
+};
 use botops_http::SigningKey;
 use botops_store::Store;
 use botops_workspace::Secret;
@@ -40,6 +44,22 @@ async fn a_person_who_opts_out_gets_one_confirmation_and_nothing_until_opting_in
     fake.wait_for(5).await;
     let paths = store.objects("channels", None).await.unwrap();
     assert!(paths.iter().all(|path| !path.contains("15550100")), "{paths:?}");
+}
+
+#[tokio::test]
+async fn an_opt_out_under_the_identity_key_before_holds_until_opting_in() {
+    let (fake, bot, store) = (Fake::start().await, Arc::new(Echo::default()), Store::in_memory());
+    let old = NameKey::new(OLD_IDENTITY_KEY.as_bytes(), None, "shop");
+    OptOuts::new(store.clone(), "shop").opt_out(&old.persons(PERSON), ("m", 7)).await.unwrap();
+    let set = open(&store, setting(Platform::WhatsApp(whatsapp(&fake))), Arc::clone(&bot) as _);
+    let now = Utc::now().timestamp() - 100;
+    for (at, text) in (0..).zip(["Hello", "START", "Hello again"]) {
+        deliver(&set, &payload(&[text_message(text, PERSON, now + at, text)])).await;
+        let processed = u64::try_from(at).unwrap() + 1;
+        until(text, || counts(&set).processed == processed).await;
+    }
+    assert_eq!((counts(&set).silenced, fake.texts().len()), (1, 2));
+    assert!(store.objects("channels/shop/optouts", None).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -126,4 +126,8 @@ async fn a_template_has_its_parameters_is_sent_once_and_not_to_those_who_refuse_
     fake.does(|_| Does::Accept);
     say(&set, "wamid.4", "A question", 0).await;
     assert_eq!(fake.texts(), ["In 30\n days.", "More"], "a person who writes gets answers");
+    say(&set, "wamid.5", "Start", 0).await;
+    let before = fake.taken().len();
+    say(&set, "wamid.6", "Old", 90_000).await;
+    assert_eq!(fake.taken()[before].body["type"], "template", "wanted again");
 }
