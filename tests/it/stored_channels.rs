@@ -120,6 +120,8 @@ fn forgetting_a_person_reaches_the_inbox_and_the_dead_letters() {
     let again = terminal.run(forget);
     assert!(again.starts_with("exit: 2\n") && again.contains("BOT-6126"), "{again}");
 
+    // Also where no conversation has a turn, and no store of conversations exists.
+    fs::remove_dir_all(terminal.path().join(".botops/conversations")).unwrap();
     let forget = "conversations forget \"shop:talk of bob\" --reason \"he asked\"";
     assert_eq!(done(&terminal, forget, &none)["messages"], 2);
     let left = all(&channels);
@@ -137,7 +139,7 @@ fn a_store_with_channels_is_verified_swept_backed_up_and_restored_without_what_w
     stored_with(&terminal, None);
     with_messages(&terminal);
     let before = all(&terminal.path().join("registry/channels"));
-    for line in ["registry verify", "registry gc", "runs gc", "doctor"] {
+    for line in ["registry verify", "registry gc", "runs gc --keep 5", "doctor"] {
         let shown = terminal.show(terminal.command(line).env("SHOP_SECRET", SECRET));
         assert!(shown.starts_with("exit: 0\n"), "{line}: {shown}");
         assert_eq!(all(&terminal.path().join("registry/channels")), before, "{line}");
@@ -155,8 +157,12 @@ fn a_store_with_channels_is_verified_swept_backed_up_and_restored_without_what_w
         assert_eq!(copy.matches(kind).count(), live.matches(kind).count(), "{kind}");
     }
     done(&terminal, "registry verify --registry new/registry", &none);
-    let mirrored = terminal.run("registry mirror --to copy");
+    let mirrored = terminal.run("registry mirror registry copy");
     assert!(mirrored.starts_with("exit: 0\n"), "{mirrored}");
+    assert!(
+        !terminal.path().join("copy/channels").exists(),
+        "messages stay where they are answered"
+    );
 }
 
 #[test]
