@@ -43,6 +43,14 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// Returns the fault of a page with a tag that takes too long to read.
+    pub(crate) fn too_many_attributes(&self) -> Fault {
+        let message = format!("`{}` has a tag with too many attributes", self.name);
+        Fault::data("BOT-7102", message)
+            .file(self.name)
+            .hint("remove that tag, or import the text of the page")
+    }
+
     /// Returns whether the block under way has no visible text.
     pub(crate) fn is_blank(&self) -> bool {
         self.text.trim().is_empty()

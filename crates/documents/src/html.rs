@@ -3,6 +3,7 @@
 use crate::{
     builder::{Builder, one_line},
     document::BlockKind,
+    html_tag::{OpenTag, beginning, pieces},
 };
 use botops_findings::Result;
 use html5ever::{
@@ -79,6 +80,8 @@ struct State<'a, 'b> {
     left_out: Vec<String>,
     in_title: bool,
     title: String,
+    /// The tokens so far.
+    n_tokens: usize,
     result: Result<()>,
 }
 
@@ -97,12 +100,37 @@ pub(crate) fn read(html: &str, out: &mut Builder<'_>) -> Result<PageData> {
         left_out: Vec::new(),
         in_title: false,
         title: String::new(),
+        n_tokens: 0,
         result: Ok(()),
     };
     let tokenizer = Tokenizer::new(Sink(RefCell::new(state)), TokenizerOpts::default());
     let input = BufferQueue::default();
-    input.push_back(StrTendril::from_slice(html));
-    let _ = tokenizer.feed(&input);
+    // Returns whether a token came.
+    let feed = |text: &str| {
+        let before = tokenizer.sink.0.borrow().n_tokens;
+        input.push_back(StrTendril::from_slice(text));
+        // The end of a script stops the tokenizer; there is nothing to run.
+        while !input.is_empty() {
+            let _ = tokenizer.feed(&input);
+        }
+        tokenizer.sink.0.borrow().n_tokens > before
+    };
+    let mut tag = OpenTag::default();
+    for piece in pieces(html) {
+        let begin = beginning(piece);
+        if !begin.is_empty() {
+            tag.begin(begin, feed(begin));
+        }
+        let rest = &piece[begin.len()..];
+        tag.push(rest, feed(rest));
+        let state = &*tokenizer.sink.0.borrow();
+        if tag.is_too_large() {
+            return Err(state.out.too_many_attributes());
+        }
+        if state.result.is_err() {
+            break;
+        }
+    }
     tokenizer.end();
     let State { out, mut page, kind, title, result, .. } = tokenizer.sink.0.into_inner();
     result?;
@@ -116,6 +144,7 @@ impl TokenSink for Sink<'_, '_> {
 
     fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
         let state = &mut *self.0.borrow_mut();
+        state.n_tokens += usize::from(!matches!(token, Token::ParseError(_)));
         if state.result.is_err() {
             return TokenSinkResult::Continue;
         }

@@ -20,6 +20,7 @@ mod file;
 mod format;
 mod front_matter;
 mod html;
+mod html_tag;
 mod limits;
 mod markdown;
 mod meta_charset;
