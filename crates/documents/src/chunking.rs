@@ -137,7 +137,7 @@ fn pieces(sentence: &str, most: u32) -> Vec<&str> {
     let mut out = Vec::new();
     let most_bytes = most as usize * TOKEN_BYTES;
     let mut rest = sentence;
-    // What follows the piece is looked at only as far as the piece may reach.
+    // Text behind a piece is read only as far as the piece may reach.
     while !rest.is_empty() {
         let fits = (0..=most_bytes.min(rest.len())).rev().find(|at| rest.is_char_boundary(*at));
         let fits = fits.expect("0 is a boundary");

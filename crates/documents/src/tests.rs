@@ -135,7 +135,7 @@ fn deep_nesting_and_endless_elements_end_in_time() {
     ] {
         assert_eq!(code("a.html", format!("<html>{tag}").as_bytes()), ("BOT-7102", 3));
     }
-    // What only looks like such a tag, and one long value.
+    // Text that only looks like such a tag, and one long value.
     let others = format!(
         "<html><script>if (a<b{attributes}) x;</script><p title='{attributes}'>a &lt;b{attributes}"
     );
