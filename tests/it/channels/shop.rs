@@ -19,6 +19,10 @@ use std::{
     process::Command,
     time::{Duration, Instant},
 };
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 /// The secrets of the channels, by the variables that hold them.
 pub(super) const SECRETS: [(&str, &str); 4] = [
@@ -197,6 +201,58 @@ pub(super) async fn try_deliver(server: &Server, payload: &Value) -> reqwest::Re
     let signature = signature(SECRETS[0].1, &body);
     let headers = [("x-hub-signature-256", signature.as_str())];
     Ok(try_post(server, "shop", (&headers, body)).await?.status().as_u16())
+}
+
+/// The bytes of a body that is too large.
+pub(super) const TEN_MEGABYTES: usize = 10_000_000;
+
+/// The way in which a body shows its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    Length,
+    Chunks,
+}
+
+/// Sends a body of [`TEN_MEGABYTES`] letters; returns the answer, after which the server may close the connection.
+pub(super) async fn send_large(
+    server: &Server,
+    channel: &str,
+    headers: &str,
+    framing: Framing,
+) -> String {
+    let address = server.address().strip_prefix("http://").unwrap();
+    let (mut reader, mut writer) = TcpStream::connect(address).await.unwrap().into_split();
+    let end = match framing {
+        Framing::Length => format!("content-length: {TEN_MEGABYTES}"),
+        Framing::Chunks => "transfer-encoding: chunked".to_owned(),
+    };
+    let head = format!(
+        "POST /channels/{channel} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n{headers}{end}\r\n\r\n"
+    );
+    writer.write_all(head.as_bytes()).await.unwrap();
+    let sending = tokio::spawn(async move {
+        let letters = vec![b'a'; 50_000];
+        let piece = match framing {
+            Framing::Length => letters,
+            Framing::Chunks => [b"c350\r\n", letters.as_slice(), b"\r\n"].concat(),
+        };
+        for _ in 0..TEN_MEGABYTES / 50_000 {
+            // The server may have answered and closed the connection.
+            if writer.write_all(&piece).await.is_err() {
+                break;
+            }
+        }
+        writer
+    });
+    let (mut answer, mut buffer) = (Vec::new(), [0; 4_096]);
+    while !answer.ends_with(b"}") {
+        match reader.read(&mut buffer).await {
+            Ok(n) if n > 0 => answer.extend_from_slice(&buffer[..n]),
+            _ => break,
+        }
+    }
+    sending.abort();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Returns the count of an event of a channel.

@@ -2,7 +2,10 @@
 
 use super::{
     graph::Does,
-    shop::{ANSWER, QUESTION, SECRETS, Shop, assert_nothing_leaked, count, post},
+    shop::{
+        ANSWER, Framing, QUESTION, SECRETS, Shop, TEN_MEGABYTES, assert_nothing_leaked, count,
+        post, send_large,
+    },
 };
 use crate::serving::server_process::Server;
 use botops_http::SigningKey;
@@ -129,10 +132,12 @@ async fn requests_that_are_not_genuine_are_refused_and_nothing_is_processed() {
         assert_eq!(found, status, "{name}: {answer}");
         assert_eq!(answer["error"]["code"], code, "{name}: {answer}");
     }
-    let large = "a".repeat(10_000_000);
-    let signature = sign(SECRET, "evt-1", now, &large);
-    let (status, answer) = send(&server, ("evt-1", &text(now), &signature), large.into()).await;
-    assert_eq!((status, &answer["code"]), (413, &json!("BOT-6014")), "{answer}");
+    let signature = sign(SECRET, "evt-1", now, &"a".repeat(TEN_MEGABYTES));
+    let headers = format!(
+        "webhook-id: evt-1\r\nwebhook-timestamp: {now}\r\nwebhook-signature: {signature}\r\n"
+    );
+    let answer = send_large(&server, "crm", &headers, Framing::Length).await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("BOT-6014"), "{answer}");
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(shop.platform.calls().len(), 0);
     for kind in ["inbox", "done", "dead"] {

@@ -1,18 +1,15 @@
 //! Messages of the WhatsApp Cloud API: verification, one answer to each, and requests that are not genuine.
 
 use super::shop::{
-    ANSWER, NUMBER, PERSON, QUESTION, SECRETS, Shop, assert_nothing_leaked, count, deliver,
-    payload, post, signature, text_message,
+    ANSWER, Framing, NUMBER, PERSON, QUESTION, SECRETS, Shop, TEN_MEGABYTES, assert_nothing_leaked,
+    count, deliver, payload, post, send_large, signature, text_message,
 };
-use crate::serving::{self, server_process::Server};
+use crate::serving;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const APP_SECRET: &str = SECRETS[0].1;
 const VERIFY_TOKEN: &str = SECRETS[1].1;
-/// Longer than the largest body of a request.
-const TEN_MEGABYTES: usize = 10_000_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_address_is_verified_by_the_challenge_of_the_platform() {
@@ -58,7 +55,7 @@ async fn a_signed_message_is_answered_by_one_call_and_its_replays_are_not_proces
     let shop = Shop::new("").await;
     let server = shop.serve();
     let message = text_message("wamid.first", QUESTION);
-    let first = payload(NUMBER, &[message.clone()]);
+    let first = payload(NUMBER, std::slice::from_ref(&message));
     // The platform sends it several times at once, and again later.
     let statuses =
         tokio::join!(deliver(&server, &first), deliver(&server, &first), deliver(&server, &first));
@@ -124,33 +121,6 @@ async fn media_and_reactions_are_accepted_and_answered_politely_or_not_at_all() 
     assert_eq!(count(&server, "shop", "unsupported").await, 1);
 }
 
-/// Sends a body without a length, in pieces; returns the status line.
-async fn in_pieces(server: &Server, headers: &str, bytes: usize) -> String {
-    let address = server.address().strip_prefix("http://").unwrap().to_owned();
-    let stream = tokio::net::TcpStream::connect(&address).await.unwrap();
-    let (mut reader, mut writer) = stream.into_split();
-    let head = format!(
-        "POST /channels/shop HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n{headers}transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
-    );
-    let sending = tokio::spawn(async move {
-        let piece = vec![b'a'; 50_000];
-        let mut sent = 0;
-        let mut wrote = writer.write_all(head.as_bytes()).await;
-        // The server may close the connection once it has answered.
-        while wrote.is_ok() && sent < bytes {
-            wrote = writer.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await;
-            wrote = wrote.and(writer.write_all(&piece).await).and(writer.write_all(b"\r\n").await);
-            sent += piece.len();
-        }
-        let _ = writer.write_all(b"0\r\n\r\n").await;
-        sent
-    });
-    let mut answer = vec![0; 4_096];
-    let n = reader.read(&mut answer).await.unwrap();
-    sending.abort();
-    String::from_utf8_lossy(&answer[..n]).lines().next().unwrap_or_default().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_are_not_genuine_are_refused_and_nothing_is_processed() {
     let shop = Shop::new("").await;
@@ -191,12 +161,13 @@ async fn requests_that_are_not_genuine_are_refused_and_nothing_is_processed() {
     let (status, answer) = send("shopp", (NAME, &signed), body.clone()).await;
     assert_eq!((status, &answer["error"]["code"]), (404, &json!("BOT-7510")));
     // A body of 10 MB is refused whether it names its length or not, signed or not.
-    let large = vec![b'a'; TEN_MEGABYTES];
-    let of_large = signature(APP_SECRET, &large);
-    let (status, answer) = send("shop", (NAME, &of_large), large).await;
-    assert_eq!((status, &answer["code"]), (413, &json!("BOT-6014")), "{answer}");
-    let pieces = in_pieces(&server, &format!("{NAME}: {of_large}\r\n"), TEN_MEGABYTES).await;
-    assert!(pieces.starts_with("HTTP/1.1 413"), "{pieces}");
+    let of_large = signature(APP_SECRET, &vec![b'a'; TEN_MEGABYTES]);
+    for framing in [Framing::Length, Framing::Chunks] {
+        let headers = format!("{NAME}: {of_large}\r\n");
+        let answer = send_large(&server, "shop", &headers, framing).await;
+        assert!(answer.starts_with("HTTP/1.1 413"), "{framing:?}: {answer}");
+        assert!(answer.contains("BOT-6014"), "{framing:?}: {answer}");
+    }
     // A request for an unknown number is accepted, so that it does not come again for days, and not processed.
     assert_eq!(deliver(&server, &other_number).await, 200);
 

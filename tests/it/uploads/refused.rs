@@ -116,6 +116,7 @@ async fn an_upload_above_the_limits_is_refused_early() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 
     // Without a length, the server stops at the limit of a file (32 MiB) and not at the end of what comes.
+    // The form without the end of its file: a line end and the last boundary.
     let start = form(&[], &[("large.md", b"")]);
     let start = start[..start.len() - 33].to_vec();
     let chunk =
