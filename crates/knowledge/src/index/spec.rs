@@ -57,6 +57,10 @@ pub struct FieldWeights {
 
 impl Default for FieldWeights {
     /// A word of a heading counts as much as one of the text.
+    ///
+    /// Of 0, 1/4, 1/2, 1, 3/2, 2, 3 and 5, a weight of 1 for titles has the highest MRR@10 on the 556 questions of the passages of
+    /// XQuAD English whose SHA-256 begins with an even byte, with the titles of their articles: 0.954, and 0.951 without titles. On
+    /// the 634 others, 1 has 0.966, 2 has 0.968, and 0 has 0.963. XQuAD has no sections: they weigh as titles do.
     fn default() -> Self {
         Self { title: 4, section: 4 }
     }
