@@ -1,9 +1,10 @@
 //! Retrieval: its quality on XQuAD English, and its cost on many chunks.
 //!
-//! - `cargo bench --bench knowledge -- xquad [--default-chunks]`: recall@1, recall@5 and MRR@10 of each mode.
+//! - `cargo bench --bench knowledge -- xquad [--default-chunks] [--titles QUARTERS]`: recall@1, recall@5 and MRR@10 of each mode.
 //!   `BOTOPS_XQUAD_DIR` names the folder of `xquad.en.json`, `BOTOPS_ENCODER_DIR` that of an encoder (without it, words
 //!   only). The questions of the passages whose SHA-256 begins with an even digit chose the settings; the others are the
-//!   figure. `--ranks FILE` writes the rank of each question, for paired tests.
+//!   figure. `--ranks FILE` writes the rank of each question, for paired tests. With `--titles 4`, a document has the title of its
+//!   article, whose words weigh 4 quarters of those of the text.
 //! - `cargo bench --bench knowledge -- scale 100000`: CPU seconds of a build, memory without and with vectors, latencies, and the
 //!   time after an edit of one document. Texts are drawn from a Zipf distribution of invented words.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
@@ -17,7 +18,7 @@ use botops_digest::Digest;
 use botops_documents::{Block, BlockKind, ChunkSpec, Document};
 use botops_features::{Encoder, EncoderFiles, EncoderSpec};
 use botops_knowledge::{
-    Filters, IndexSpec, IndexedDocument, KnowledgeIndex, Mode, Query, SearchScratch,
+    FieldWeights, Filters, IndexSpec, IndexedDocument, KnowledgeIndex, Mode, Query, SearchScratch,
 };
 use cpu::cpu_seconds;
 use std::{
@@ -83,6 +84,11 @@ fn xquad(arguments: &[&str]) {
     let json =
         fs::read(PathBuf::from(folder).join("xquad.en.json")).expect("the data set is readable");
     let json: serde_json::Value = serde_json::from_slice(&json).expect("the data set is JSON");
+    let after = |name: &str| {
+        let at = arguments.iter().position(|argument| *argument == name)?;
+        Some(*arguments.get(at + 1).expect("the argument has a value"))
+    };
+    let titles = after("--titles").map(|quarters| quarters.parse().expect("a number of quarters"));
     let mut documents = Vec::new();
     let mut questions: Vec<(String, String, bool)> = Vec::new();
     for article in json["data"].as_array().expect("a list of articles") {
@@ -94,14 +100,25 @@ fn xquad(arguments: &[&str]) {
                 let question = question["question"].as_str().expect("a text").to_owned();
                 questions.push((question, id.clone(), chooses));
             }
-            documents.push(document(id, text));
+            let mut paragraph = document(id, text);
+            if titles.is_some() {
+                let title = article["title"].as_str().expect("a title");
+                paragraph.title = title.replace('_', " ");
+            }
+            documents.push(paragraph);
         }
     }
     let whole = !arguments.contains(&"--default-chunks");
     let chunk = if whole { ChunkSpec { tokens: 2_000, overlap: 0 } } else { ChunkSpec::default() };
     let encoder = encoder();
-    let index =
-        build(&documents, &IndexSpec { chunk, ..IndexSpec::default() }, encoder.clone(), None);
+    let usual = FieldWeights::default();
+    let weights = FieldWeights { title: titles.unwrap_or(usual.title), ..usual };
+    let index = build(
+        &documents,
+        &IndexSpec { chunk, weights, ..IndexSpec::default() },
+        encoder.clone(),
+        None,
+    );
     println!(
         "{} passages in {} chunks, {} questions",
         index.n_documents(),
@@ -150,8 +167,8 @@ fn xquad(arguments: &[&str]) {
             writeln!(lines, "{mode:?}\t{rank}\t{text}").expect("a string can be written");
         }
     }
-    if let Some(at) = arguments.iter().position(|argument| *argument == "--ranks") {
-        fs::write(arguments[at + 1], lines).expect("the file can be written");
+    if let Some(file) = after("--ranks") {
+        fs::write(file, lines).expect("the file can be written");
     }
 }
 
