@@ -20,7 +20,7 @@ pub(super) struct MetadataFilter(pub(super) BTreeMap<String, BTreeSet<String>>);
 
 /// One value, or several.
 #[derive(Deserialize, utoipa::ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a value of `metadata` must be a text or a list of texts")]
 pub(super) enum OneOrMany {
     /// One value.
     One(String),
@@ -120,7 +120,9 @@ mod tests {
         let filter = read(json!({"product": "vacuum", "language": ["en", "fr"]}));
         filter.check().unwrap();
         assert_eq!(filter.0["language"].len(), 2);
-        assert!(from_value::<MetadataFilter>(json!({"product": 3})).is_err());
+        let problem = from_value::<MetadataFilter>(json!({"product": {"a": 3}})).unwrap_err();
+        let message = "a value of `metadata` must be a text or a list of texts";
+        assert_eq!(problem.to_string(), message);
         for unfit in [
             json!({"": "a"}),
             json!({"a": ""}),

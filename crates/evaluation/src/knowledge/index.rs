@@ -73,11 +73,26 @@ impl<'a> IndexAnswerer<'a> {
                 );
                 let line = (question.line > 0).then_some(question.line);
                 let place = Place { file: Some(set.name.clone()), line, ..Place::default() };
-                let help = "import the document, or correct its id; the question counts as missed";
+                let help = help(id, &known);
                 found.push(Finding::new("BOT-7262", Severity::Warning, message, help).at(place));
             }
         }
         found
+    }
+}
+
+/// Returns the remedy for a question that names the document `id`, which is not one of `known`.
+fn help(id: &str, known: &BTreeSet<&str>) -> String {
+    // A table is no document: its rows are.
+    let row = format!("{id}#");
+    match known.range(row.as_str()..).next().filter(|known| known.starts_with(&row)) {
+        Some(row) => {
+            let row = botops_text::display(row, 80);
+            format!(
+                "name the row of the table that answers, such as `{row}`; the question counts as missed"
+            )
+        }
+        None => "import the document, or correct its id; the question counts as missed".to_owned(),
     }
 }
 
@@ -135,5 +150,18 @@ impl Answerer for IndexAnswerer<'_> {
             chunk,
             confidence,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_a_table_are_named_where_a_question_names_the_table() {
+        let known = BTreeSet::from(["a.md", "faq.csv#1", "faq.csv#2", "faq.csv.md"]);
+        assert!(help("faq.csv", &known).contains("such as `faq.csv#1`;"));
+        assert!(help("faq", &known).starts_with("import the document"));
+        assert!(help("z.csv", &known).starts_with("import the document"));
     }
 }
