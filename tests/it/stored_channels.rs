@@ -125,7 +125,8 @@ fn forgetting_a_person_reaches_the_inbox_and_the_dead_letters() {
     let forget = "conversations forget \"shop:talk of bob\" --reason \"he asked\"";
     assert_eq!(done(&terminal, forget, &none)["messages"], 2);
     let left = all(&channels);
-    assert!(!left.contains("secret of") && !left.contains("/handed/"), "{left}");
+    // The mark of a hand-off goes with its conversation; that of alice had no turn by which it is found.
+    assert!(!left.contains("secret of") && left.matches("/handed/").count() == 1, "{left}");
     let entries = all(&terminal.path().join("registry/erasures"));
     assert!(!entries.contains("alice") && !entries.contains("bob"), "{entries}");
 }
