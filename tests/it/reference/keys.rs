@@ -146,11 +146,7 @@ impl<'a> Page<'a> {
             return plain.to_owned();
         }
         let inner = kind.trim_start_matches("Box<").trim_end_matches('>');
-        match self
-            .types
-            .find(&known.room, None, inner)
-            .map(|known| (&known.shape, &known.default_value))
-        {
+        match self.types.meant(known, inner).map(|known| (&known.shape, &known.default_value)) {
             Some((Shape::Values(_), Some(value))) => format!("`{value}`"),
             Some((Shape::Fields(_), _)) => format!("that of each key of `{inner}`"),
             _ => "see below".to_owned(),
@@ -202,7 +198,7 @@ impl<'a> Page<'a> {
             return plain.to_owned();
         }
         let name = kind.rsplit("::").next().unwrap_or(kind);
-        match self.types.find(&known.room, None, name) {
+        match self.types.meant(known, name) {
             Some(found) if !matches!(found.shape, Shape::Opaque) => {
                 let file = Some(found.file.clone());
                 self.open.push((found.room.clone(), file, name.to_owned()));

@@ -1,7 +1,7 @@
 //! The types of the rooms, read from their source: fields with type, default and documentation; values of enums.
 
 use std::{collections::BTreeMap, fs};
-use syn::{Attribute, Expr, Fields, Item, ItemEnum, ItemStruct, Lit, Meta, Stmt, Type};
+use syn::{Attribute, Expr, Fields, Item, ItemEnum, ItemStruct, Lit, Meta, Stmt, Type, UseTree};
 
 /// A type that serde reads or writes.
 #[derive(Debug, Clone)]
@@ -49,12 +49,16 @@ pub(crate) struct Known {
 }
 
 /// All types by name.
-pub(crate) struct Types(BTreeMap<String, Vec<Known>>);
+pub(crate) struct Types {
+    all: BTreeMap<String, Vec<Known>>,
+    /// The room that a file imports a name from, by room, file and name.
+    imports: BTreeMap<(String, String, String), String>,
+}
 
 impl Types {
     /// Reads every source file of the rooms.
     pub(crate) fn read() -> Self {
-        let mut types = Self(BTreeMap::new());
+        let mut types = Self { all: BTreeMap::new(), imports: BTreeMap::new() };
         for entry in fs::read_dir(crate::support::repository().join("crates")).unwrap() {
             let folder = entry.unwrap().path();
             let room = folder.file_name().unwrap().to_str().unwrap().to_owned();
@@ -75,9 +79,18 @@ impl Types {
         types
     }
 
+    /// Returns the type that the file of `known` means by `name`: the one that it imports from another room, else that of its own.
+    pub(crate) fn meant(&self, known: &Known, name: &str) -> Option<&Known> {
+        let key = (known.room.clone(), known.file.clone(), name.to_owned());
+        match self.imports.get(&key) {
+            Some(room) => self.find(room, None, name),
+            None => self.find(&known.room, None, name),
+        }
+    }
+
     /// Returns the type called `name`, that of `room` before others; `file` decides between several of one room.
     pub(crate) fn find(&self, room: &str, file: Option<&str>, name: &str) -> Option<&Known> {
-        let all = self.0.get(name)?;
+        let all = self.all.get(name)?;
         let of_room = || all.iter().filter(|known| known.room == room);
         of_room()
             .find(|known| file.is_some_and(|file| known.file == file))
@@ -98,6 +111,14 @@ impl Types {
             _ => None,
         });
         for item in parsed.items.iter().chain(inside) {
+            if let Item::Use(item) = item
+                && let UseTree::Path(path) = &item.tree
+                && let Some(from) = path.ident.to_string().strip_prefix("botops_")
+            {
+                for name in names(&path.tree) {
+                    self.imports.insert((room.to_owned(), file.to_owned(), name), from.to_owned());
+                }
+            }
             let (name, doc, shape, default_value) = match item {
                 Item::Struct(item) => {
                     (item.ident.to_string(), doc(&item.attrs), fields(item, &parsed.items), None)
@@ -114,8 +135,18 @@ impl Types {
             };
             let known =
                 Known { room: room.to_owned(), file: file.to_owned(), doc, shape, default_value };
-            self.0.entry(name).or_default().push(known);
+            self.all.entry(name).or_default().push(known);
         }
+    }
+}
+
+/// Returns the names that a use brings in, without those that it renames.
+fn names(tree: &UseTree) -> Vec<String> {
+    match tree {
+        UseTree::Path(path) => names(&path.tree),
+        UseTree::Name(name) => vec![name.ident.to_string()],
+        UseTree::Group(group) => group.items.iter().flat_map(names).collect(),
+        UseTree::Rename(_) | UseTree::Glob(_) => Vec::new(),
     }
 }
 
@@ -333,7 +364,7 @@ fn fields_defaults_and_values_are_read_from_source() {
             }
         }
     "#;
-    let mut types = Types(BTreeMap::new());
+    let mut types = Types { all: BTreeMap::new(), imports: BTreeMap::new() };
     types.add("x", "y.rs", source);
     let fields = |name: &str| match &types.find("x", None, name).unwrap().shape {
         Shape::Fields(fields) => fields

@@ -9,7 +9,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-7501",
         kind: Some(FaultKind::Usage),
         title: "a setting of a channel cannot be used",
-        explanation: "A value under `channels:` of botops.yaml is missing, out of range or unreadable. A channel has a name of lower-case letters, digits and `-`, and exactly one of the blocks `whatsapp`, `webhook`, `slack` and `telegram`. The message names the key. Nothing was started.",
+        explanation: "A value under `channels:` of botops.yaml is missing, out of range or unreadable. A channel has a name of lower-case letters, digits and `-`, and exactly one of the blocks `whatsapp`, `webhook`, `slack`, `telegram` and `chatwoot`. The message names the key. Nothing was started.",
     },
     Entry {
         code: "BOT-7502",
