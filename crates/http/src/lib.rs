@@ -20,6 +20,8 @@ mod guarded_client;
 #[cfg(test)]
 mod guarded_client_tests;
 mod guarded_fetch;
+#[cfg(test)]
+mod guarded_fetch_tests;
 mod objects_only;
 mod public_address;
 mod signed_call;
