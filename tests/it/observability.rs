@@ -5,6 +5,7 @@
 //! programs; without them, those on the PATH are used.
 
 mod documents;
+mod endpoints;
 mod live;
 mod served;
 mod watchers;

@@ -15,6 +15,18 @@ use std::{
 /// The longest wait for data or for an alert.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Counters that the load makes grow: panels of counters that stay at zero would show nothing.
+const SHOWN: [&str; 8] = [
+    "botops_knowledge_requests_total{outcome=\"answered\"} ",
+    "botops_generation_requests_total{outcome=\"answered\"} ",
+    "botops_generation_tokens_total{direction=\"in\"} ",
+    "botops_generation_cost_total ",
+    "botops_channel_events_total{channel=\"crm\",event=\"received\"} ",
+    "botops_channel_events_total{channel=\"crm\",event=\"sent\"} ",
+    "botops_channel_events_total{channel=\"crm\",event=\"retried_sends\"} ",
+    "botops_channel_events_total{channel=\"crm\",event=\"dead\"} ",
+];
+
 /// Returns a query as Grafana sends it: for every environment, over a quarter of a minute.
 fn as_sent(expression: &str) -> String {
     expression.replace("$environment", ".*").replace("$__rate_interval", "15s")
@@ -91,6 +103,13 @@ async fn every_panel_shows_data_of_a_server_under_load_and_alerts_reach_a_receiv
         let line = format!("`{name}` ({kind}) is not in docs/operations/metrics.md");
         assert_eq!(listed().get(name), Some(kind), "{line}");
     }
+    for line in SHOWN {
+        let metrics = served.metrics().await;
+        let value = metrics.lines().find_map(|it| it.strip_prefix(line)?.trim().parse().ok());
+        assert!(value.is_some_and(|value: f64| value > 0.0), "{line}{value:?}");
+    }
+    let dead = wait_for_alert(&watchers, "/ticket", "BotopsDeadLetters").await;
+    assert_eq!(dead["labels"]["channel"], "crm");
     // Its last window has drifted, and its certificate ends in ten days.
     let drift = wait_for_alert(&watchers, "/ticket", "BotopsDrift").await;
     assert_eq!(drift["annotations"]["runbook"], "docs/operations/runbooks/drift.md");

@@ -1,10 +1,12 @@
-//! A server with everything that dashboards show: a rollout, a judged window, backups, TLS, and load.
+//! A server with everything that dashboards show: a rollout, a judged window, backups, TLS, documents, a channel, and load.
 
+use super::endpoints::Endpoints;
 use crate::{
-    serving::{models, registry_in},
+    serving::{models, register_with, registry_in},
     support::Folder,
 };
 use botops_digest::Digest;
+use botops_http::SigningKey;
 use botops_predictions::{HourKey, Record, SegmentWriter, SourceClass, Verdict, record_verdicts};
 use botops_rollout::{RolloutSpec, StepSpec};
 use botops_serving::AdminClient;
@@ -30,14 +32,35 @@ pub(super) const TOKEN: &str = "a token of thirty-two characters!!";
 /// The messages of each judged window.
 const MESSAGES: i64 = 300;
 
-const SETTINGS: &str = "version: 1
+/// The secret of the channel.
+const CHANNEL_SECRET: &str = "a-webhook-secret-of-this-test-alone";
+
+/// Returns the settings; `endpoints` is the address of the language model and of the receiver of answers.
+fn settings(endpoints: &str) -> String {
+    format!(
+        "version: 1
 model: support
 environment: test
 server:
-  tls: { certificate: server.pem, key: server.key }
-limits: { per_conversation: 2/s burst 10 }
-monitoring: { every: 1h, window: 7d, reference_window: 7d, min_rows: 50 }
-";
+  tls: {{ certificate: server.pem, key: server.key }}
+limits: {{ per_conversation: 2/s burst 10 }}
+monitoring: {{ every: 1h, window: 7d, reference_window: 7d, min_rows: 50 }}
+knowledge:
+  answer: generated
+  min_confidence: 0.01
+  generation:
+    url: {endpoints}/v1
+    model: small
+    stream: false
+    retries: 0
+    price: {{ input_per_million: 0.5, output_per_million: 1.5 }}
+channels:
+  crm:
+    webhook: {{ secret: '${{env:CRM_SECRET}}', url: '{endpoints}/answers' }}
+    allow_private: [127.0.0.0/8]
+"
+    )
+}
 
 /// A server in its own process. Killed when dropped.
 pub(super) struct Served {
@@ -48,18 +71,22 @@ pub(super) struct Served {
     pub(super) admin_url: String,
     /// The workspace, removed with this.
     _folder: Folder,
+    _endpoints: Endpoints,
 }
 
 impl Served {
     /// Starts a server of two versions whose last window has drifted.
     pub(super) async fn start() -> Self {
         let folder = Folder::empty();
-        folder.write("botops.yaml", SETTINGS);
+        let endpoints = Endpoints::start().await;
+        folder.write("botops.yaml", settings(&endpoints.url));
         certificate(&folder);
         let place = folder.path().join("registry");
         let store = Store::open(place.to_str().unwrap(), &BTreeMap::new()).unwrap();
         let [champion, challenger, _] = models();
-        registry_in(store.clone(), &[&champion, &challenger]).await;
+        let (registry, _) = registry_in(store.clone(), &[&champion]).await;
+        let knowledge = knowledge(&folder);
+        register_with(&registry, &challenger, &[("help", knowledge)]).await;
         let digest = Digest::of(&champion.to_bytes()).to_string();
         let now = Utc::now();
         let midnight = now.date_naive().and_hms_opt(0, 0, 0).unwrap().and_utc();
@@ -68,7 +95,7 @@ impl Served {
         judge(&store, midnight - TimeDelta::days(7), now).await;
         back_up(&store, now).await;
         let (process, url, admin_url) = serve(&folder);
-        Self { process, url, admin_url, _folder: folder }
+        Self { process, url, admin_url, _folder: folder, _endpoints: endpoints }
     }
 
     /// Starts a rollout that stays in its first step.
@@ -110,7 +137,12 @@ impl Served {
                 // One conversation talks more than its limit allows, the others are short.
                 let conversation =
                     if n % 2 == 0 { "hot".to_owned() } else { format!("c-{}", n / 8) };
-                let text = ["where is my parcel", "i want my money back", "qwertz"][n as usize % 3];
+                let texts =
+                    ["where is my parcel", "i want my money back", "qwertz", QUESTION, QUESTION];
+                let text = texts[n as usize % texts.len()];
+                if n % 16 == 1 {
+                    deliver(&client, &url, n).await;
+                }
                 let body = json!({"text": text, "conversation_id": conversation});
                 let endpoint = if n % 4 == 3 { "predict" } else { "chat" };
                 let request = client.post(format!("{url}/v1/{endpoint}")).json(&body);
@@ -158,6 +190,34 @@ pub(super) fn client() -> reqwest::Client {
         .tls_danger_accept_invalid_certs(true)
         .build()
         .unwrap()
+}
+
+/// The question that the documents of the challenger answer, and no intent.
+const QUESTION: &str = "When does the shop open?";
+
+/// Imports a document, and returns the bytes of its index.
+fn knowledge(folder: &Folder) -> Vec<u8> {
+    folder.write("pages/hours.md", "# Hours\n\nThe shop opens at nine in the morning.\n");
+    let arguments = ["knowledge", "import", "pages", "--into", "help", "--out", "help.knowledge"];
+    let output = folder.botops(arguments).env("CRM_SECRET", CHANNEL_SECRET).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::read(folder.path().join("help.knowledge")).unwrap()
+}
+
+/// Sends a signed message to the channel, in a conversation of its own.
+async fn deliver(client: &reqwest::Client, url: &str, n: u64) {
+    let (id, at) = (format!("m-{n}"), Utc::now().timestamp());
+    let body = json!({"conversation_id": format!("w-{n}"), "message_id": id, "text": QUESTION});
+    let body = body.to_string();
+    let signature = SigningKey::new(CHANNEL_SECRET).unwrap().sign(&id, at, &body);
+    let request = client
+        .post(format!("{url}/channels/crm"))
+        .header("content-type", "application/json")
+        .header("webhook-id", id)
+        .header("webhook-timestamp", at.to_string())
+        .header("webhook-signature", signature);
+    // The server may be killed at any time.
+    let _ = request.body(body).send().await;
 }
 
 fn certificate(folder: &Folder) {
@@ -250,7 +310,11 @@ fn serve(folder: &Folder) -> (Child, String, String) {
     let arguments =
         ["serve", "support", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     let mut command = folder.botops(arguments);
-    command.env("BOTOPS_ADMIN_TOKEN", TOKEN).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .env("BOTOPS_ADMIN_TOKEN", TOKEN)
+        .env("CRM_SECRET", CHANNEL_SECRET)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
     let mut said = String::new();

@@ -20,10 +20,13 @@ mod swaps;
 
 use botops_dialogue::DialogueSpec;
 use botops_digest::{Digest, canonical_json};
-use botops_evaluation::{GateReport, GateResult, PassedGates};
+use botops_evaluation::{GateReport, GateResult, PassedGates, VersionSet};
 use botops_http::PlainHttp;
 use botops_models::{FallbackSpec, IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
-use botops_registry::{Act, Deployment, Manifest, ManifestFile, Registry, Version, deployment_log};
+use botops_registry::{
+    Act, Deployment, KNOWLEDGE_MEDIA_TYPE, Manifest, ManifestFile, Registry, Version,
+    deployment_log, knowledge_path,
+};
 use botops_rollout::{RolloutSpec, StepSpec};
 use botops_serving::{
     AccessSettings, AdminClient, ReplayTarget, Replication, RequestLog, Running, ServerSettings,
@@ -155,6 +158,15 @@ pub(crate) fn act() -> Act {
 
 /// Registers a model with a gate report, so that it can be promoted.
 pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Version, PassedGates) {
+    register_with(registry, model, &[]).await
+}
+
+/// Registers a model with knowledge files, each with the name of its knowledge base, and with a gate report.
+pub(crate) async fn register_with(
+    registry: &Registry,
+    model: &IntentModel,
+    knowledge: &[(&str, Vec<u8>)],
+) -> (Version, PassedGates) {
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     let report = GateReport {
@@ -170,6 +182,9 @@ pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Versi
         knowledge: std::collections::BTreeMap::new(),
         basis: None,
     };
+    let held = knowledge.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes)));
+    let set = VersionSet { model: digest, knowledge: held.collect() };
+    let report = report.with_knowledge(set.knowledge.clone());
     let gate = canonical_json(&report);
     let file = |path: &str, bytes: &[u8], media_type: &str| ManifestFile {
         path: path.to_owned(),
@@ -177,13 +192,15 @@ pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Versi
         size_bytes: bytes.len() as u64,
         media_type: media_type.to_owned(),
     };
+    let mut files = vec![file("gate.json", &gate, "application/json")];
+    for (name, bytes) in knowledge {
+        files.push(file(&knowledge_path(name), bytes, KNOWLEDGE_MEDIA_TYPE));
+    }
+    files.push(file("model.botops", &bytes, "application/vnd.botops.model"));
     let manifest = Manifest {
         schema: "botops.model/1".to_owned(),
         model: "support".to_owned(),
-        files: vec![
-            file("gate.json", &gate, "application/json"),
-            file("model.botops", &bytes, "application/vnd.botops.model"),
-        ],
+        files,
         run: None,
         data: None,
         params: [].into(),
@@ -194,9 +211,11 @@ pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Versi
         creator: "ada".to_owned(),
         intents: model.labels().iter().map(str::to_owned).collect(),
     };
-    let proof = PassedGates::from_evidence(&gate, Digest::of(&gate), digest).unwrap();
-    let files =
+    let proof = PassedGates::from_evidence(&gate, Digest::of(&gate), set).unwrap();
+    let mut files =
         vec![("gate.json".to_owned(), gate.into()), ("model.botops".to_owned(), bytes.into())];
+    let held = knowledge.iter().map(|(name, bytes)| (knowledge_path(name), bytes.clone().into()));
+    files.extend(held);
     (registry.register(manifest, files, &act()).await.unwrap().version, proof)
 }
 
