@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import importlib.util
 import json
 import os
@@ -203,6 +204,9 @@ class Requests(unittest.TestCase):
                 client.search("return a parcel?")
         self.assertEqual((found.knowledge, found.language, found.source.quote), ("help", "en", "Within 30 days."))
         self.assertEqual(script.requests[0].url.path, "/v1/search")
+        for url, safe in [("HTTPS://a.example/x", "HTTPS://a.example/x"), ("javascript:alert(1)", None), (None, None)]:
+            source = dataclasses.replace(found.source, url=url)
+            self.assertEqual(source.safe_url, safe)
         asked = {"query": "return a parcel?", "knowledge": "help", "k": 3, "mode": "lexical", "metadata": {"product": "a"}}
         self.assertEqual(script.bodies(), [asked, {"query": "return a parcel?"}])
 

@@ -336,7 +336,8 @@ async fn the_endpoint_gets_the_rules_and_the_history_and_completes_a_follow_up()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rules_complete_a_follow_up_where_the_endpoint_does_not() {
-    let replies: [(fn() -> Response, &str); 3] = [
+    type Reply = fn() -> Response;
+    let replies: [(Reply, &str); 3] = [
         (
             || ([("content-type", "text/html")], "<html>Sign in").into_response(),
             "not_of_the_protocol",

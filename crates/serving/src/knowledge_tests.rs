@@ -358,7 +358,8 @@ async fn an_empty_index_leaves_the_fallback_and_a_damaged_one_does_not_serve() {
         change(&mut bytes);
         KnowledgeFile { name: "bad.knowledge".to_owned(), bytes: bytes.into() }
     };
-    let cases: [&dyn Fn(&mut Vec<u8>); 4] = [
+    type Change = dyn Fn(&mut Vec<u8>);
+    let cases: [&Change; 4] = [
         &|bytes| bytes.clear(),
         &|bytes| bytes.truncate(bytes.len() / 2),
         &|bytes| {

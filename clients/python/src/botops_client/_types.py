@@ -44,7 +44,7 @@ class Source:
     section: str
     """The headings above the passage, joined by ``" > "``."""
     url: str | None
-    """The address of the document. It comes from the document: check its scheme before you make a link of it."""
+    """The address of the document. It comes from the document: make links of ``safe_url`` only."""
     chunk: str
     """The identity of the passage."""
     score: float
@@ -52,6 +52,12 @@ class Source:
     """The words of the document, as they stand there."""
     page: int | None = None
     """The page, from 1, in formats that have pages."""
+
+    @property
+    def safe_url(self) -> str | None:
+        """The address if it is one of the web, else ``None``: a document may name a script."""
+        is_web = self.url is not None and self.url.lower().startswith(("https://", "http://"))
+        return self.url if is_web else None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Source:
