@@ -99,7 +99,7 @@ fn file(documents: &[Document]) -> Outcome<(Vec<u8>, usize)> {
     // A paragraph is one passage.
     let spec = IndexSpec { chunk: ChunkSpec { tokens: 2_000, overlap: 0 }, ..IndexSpec::default() };
     let index = KnowledgeIndex::build("bench", &indexed, &spec, None, None)?;
-    Ok((index.to_bytes().into(), index.n_chunks()))
+    Ok((index.to_bytes(), index.n_chunks()))
 }
 
 fn settings(bytes: Vec<u8>) -> KnowledgeSettings {

@@ -108,7 +108,7 @@ pub(super) fn pdf(text: &str, encryption: Option<&str>) -> Vec<u8> {
     let at = out.len();
     write!(out, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).unwrap();
     for place in places {
-        write!(out, "{place:010} 00000 n \n").unwrap();
+        writeln!(out, "{place:010} 00000 n ").unwrap();
     }
     let more = match encryption {
         Some(_) => {
