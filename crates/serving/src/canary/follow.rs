@@ -264,15 +264,16 @@ impl Canary {
     /// # Errors
     /// Those of the store; `BOT-5006` the entries do not follow from each other.
     pub(super) async fn catch_up(&self, state: &mut State) -> Result<bool> {
+        // The look is as old as its begin: a process may be stopped while it reads.
+        let began = Instant::now();
         let newer = self.journal.newer(state.tip.as_ref()).await?;
-        if self.journal.damage().is_none() {
-            let now = Instant::now();
-            *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-            self.fresh.extend(now + self.pace.fresh);
-        }
         let any = !newer.is_empty();
         for entry in newer {
             self.take(state, entry)?;
+        }
+        if self.journal.damage().is_none() {
+            *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
+            self.fresh.extend(began + self.pace.fresh);
         }
         if any {
             self.show_state(state);
