@@ -88,35 +88,47 @@ pub(super) fn docx(text: &str) -> Vec<u8> {
     archive("word/document.xml", xml.as_bytes())
 }
 
+const FONT: &str =
+    "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>";
+
 /// Makes a PDF file with one page. `encryption` is the dictionary of its encryption.
 pub(super) fn pdf(text: &str, encryption: Option<&str>) -> Vec<u8> {
-    let stream = format!("BT /F1 12 Tf 72 720 Td ({text}) Tj ET");
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
         "<< /Type /Pages /Kids [4 0 R] /Count 1 >>".to_owned(),
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".to_owned(),
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> /Contents 5 0 R >>".to_owned(),
-        format!("<< /Length {} >>\nstream\n{stream}\nendstream", stream.len()),
+        FONT.to_owned(),
     ];
+    objects.extend(page_of(4, text));
     objects.extend(encryption.map(str::to_owned));
+    let keys = " /Encrypt 6 0 R /ID [<00112233445566778899aabbccddeeff> <00112233445566778899aabbccddeeff>]";
+    written(&objects, encryption.map_or("", |_| keys))
+}
+
+/// Returns the objects `number` and `number + 1`: a page with a text.
+fn page_of(number: usize, text: &str) -> [String; 2] {
+    let stream = format!("BT /F1 12 Tf 72 720 Td ({text}) Tj ET");
+    let content = number + 1;
+    [
+        format!(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> /Contents {content} 0 R >>"
+        ),
+        format!("<< /Length {} >>\nstream\n{stream}\nendstream", stream.len()),
+    ]
+}
+
+/// Writes the objects of a PDF file, with `more` in its trailer.
+fn written(objects: &[String], more: &str) -> Vec<u8> {
     let mut out = b"%PDF-1.4\n".to_vec();
     let mut places = Vec::new();
     for (i, object) in objects.iter().enumerate() {
         places.push(out.len());
         write!(out, "{} 0 obj\n{object}\nendobj\n", i + 1).unwrap();
     }
-    let at = out.len();
-    write!(out, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).unwrap();
+    let (at, size) = (out.len(), objects.len() + 1);
+    write!(out, "xref\n0 {size}\n0000000000 65535 f \n").unwrap();
     for place in places {
         writeln!(out, "{place:010} 00000 n ").unwrap();
     }
-    let more = match encryption {
-        Some(_) => {
-            " /Encrypt 6 0 R /ID [<00112233445566778899aabbccddeeff> <00112233445566778899aabbccddeeff>]"
-        }
-        None => "",
-    };
-    let size = objects.len() + 1;
     write!(out, "trailer\n<< /Size {size} /Root 1 0 R{more} >>\nstartxref\n{at}\n%%EOF\n").unwrap();
     out
 }
@@ -129,21 +141,24 @@ pub(super) fn encrypted_pdf() -> Vec<u8> {
     pdf("Returns within ninety days.", Some(&keys))
 }
 
-/// Makes a text of about `bytes` bytes whose words differ, so that its index takes a while.
-pub(super) fn long_text(bytes: usize) -> Vec<u8> {
-    let mut text = String::with_capacity(bytes + 200);
-    for section in 0.. {
-        if text.len() >= bytes {
-            break;
-        }
-        text += &format!("# Section {section}\n\n");
-        for sentence in 0..20_u64 {
-            let word = |n: u64| {
-                format!("word{:x}", (section * 20 + sentence + n).wrapping_mul(0x9e37_79b9) >> 8)
-            };
-            text += &format!("The {} of {} has {} and {}.\n", word(1), word(2), word(3), word(4));
-        }
-        text.push('\n');
+/// The pages of a PDF whose text takes some seconds: the time grows with their square.
+const SLOW_PAGES: usize = if cfg!(debug_assertions) { 1_200 } else { 5_000 };
+
+/// Makes a PDF file that takes some seconds to read.
+pub(super) fn slow_pdf() -> Vec<u8> {
+    let kids: Vec<String> = (0..SLOW_PAGES).map(|page| format!("{} 0 R", first_of(page))).collect();
+    let mut objects = vec![
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        format!("<< /Type /Pages /Kids [{}] /Count {SLOW_PAGES} >>", kids.join(" ")),
+        FONT.to_owned(),
+    ];
+    for page in 0..SLOW_PAGES {
+        objects.extend(page_of(first_of(page), &format!("Page {page} says when the shop opens.")));
     }
-    text.into_bytes()
+    written(&objects, "")
+}
+
+/// Returns the number of the first of the two objects of a page.
+fn first_of(page: usize) -> usize {
+    4 + 2 * page
 }

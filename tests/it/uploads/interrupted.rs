@@ -1,18 +1,15 @@
 //! Servers that end in the middle of a job: it ends once, and there is one version.
 
-use super::{files::long_text, library::Library};
+use super::{files::slow_pdf, library::Library};
 use serde_json::json;
 use std::time::Duration;
-
-/// The bytes of a text whose index takes some seconds.
-pub(super) const LONG: usize = 4 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_a_server_that_was_killed_is_ended_once_by_another_one() {
     let library = Library::new().await;
     let mut server = library.serve();
-    let long = long_text(LONG);
-    let id = library.submit(&server, &[("long.md", &long)]).await;
+    let slow = slow_pdf();
+    let id = library.submit(&server, &[("slow.pdf", &slow)]).await;
     let begun = library.until(&id, &["running"]).await;
     // A second server does not take a job that is held.
     let second = library.serve();
@@ -44,12 +41,12 @@ async fn a_job_of_a_server_that_was_killed_is_ended_once_by_another_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_a_server_that_is_killed_again_and_again_ends_with_one_version() {
     let library = Library::new().await;
-    let long = long_text(LONG);
+    let slow = slow_pdf();
     let mut id = String::new();
     for (round, wait) in [100, 700, 1_500].into_iter().enumerate() {
         let mut server = library.serve();
         if round == 0 {
-            id = library.submit(&server, &[("long.md", &long)]).await;
+            id = library.submit(&server, &[("slow.pdf", &slow)]).await;
         }
         // The job of the killed server is held until its lease is over.
         while library.job(&id)["attempts"] != json!(round + 1) {
@@ -72,8 +69,8 @@ async fn a_job_of_a_server_that_is_killed_again_and_again_ends_with_one_version(
 async fn a_server_that_stops_gives_its_job_back_and_the_attempt_does_not_count() {
     let library = Library::new().await;
     let mut server = library.serve();
-    let long = long_text(LONG);
-    let id = library.submit(&server, &[("long.md", &long)]).await;
+    let slow = slow_pdf();
+    let id = library.submit(&server, &[("slow.pdf", &slow)]).await;
     library.until(&id, &["running"]).await;
     server.signal("-TERM");
     assert_eq!(server.end(Duration::from_secs(60)), Some(0));

@@ -1,6 +1,6 @@
 //! `botops jobs` beside the store, and through the admin API.
 
-use super::{files::long_text, library::Library};
+use super::{files::slow_pdf, library::Library};
 use crate::support::terminal_output;
 use serde_json::json;
 
@@ -8,8 +8,8 @@ use serde_json::json;
 async fn jobs_are_listed_shown_cancelled_retried_and_waited_for() {
     let library = Library::new().await;
     let server = library.serve();
-    let long = long_text(super::interrupted::LONG);
-    let running = library.submit(&server, &[("long.md", &long)]).await;
+    let slow = slow_pdf();
+    let running = library.submit(&server, &[("slow.pdf", &slow)]).await;
     let waiting = library.submit(&server, &[("hours.txt", b"The shop opens at nine.")]).await;
     library.until(&running, &["running"]).await;
     let list = library.run(&["jobs", "list"]);
