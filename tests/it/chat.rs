@@ -149,34 +149,34 @@ fn a_server_answers_too_and_keeps_the_conversation() {
 #[test]
 fn documents_answer_with_their_sources_where_no_intent_claims_a_message() {
     let folder = bot::folder();
-    let page = "# Warranty\n\n## Batteries\n\nThe warranty of batteries ends after 24 months.\n";
-    folder.write("help/warranty.md", page).write(
-        "help/board.md",
-        "---\naccess: [board]\n---\n# Salaries\n\nThe salary of directors is secret.\n",
-    );
+    // The model knows no letter of this language, so that no intent claims a question in it.
+    let page = "# Гарантия\n\n## Батареи\n\nГарантия на батареи заканчивается через 24 месяца.\n";
+    let secret =
+        "---\naccess: [board]\n---\n# Зарплаты\n\nЗарплата директора составляет 9000 рублей.\n";
+    folder.write("help/warranty.md", page).write("help/board.md", secret);
     let run = |line: &str| {
         let output = folder.botops(line.split(' ')).output().unwrap();
         assert!(output.status.success(), "{line}: {}", stderr(&output));
     };
     run("knowledge import help --into help");
     run("knowledge pull help --out help.knowledge");
-    let question = "how long is the warranty of batteries?\n";
+    let question = "когда заканчивается гарантия на батареи?\n";
     let without = chat(&folder, &["bot.botops"], question);
-    assert!(!stdout(&without).contains("24 months"), "{}", stdout(&without));
+    assert!(!stdout(&without).contains("24 месяца"), "{}", stdout(&without));
     let beside = ["bot.botops", "--knowledge", "help.knowledge", "--format", "json"];
     let output = chat(&folder, &beside, question);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     let turn = &document["data"]["turns"][0];
-    assert_eq!(turn["response"], "The warranty of batteries ends after 24 months.");
+    assert_eq!(turn["response"], "Гарантия на батареи заканчивается через 24 месяца.");
     assert_eq!((&turn["answered_by"], &turn["fallback"]), (&json!("knowledge"), &json!(false)));
     let source = &turn["sources"][0];
-    assert_eq!((&source["title"], &source["section"]), (&json!("Warranty"), &json!("Batteries")));
+    assert_eq!((&source["title"], &source["section"]), (&json!("Гарантия"), &json!("Батареи")));
     let shown = chat(&folder, &beside[..3], question);
-    assert!(stdout(&shown).contains("  source: Warranty > Batteries\n"), "{}", stdout(&shown));
+    assert!(stdout(&shown).contains("  source: Гарантия > Батареи\n"), "{}", stdout(&shown));
     // A page for one group of people is for no client without a key.
-    let secret = chat(&folder, &beside[..3], "what is the salary of directors?\n");
-    assert!(!stdout(&secret).contains("is secret"), "{}", stdout(&secret));
+    let secret = chat(&folder, &beside[..3], "какая зарплата у директора?\n");
+    assert!(!stdout(&secret).contains("9000"), "{}", stdout(&secret));
     // What an intent claims is answered by it.
     let claimed = chat(&folder, &beside[..3], "hello there\n");
     assert!(stdout(&claimed).starts_with("> hello there\nHello you!\n"), "{}", stdout(&claimed));

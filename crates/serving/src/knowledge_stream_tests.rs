@@ -72,7 +72,7 @@ impl Drop for Gone {
     }
 }
 
-/// A reply that gives `first`, and `rest` once it is told to. The flag says that its reader has gone.
+/// A reply that gives `first`, and `rest` once its test asks for it. The flag says that its reader has gone.
 fn paused(
     first: String,
     rest: String,

@@ -21,8 +21,8 @@ const PUBLIC: [Route; 27] = [
     (
         "POST",
         "/v1/chat",
-        "chat.rs:Request",
-        "chat.rs:Answer",
+        "chat_message.rs:Request",
+        "turn_answer.rs:Answer",
         "Answer one message: intent, entities, and a response in the user's language; with `Accept: text/event-stream`, the sentences of a generated answer first",
     ),
     (

@@ -88,14 +88,14 @@ impl Types {
         }
     }
 
-    /// Returns the type called `name`, that of `room` before others; `file` decides between several of one room.
+    /// Returns the type called `name`: that in `file` of `room` if a file is named, else that of `room` before others.
     pub(crate) fn find(&self, room: &str, file: Option<&str>, name: &str) -> Option<&Known> {
         let all = self.all.get(name)?;
         let of_room = || all.iter().filter(|known| known.room == room);
-        of_room()
-            .find(|known| file.is_some_and(|file| known.file == file))
-            .or_else(|| of_room().next())
-            .or_else(|| all.first())
+        match file {
+            Some(file) => of_room().find(|known| known.file == file),
+            None => of_room().next().or_else(|| all.first()),
+        }
     }
 
     fn add(&mut self, room: &str, file: &str, source: &str) {
