@@ -109,6 +109,12 @@ impl<'a> Page<'a> {
 
     fn row(&mut self, known: &Known, field: &Field) {
         let kind = self.kind(known, &field.kind);
+        if field.is_flat {
+            let default = if self.is_read { " |" } else { "" };
+            self.text
+                .push_str(&format!("| the keys of {kind} | |{default} {} |\n", cell(&field.doc)));
+            return;
+        }
         let default = match self.is_read {
             true => format!(" {} |", self.default(known, field)),
             false => String::new(),

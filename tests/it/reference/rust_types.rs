@@ -24,6 +24,8 @@ pub(crate) struct Field {
     pub(crate) kind: String,
     pub(crate) default: Default,
     pub(crate) doc: String,
+    /// Whether the keys of its type stand in its place.
+    pub(crate) is_flat: bool,
 }
 
 /// The value of a field that is left out.
@@ -233,7 +235,8 @@ fn fields(item: &ItemStruct, items: &[Item]) -> Shape {
         };
         let name = of_serde.get("rename").cloned().unwrap_or(name);
         let name = name.trim_start_matches("r#").to_owned();
-        Some(Field { name, kind: type_text(&field.ty), default, doc: doc(&field.attrs) })
+        let is_flat = of_serde.contains_key("flatten");
+        Some(Field { name, kind: type_text(&field.ty), default, doc: doc(&field.attrs), is_flat })
     });
     Shape::Fields(fields.collect())
 }
