@@ -51,7 +51,7 @@ async fn every_acknowledged_message_is_answered_although_servers_are_killed_agai
                 }
                 let id = format!("wamid.{round}.{n}");
                 let mut message = text_message(&id, QUESTION);
-                message["from"] = format!("1555010{:04}", round * 1_000 + n).into();
+                message["from"] = format!("15550{:06}", round * 100_000 + n).into();
                 let body = payload(NUMBER, std::slice::from_ref(&message));
                 // The connection breaks when the server is killed: nothing was acknowledged.
                 if let Ok(200) = super::shop::try_deliver(&server, &body).await {

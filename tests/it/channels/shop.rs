@@ -122,7 +122,8 @@ impl Shop {
         letters.iter().map(|letter| letter["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Returns the stored objects of a kind of a channel, such as `inbox` or `done`.
+    /// Returns the stored objects of a kind of a channel, such as `inbox` or `done`. A server that was killed while it wrote leaves
+    /// a file whose name ends with `#` and a number, which is no object.
     pub(super) fn stored(&self, channel: &str, kind: &str) -> Vec<String> {
         let root = self.path().join("registry/channels").join(channel).join(kind);
         let (mut folders, mut found) = (vec![root], Vec::new());
@@ -133,6 +134,7 @@ impl Shop {
                 let Ok(entry) = entry else { continue };
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ if entry.file_name().to_string_lossy().contains('#') => {}
                     _ => found.push(entry.path().display().to_string()),
                 }
             }

@@ -133,8 +133,11 @@ impl Library {
 
     /// Returns how many versions the knowledge base `help` has.
     pub(super) fn versions(&self) -> usize {
-        fs::read_dir(self.folder.path().join("registry/knowledge/help/log"))
-            .map_or(0, |entries| entries.count())
+        let entries = fs::read_dir(self.folder.path().join("registry/knowledge/help/log"));
+        // A file with `#` in its name was being written by a server that was killed.
+        let is_entry = |name: &str| !name.contains('#');
+        let names = entries.into_iter().flatten().map(|it| it.unwrap().file_name());
+        names.filter(|name| is_entry(&name.to_string_lossy())).count()
     }
 
     /// Returns the index of the newest version.
