@@ -462,6 +462,7 @@ async fn a_restart_resumes_the_rollout_with_its_split_and_its_counts() {
     assert_eq!(converse(&running, 0, 80).await, before, "the split is the same");
     let end = client.command("support", "rollback", "ada", "enough").await.unwrap();
     assert_eq!(end.decision.verdict, "rolled_back");
+    wait_for(&client, |status| status.rollout.is_over()).await;
     running.shutdown().await;
 
     let log = decisions(&registry).await;
